@@ -1,0 +1,48 @@
+# Two commands carry the project: `make demo` and `make test`. Both make .venv by themselves.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN = .venv/bin
+EVENTS ?=
+
+.PHONY: demo test check bench format clean
+
+demo: .venv/run  ## the whole system on a stream of shop events, in a minute
+	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)")
+
+test: .venv/test  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: .venv/lint  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/test  ## seconds and ratios, as a table
+	$(BIN)/python -m bench
+
+format: .venv/lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Anlass needs Python 3.11 or newer: install it, or name it with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "python's venv module is missing: apt-get install python3-venv"; exit 1; }
+
+.venv/run: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable .
+	@touch $@
+
+# pip learned --group in 25.1; the constraints pin one that knows it.
+.venv/test: .venv/run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group test
+	@touch $@
+
+.venv/lint: .venv/test
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group lint
+	@touch $@
+
+clean:
+	rm -rf .venv

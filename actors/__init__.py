@@ -1,0 +1,1 @@
+"""Lives: owns state, durability and processes. The only folder that knows Ray."""

@@ -1,0 +1,242 @@
+"""The link: length-prefixed msgpack between a shard and its gateways, couriers and operators."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from engine.decision import Delivery
+from engine.input import Receipt
+
+FRAME_BYTES_MAX: Final = 64 << 20
+HEAD_BYTES: Final = 4
+
+
+class LinkEvent(Struct, frozen=True, array_like=True, gc=False):
+    """One event on its way to its shard, and so it stands in the log; the payload still JSON."""
+
+    partition: int
+    contact: str
+    id: str
+    name: str
+    at_ms: int | None
+    payload: bytes
+
+
+class Accept(Struct, array_like=True, tag="accept", gc=False):
+    """Events of one lane, in order. Answered by Accepted when all of them are durable."""
+
+    seq: int
+    events: list[LinkEvent]
+
+
+class Pull(Struct, array_like=True, tag="pull", gc=False):
+    """A courier asks for messages; answered by Handed, at once or when there are some."""
+
+    seq: int
+    limit: int
+    wait_ms: int
+    """How long it may take until there are some; then it is answered with none."""
+
+
+class Settle(Struct, array_like=True, tag="settle", gc=False):
+    """What channels said of messages. Answered by Done when durable."""
+
+    seq: int
+    receipts: list[Receipt]
+
+
+class PublishNow(Struct, array_like=True, tag="publish", gc=False):
+    """Put this publication in force in all partitions. Answered by Done when durable."""
+
+    seq: int
+    source: bytes
+
+
+class RunOut(Struct, array_like=True, tag="run_out", gc=False):
+    """Let all timers due by `until_ms` apply (clock `events` only). Answered by Done."""
+
+    seq: int
+    until_ms: int
+
+
+class AskStatus(Struct, array_like=True, tag="status", gc=False):
+    """Ask how the shard is. Answered by Status."""
+
+    seq: int
+
+
+class Accepted(Struct, array_like=True, tag="accepted", gc=False):
+    """One engine.input.Verdict byte per event of the Accept of this number."""
+
+    seq: int
+    verdicts: bytes
+
+
+class Handed(Struct, array_like=True, tag="handed", gc=False):
+    """Messages for the courier, and the templates they need that this link has not carried yet."""
+
+    seq: int
+    deliveries: list[Delivery]
+    templates: dict[str, str]
+    language: str
+    """Of templates, for contacts that name none."""
+
+
+class Done(Struct, array_like=True, tag="done", gc=False):
+    """It is done and durable."""
+
+    seq: int
+
+
+class Status(Struct, array_like=True, tag="status_is", gc=False):
+    """How the shard is: counters and gauges by name."""
+
+    seq: int
+    status: dict[str, Any]
+
+
+class Refused(Struct, array_like=True, tag="refused", gc=False):
+    """It cannot be done, and why; nothing was changed."""
+
+    seq: int
+    error: str
+
+
+Request = Accept | Pull | Settle | PublishNow | RunOut | AskStatus
+Reply = Accepted | Handed | Done | Status | Refused
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode_request: Final = msgspec.msgpack.Decoder(Request).decode
+decode_reply: Final = msgspec.msgpack.Decoder(Reply).decode
+
+
+class LinkError(Exception):
+    """The other side broke the protocol, or went away."""
+
+
+class Link(asyncio.Protocol):
+    """One end of a link: calls `received` with the bytes of each frame, `closed` at the end.
+
+    asyncio streams would do, at twice the cost of a small frame (a task switch per read).
+    """
+
+    def __init__(
+        self, received: Callable[["Link", bytes], None], closed: Callable[["Link"], None]
+    ) -> None:
+        self._received = received
+        self._closed = closed
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def send(self, message: Request | Reply) -> None:
+        """Send one message; after the link is closed it goes nowhere."""
+        if self._transport is None:
+            return
+        data = encode(message)
+        self._transport.write(len(data).to_bytes(HEAD_BYTES, "big") + data)
+
+    def close(self) -> None:
+        """Close the link; `closed` follows."""
+        if self._transport is not None:
+            self._transport.close()
+
+    @property
+    def open(self) -> bool:
+        """Whether the other side can still be reached, as far as is known."""
+        return self._transport is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._transport = None
+        self._closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= HEAD_BYTES:
+            size = int.from_bytes(buffer[start : start + HEAD_BYTES], "big")
+            if size > FRAME_BYTES_MAX:
+                self.close()
+                return
+            end = start + HEAD_BYTES + size
+            if len(buffer) < end:
+                break
+            self._received(self, bytes(buffer[start + HEAD_BYTES : end]))
+            start = end
+        del buffer[:start]
+
+
+class LinkClient:
+    """The asking end of a link: numbers requests, and gives each its reply, in any order."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._seq = 0
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+
+    @classmethod
+    async def connect(cls, path: str) -> "LinkClient":
+        """Connect to the Unix socket of a shard. Raises OSError where none listens."""
+        loop = asyncio.get_running_loop()
+        client: LinkClient | None = None
+
+        def received(_: Link, data: bytes) -> None:
+            assert client is not None
+            client.receive(data)
+
+        def closed(_: Link) -> None:
+            if client is not None:
+                client.fail()
+
+        _, link = await loop.create_unix_connection(lambda: Link(received, closed), path)
+        client = cls(link)
+        return client
+
+    def ask(self, request: Request) -> "asyncio.Future[Reply]":
+        """Send a request (its number is set here); the future fails with LinkError on a loss."""
+        self._seq += 1
+        request.seq = self._seq
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        if not self._link.open:
+            future.set_exception(LinkError("the shard's link is closed"))
+            return future
+        self._waiting[self._seq] = future
+        self._link.send(request)
+        return future
+
+    def receive(self, data: bytes) -> None:
+        """Take a reply."""
+        reply = decode_reply(data)
+        future = self._waiting.pop(reply.seq, None)
+        if future is None or future.done():
+            return
+        if isinstance(reply, Refused):
+            future.set_exception(LinkError(reply.error))
+        else:
+            future.set_result(reply)
+
+    def fail(self) -> None:
+        """Fail all that waits: the link is gone."""
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(LinkError("the shard's link was lost"))
+
+    @property
+    def open(self) -> bool:
+        """Whether requests can still be sent, as far as is known."""
+        return self._link.open
+
+    def close(self) -> None:
+        """Close the link; what waits fails."""
+        self._link.close()

@@ -1,0 +1,1 @@
+"""What it costs: benchmarks and load; prints seconds and ratios, never gates."""

@@ -1,0 +1,50 @@
+"""Caps: how many messages in a window, and is one more allowed."""
+
+from engine.contact import Contact, Sent
+from engine.limits import MESSAGES_KEPT_MAX
+from engine.program import Cap, Program, Programs, Send
+
+
+def cap_reached(
+    programs: Programs, program: Program, send: Send, contact: Contact, now_ms: int
+) -> str:
+    """Return the cap that forbids one more message now, in words; empty where none does."""
+    messages = contact.messages
+    if not messages:
+        return ""
+    for cap in program.caps:
+        if _reached(cap, send, messages, program.journey, now_ms):
+            return cap.text
+    for cap in programs.caps:
+        if _reached(cap, send, messages, "", now_ms):
+            return cap.text
+    return ""
+
+
+def _reached(cap: Cap, send: Send, messages: list[Sent], journey: str, now_ms: int) -> bool:
+    if cap.purpose and cap.purpose != send.purpose:
+        return False
+    after_ms = now_ms - cap.span_ms
+    count = 0
+    for sent in reversed(messages):
+        if sent.at_ms <= after_ms:
+            return False
+        if (not journey or sent.journey == journey) and (
+            not cap.purpose or sent.purpose == cap.purpose
+        ):
+            count += 1
+            if count >= cap.messages:
+                return True
+    return False
+
+
+def reserve(contact: Contact, sent: Sent) -> None:
+    """Count a message from the decision on."""
+    contact.messages.append(sent)
+    if len(contact.messages) > MESSAGES_KEPT_MAX:
+        del contact.messages[0]
+
+
+def release(contact: Contact, key: str) -> None:
+    """Count a message no more: the contact did not get it."""
+    contact.messages = [sent for sent in contact.messages if sent.key != key]

@@ -1,0 +1,97 @@
+"""Condition -> Test: what an author wrote as a tree becomes small objects that answer fast."""
+
+from typing import Any, Final
+
+from engine.author import Reader
+from engine.condition import All, Any_, Compare, Consented, Happened, Not, Test
+from engine.journey import (
+    AllCondition,
+    AnyCondition,
+    AttributeCondition,
+    Comparison,
+    Condition,
+    ConsentCondition,
+    FieldCondition,
+    HappenedCondition,
+    NotCondition,
+)
+from engine.limits import CONDITION_DEPTH_MAX, HISTORY_EVENTS_MAX, HISTORY_MS
+
+OPERATORS: Final = (
+    "equals",
+    "not_equals",
+    "at_least",
+    "more_than",
+    "at_most",
+    "less_than",
+    "one_of",
+    "contains",
+    "exists",
+)
+
+
+def compile_condition(condition: Condition, path: str, reader: Reader, depth: int = 0) -> Test:
+    """Return the test of a condition; mistakes are noted, and then the test means nothing."""
+    if depth > CONDITION_DEPTH_MAX:
+        fix = f"{CONDITION_DEPTH_MAX} levels at most"
+        reader.add(path, "conditions are nested too deep", fix)
+        return All([])
+    match condition:
+        case AllCondition(all=parts):
+            return All(_compile_parts(parts, f"{path}.all", reader, depth))
+        case AnyCondition(any=parts):
+            return Any_(_compile_parts(parts, f"{path}.any", reader, depth))
+        case NotCondition(not_=part):
+            return Not(compile_condition(part, f"{path}.not", reader, depth + 1))
+        case FieldCondition(field=field):
+            return _compile_comparison(condition, field, path, reader)
+        case AttributeCondition(attribute=attribute):
+            return _compile_comparison(condition, attribute, path, reader)
+        case ConsentCondition(consent=channel, is_=level):
+            return Consented(channel, level)
+        case HappenedCondition():
+            return _compile_happened(condition, path, reader)
+        case _:
+            raise AssertionError(f"no compiler for {type(condition).__name__}")
+
+
+def _compile_parts(parts: list[Condition], path: str, reader: Reader, depth: int) -> list[Test]:
+    if not parts:
+        reader.add(path, "an empty list decides nothing", "list at least one condition")
+    return [
+        compile_condition(part, f"{path}[{i}]", reader, depth + 1) for i, part in enumerate(parts)
+    ]
+
+
+def _compile_comparison(comparison: Comparison, name: str, path: str, reader: Reader) -> Test:
+    given = [each for each in OPERATORS if getattr(comparison, each) is not None]
+    choices = ", ".join(OPERATORS)
+    if len(given) != 1:
+        said = " and ".join(given) if given else "no comparison"
+        reader.add(path, f"{said} for {name!r}", f"give exactly one of {choices}")
+        return All([])
+    if not all(name.split(".")):
+        reader.add(path, f"{name!r} is no path", "write names with single dots in between")
+    operand: Any = getattr(comparison, given[0])
+    if given[0] == "one_of" and not operand:
+        reader.add(f"{path}.one_of", "an empty list never holds", "list at least one value")
+    of_contact = isinstance(comparison, AttributeCondition)
+    return Compare(name.split("."), of_contact, given[0], operand)
+
+
+def _compile_happened(condition: HappenedCondition, path: str, reader: Reader) -> Test:
+    span_ms = reader.read_span(condition.within, f"{path}.within", HISTORY_MS)
+    at_least, at_most = condition.at_least, condition.at_most
+    if at_least is None:
+        at_least = 1 if at_most is None else 0
+    if at_most is None:
+        at_most = HISTORY_EVENTS_MAX
+    if not 0 <= at_least <= HISTORY_EVENTS_MAX or not 0 <= at_most <= HISTORY_EVENTS_MAX:
+        reader.add(path, "a count is out of range", f"use 0 to {HISTORY_EVENTS_MAX}")
+    elif at_least > at_most:
+        reader.add(
+            path,
+            f"at least {at_least} and at most {at_most} cannot both be",
+            "raise at_most or lower at_least",
+        )
+    return Happened(condition.happened, span_ms, at_least, at_most)

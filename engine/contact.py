@@ -1,0 +1,114 @@
+"""Contact: a person we may reach, and all that is kept of them."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.limits import FAR_MS
+
+Happening = tuple[Any, ...]
+"""(at_ms,) or (at_ms, product_id, category, price, quantity): what is remembered of an event."""
+
+
+class Session(Struct, array_like=True, gc=False):
+    """A contact's activity without a long pause."""
+
+    started_at_ms: int
+    gap_ms: int
+    """The pause that ends it, as the settings said when it began."""
+    due_at_ms: int
+    """When it ends, if nothing comes before."""
+    counts: dict[str, int]
+    views: list[dict[str, Any]]
+    """Payloads of the last product views, the latest last."""
+
+
+class Visit(Struct, array_like=True, gc=False):
+    """One stay of a contact in a journey; between two inputs it waits at `node`."""
+
+    id: str
+    journey: str
+    node: str
+    entered_at_ms: int
+    waits_since_ms: int
+    due_at_ms: int
+    trigger: dict[str, Any]
+    messages: int = 0
+    """Outcomes it has had so far: a visit that ends with none says why."""
+
+
+class Consent(Struct, array_like=True, gc=False):
+    """Permission on one channel for marketing, with its proof: when, and by which event."""
+
+    level: str
+    at_ms: int
+    event_id: str
+
+
+class Sent(Struct, array_like=True, gc=False):
+    """A message that counts for caps."""
+
+    at_ms: int
+    journey: str
+    node: str
+    channel: str
+    purpose: str
+    key: str
+
+
+class Pending(Struct, array_like=True, gc=False):
+    """A message decided and not yet settled: the contact's part of the outbox."""
+
+    key: str
+    journey: str
+    node: str
+    channel: str
+    template: str
+    purpose: str
+    consent: str
+    """The level it needs, empty where none."""
+    at_ms: int
+    trigger: dict[str, Any]
+    handed_at_ms: int = 0
+    """When it was last handed to a courier; 0 means never."""
+    stopped_at_ms: int = FAR_MS
+    """When an exit or a withdrawn consent ended it; counts only for a handover after that."""
+    stopped_as: str = ""
+    stopped_why: str = ""
+
+
+class Contact(Struct, array_like=True, gc=False):
+    """What is kept of one contact. New fields come last, with a default: old bytes must decode."""
+
+    key: str
+    next_due_at_ms: int = FAR_MS
+    armed_at_ms: int = 0
+    """Due time of the contact's one valid entry in its partition's calendar; 0 means none."""
+    event_ids: dict[str, int] = {}
+    """The last event ids and when each was applied, the oldest first."""
+    history: dict[str, list[Happening]] = {}
+    """Recent events by name, each list in order of `at_ms`."""
+    session: Session | None = None
+    visits: list[Visit] = []
+    entered: dict[str, int] = {}
+    """When each journey was last entered."""
+    messages: list[Sent] = []
+    """What caps count, the oldest first."""
+    pending: list[Pending] = []
+    attributes: dict[str, Any] = {}
+    consents: dict[str, Consent] = {}
+    cart: list[dict[str, Any]] = []
+
+
+encode_contact = msgspec.msgpack.Encoder().encode
+decode_contact = msgspec.msgpack.Decoder(Contact).decode
+
+
+def plan_next_due(contact: Contact) -> None:
+    """Set when the contact's next timer is due: its session's end or a waiting visit."""
+    session = contact.session
+    due_at_ms = session.due_at_ms if session is not None else FAR_MS
+    for visit in contact.visits:
+        due_at_ms = min(due_at_ms, visit.due_at_ms)
+    contact.next_due_at_ms = due_at_ms

@@ -1,0 +1,68 @@
+"""What the engine wants done: its only output."""
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+
+class Outcome(Struct, frozen=True, array_like=True, gc=False):
+    """What came of one visit at one node. The last one of a key is what holds."""
+
+    key: str
+    contact: str
+    journey: str
+    node: str
+    channel: str
+    """Empty where the visit ended before it came to a message."""
+    at_ms: int
+    outcome: str
+    """One of OUTCOMES."""
+    reason: str = ""
+
+
+SENT: Final = "sent"
+CAPPED: Final = "capped"
+NO_CONSENT: Final = "no_consent"
+EXITED: Final = "exited"
+DECLINED: Final = "declined"
+FAILED: Final = "failed"
+
+OUTCOMES: Final = {
+    SENT: "a message was decided and is on its way or out",
+    CAPPED: "a cap of the journey or over all held the message back",
+    NO_CONSENT: "the contact gave no sufficient consent for this channel and purpose",
+    EXITED: "an exit-on rule, or a journey's change, ended the visit before the message",
+    DECLINED: "a decision led the visit to its end without a message",
+    FAILED: "the channel could not deliver, or the visit met a fault",
+}
+
+
+class Delivery(Struct, frozen=True, array_like=True, gc=False):
+    """A message handed to a courier, with all that its template may ask for."""
+
+    key: str
+    contact: str
+    journey: str
+    node: str
+    channel: str
+    template: str
+    language: str
+    """As the contact's attribute `language` says; empty where it does not."""
+    purpose: str
+    at_ms: int
+    """The moment it was decided."""
+    attributes: dict[str, Any]
+    trigger: dict[str, Any]
+    """The payload of the event that the visit was entered on."""
+    cart: list[dict[str, Any]]
+
+
+class Fault(Struct, frozen=True, array_like=True, gc=False):
+    """An input, or a timer, that the fold could not apply: the contact is as it was before."""
+
+    contact: str
+    what: str
+    error: str
+
+
+Decision = Outcome | Delivery | Fault

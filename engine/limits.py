@@ -1,0 +1,61 @@
+"""Every bound of the engine, and how the bounds relate."""
+
+from typing import Final
+
+DAY_MS: Final = 86_400_000
+
+PARTITIONS: Final = 256
+"""Hash buckets of contact keys. Fixed for the life of a store."""
+
+HOT_CONTACTS_MAX: Final = 256
+"""Contacts of one partition held decoded; the others are bytes until something touches them."""
+
+EVENT_IDS_MAX: Final = 64
+EVENT_IDS_MS: Final = DAY_MS
+"""A repeat is known among a contact's last 64 event ids of the last 24 hours."""
+
+EVENT_ID_CHARS_KEPT: Final = 24
+"""A longer event id is remembered by a hash of this many characters."""
+
+HISTORY_MS: Final = 30 * DAY_MS
+HISTORY_EVENTS_MAX: Final = 200
+"""Recent events of one name kept for a contact: 30 days, and not more than this many."""
+
+HISTORY_NAMES_MAX: Final = 100
+"""Event names kept for a contact; what comes under a further name is not remembered."""
+
+SESSION_PRODUCTS_MAX: Final = 20
+"""Products in a session's summary, each once; they are picked from its last views."""
+
+SESSION_VIEWS_MAX: Final = 2 * SESSION_PRODUCTS_MAX
+VIEW_FIELDS_MAX: Final = 16
+"""The payload of a view with more fields is cut to those of a product at once."""
+
+SESSION_NAMES_MAX: Final = 200
+CART_ITEMS_MAX: Final = 100
+ATTRIBUTES_MAX: Final = 200
+CONSENT_CHANNELS_MAX: Final = 20
+
+MESSAGES_KEPT_MAX: Final = 128
+CAP_MESSAGES_MAX: Final = 100
+CAP_SPAN_MS_MAX: Final = 366 * DAY_MS
+"""A cap counts the messages kept, so it cannot ask for more of them than are kept."""
+
+WAIT_MS_MAX: Final = 400 * DAY_MS
+NODES_MAX: Final = 200
+NODES_PER_INPUT_MAX: Final = 400
+"""Nodes one visit walks for one input; only a cycle without a wait would pass it."""
+
+CONDITION_DEPTH_MAX: Final = 20
+JOURNEYS_MAX: Final = 500
+TIMERS_PER_ADVANCE_MAX: Final = 512
+"""Contacts whose timers one Advance applies; the rest wait for the next."""
+
+FAR_MS: Final = 1 << 62
+"""No moment at all: later than any."""
+
+HOPS_MAX: Final = 8
+"""Derived inputs deriving inputs; a chain longer than this is a loop."""
+
+assert CAP_MESSAGES_MAX <= MESSAGES_KEPT_MAX
+assert NODES_MAX < NODES_PER_INPUT_MAX

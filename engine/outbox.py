@@ -1,0 +1,76 @@
+"""Outbox: a contact's messages decided and not yet settled; handing over and settling them."""
+
+from engine.cap import release
+from engine.contact import Contact, Pending
+from engine.decision import FAILED, Decision, Delivery, Outcome
+from engine.input import Handover, Receipt
+
+
+def find_pending(contact: Contact, key: str) -> Pending | None:
+    """Return the pending message of this key, if it is not settled yet."""
+    for pending in contact.pending:
+        if pending.key == key:
+            return pending
+    return None
+
+
+def stop_pending(pending: Pending, now_ms: int, outcome: str, why: str) -> None:
+    """End a message that no courier has got yet; what a courier has is beyond recall."""
+    if pending.handed_at_ms == 0 and now_ms < pending.stopped_at_ms:
+        pending.stopped_at_ms = now_ms
+        pending.stopped_as = outcome
+        pending.stopped_why = why
+
+
+def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list[Decision]) -> None:
+    """Check a message once more and pack it, or say why it does not go out after all."""
+    pending = find_pending(contact, handover.key)
+    if pending is None:
+        return
+    if pending.handed_at_ms == 0 and pending.stopped_at_ms < handover.as_of_ms:
+        contact.pending.remove(pending)
+        release(contact, pending.key)
+        decisions.append(_outcome(contact, pending, pending.stopped_as, pending.stopped_why))
+        return
+    pending.handed_at_ms = now_ms
+    language = contact.attributes.get("language")
+    decisions.append(
+        Delivery(
+            key=pending.key,
+            contact=contact.key,
+            journey=pending.journey,
+            node=pending.node,
+            channel=pending.channel,
+            template=pending.template,
+            language=language if isinstance(language, str) else "",
+            purpose=pending.purpose,
+            at_ms=pending.at_ms,
+            attributes=dict(contact.attributes),
+            trigger=pending.trigger,
+            cart=contact.cart,
+        )
+    )
+
+
+def settle(contact: Contact, receipt: Receipt, decisions: list[Decision]) -> None:
+    """Take what the channel said. A message that failed counts for no cap."""
+    pending = find_pending(contact, receipt.key)
+    if pending is None:
+        return
+    contact.pending.remove(pending)
+    if not receipt.delivered:
+        release(contact, pending.key)
+        decisions.append(_outcome(contact, pending, FAILED, receipt.reason))
+
+
+def _outcome(contact: Contact, pending: Pending, outcome: str, reason: str) -> Outcome:
+    return Outcome(
+        pending.key,
+        contact.key,
+        pending.journey,
+        pending.node,
+        pending.channel,
+        pending.at_ms,
+        outcome,
+        reason,
+    )

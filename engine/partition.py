@@ -1,0 +1,163 @@
+"""Partition: contacts, calendar and programs of one hash bucket; the one fold over inputs.
+
+Shard, replay, tests and simulation all use this class: there is no second loop anywhere.
+"""
+
+from heapq import heappop, heappush
+
+from engine.compile import programs_of
+from engine.contact import Contact, decode_contact, encode_contact
+from engine.decision import Decision, Fault
+from engine.guard import Guard
+from engine.input import Advance, ContactInput, Event, Input, Publish, Verdict
+from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
+from engine.program import NO_PROGRAMS
+from engine.step import step
+from engine.timer import apply_next_timer, drop_next_timer
+
+
+class Partition:
+    """The state of one hash bucket of contacts.
+
+    `decisions` is where all decisions go, in order; who folds takes them out. Several partitions
+    may share one list.
+    """
+
+    def __init__(
+        self, number: int, decisions: list[Decision], hot_max: int = HOT_CONTACTS_MAX
+    ) -> None:
+        self.number = number
+        self.decisions = decisions
+        self.now_ms = 0
+        """The moment of the last input; it never goes back."""
+        self.programs = NO_PROGRAMS
+        self.published = b""
+        self._hot_max = max(hot_max, 1)
+        self._hot: dict[str, Contact] = {}
+        self._idle: dict[str, bytes] = {}
+        self._calendar: list[tuple[int, str]] = []
+
+    def fold(self, input: Input, now_ms: int) -> int:
+        """Apply one input at `now_ms` and return its Verdict.
+
+        An input that raises moves no visit, is FAILED and leaves a Fault among the decisions.
+        """
+        if now_ms < self.now_ms:
+            now_ms = self.now_ms
+        else:
+            self.now_ms = now_ms
+        kind = type(input)
+        if kind is Advance or kind is Publish:
+            return self._fold_for_all(input)  # type: ignore[arg-type]
+        key = input.contact  # type: ignore[union-attr]  # what is left has one
+        contact = self._hot.get(key)
+        if contact is None:
+            contact = self._warm(key)
+        if contact.next_due_at_ms <= now_ms:
+            self._apply_timers(contact, now_ms)
+        decisions = self.decisions
+        mark = len(decisions)
+        try:
+            if not step(self.programs, contact, input, now_ms, decisions):  # type: ignore[arg-type]
+                return Verdict.REPEAT
+        except Exception as error:  # noqa: BLE001 - one poisoned input must not stop the others
+            del decisions[mark:]
+            decisions.append(Fault(key, _name_of(input), _words(error)))  # type: ignore[arg-type]
+            return Verdict.FAILED
+        armed_at_ms = contact.armed_at_ms
+        if armed_at_ms == 0 or contact.next_due_at_ms < armed_at_ms:
+            self._arm(contact)
+        return Verdict.APPLIED
+
+    @property
+    def next_due_at_ms(self) -> int:
+        """When a timer is due next, at the earliest; FAR_MS where none is."""
+        return self._calendar[0][0] if self._calendar else FAR_MS
+
+    @property
+    def contact_count(self) -> int:
+        """How many contacts are held."""
+        return len(self._hot) + len(self._idle)
+
+    def contact(self, key: str) -> Contact | None:
+        """Return a copy of what is kept of a contact; None where nothing is."""
+        data = self.contact_bytes(key)
+        return None if data is None else decode_contact(data)
+
+    def contact_bytes(self, key: str) -> bytes | None:
+        """Return the encoded state of a contact; None where nothing is kept."""
+        contact = self._hot.get(key)
+        return self._idle.get(key) if contact is None else encode_contact(contact)
+
+    def contact_keys(self) -> list[str]:
+        """Return the keys of all contacts, in order."""
+        return sorted([*self._hot, *self._idle])
+
+    def cool(self) -> None:
+        """Hold all contacts as bytes; the next input of each decodes it again."""
+        for key in list(self._hot):
+            self._idle[key] = encode_contact(self._hot.pop(key))
+
+    def _fold_for_all(self, input: Advance | Publish) -> int:
+        """Apply an input that is for the partition, not for one contact."""
+        if type(input) is Publish:
+            self.programs = programs_of(input.source)
+            self.published = input.source
+        else:
+            assert type(input) is Advance
+            self._advance(min(input.until_ms, FAR_MS - 1))
+        return Verdict.APPLIED
+
+    def _advance(self, until_ms: int) -> None:
+        """Apply timers due by `until_ms` in order of due time, a bounded number of them."""
+        calendar = self._calendar
+        for _ in range(TIMERS_PER_ADVANCE_MAX):
+            if not calendar or calendar[0][0] > until_ms:
+                return
+            due_at_ms, key = heappop(calendar)
+            contact = self._hot.get(key)
+            if contact is None:
+                contact = self._warm(key)
+            if contact.armed_at_ms != due_at_ms:
+                continue  # Armed for an earlier moment since, and gone off there.
+            contact.armed_at_ms = 0
+            if contact.next_due_at_ms <= due_at_ms:
+                self._apply_timers(contact, due_at_ms)
+            self._arm(contact)
+
+    def _apply_timers(self, contact: Contact, until_ms: int) -> None:
+        """Apply the contact's timers due by then, each on its own: one fault drops one timer."""
+        decisions = self.decisions
+        while contact.next_due_at_ms <= until_ms:
+            mark = len(decisions)
+            guard = Guard(contact)
+            try:
+                apply_next_timer(self.programs, contact, decisions)
+            except Exception as error:  # noqa: BLE001 - as for an input
+                del decisions[mark:]
+                guard.restore(contact)
+                what = drop_next_timer(contact, _words(error), decisions)
+                decisions.append(Fault(contact.key, what, _words(error)))
+
+    def _arm(self, contact: Contact) -> None:
+        due_at_ms = contact.next_due_at_ms
+        if due_at_ms < FAR_MS:
+            contact.armed_at_ms = due_at_ms
+            heappush(self._calendar, (due_at_ms, contact.key))
+
+    def _warm(self, key: str) -> Contact:
+        """Decode a contact that is idle, or begin a new one; the longest hot makes room."""
+        data = self._idle.pop(key, None)
+        if len(self._hot) >= self._hot_max:
+            oldest = next(iter(self._hot))
+            self._idle[oldest] = encode_contact(self._hot.pop(oldest))
+        contact = self._hot[key] = Contact(key) if data is None else decode_contact(data)
+        return contact
+
+
+def _name_of(input: ContactInput) -> str:
+    return input.id if isinstance(input, Event) else input.key
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,65 @@
+"""Timers of a contact: its session's end and its waiting visits. They act as of their due time."""
+
+from engine.contact import Contact, Visit, plan_next_due
+from engine.decision import EXITED, FAILED, Decision
+from engine.history import forget_old
+from engine.limits import FAR_MS
+from engine.program import Programs
+from engine.session import end_session
+from engine.walk import advance, end_visit, happen
+
+
+def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decision]) -> None:
+    """Apply the timer that is due first (of two due at once, the one that was set first).
+
+    It acts as of its due time, even where load or downtime made it late: so it is the same
+    whether it is applied by an Advance, by the contact's next input, or in a replay.
+    """
+    visit = _next_visit(contact)
+    if visit is None:
+        event = end_session(contact)
+        assert event.at_ms is not None
+        forget_old(contact, event.at_ms)
+        route = programs.routes.get(event.name)
+        if route is not None:
+            happen(programs, route, contact, event, event.at_ms, decisions)
+        plan_next_due(contact)
+        return
+    due_at_ms = visit.due_at_ms
+    visit.due_at_ms = FAR_MS
+    program = programs.by_journey.get(visit.journey)
+    if program is None or visit.node not in program.places:
+        gone = "journey" if program is None else "node"
+        end_visit(contact, visit, due_at_ms, EXITED, f"the {gone} is no longer there", decisions)
+    else:
+        then = program.places[visit.node].then
+        advance(programs, program, contact, visit, then, due_at_ms, decisions)
+    plan_next_due(contact)
+
+
+def drop_next_timer(contact: Contact, error: str, decisions: list[Decision]) -> str:
+    """Take away the timer that is due first, as it cannot be applied; return what it was."""
+    visit = _next_visit(contact)
+    if visit is None:
+        assert contact.session is not None
+        what = f"end of the session begun at {contact.session.started_at_ms}"
+        contact.session = None
+    else:
+        what = f"visit {visit.id} of journey {visit.journey} at node {visit.node}"
+        end_visit(contact, visit, visit.due_at_ms, FAILED, error, decisions)
+    plan_next_due(contact)
+    return what
+
+
+def _next_visit(contact: Contact) -> Visit | None:
+    """Return the visit whose timer is next; None where the session's end comes first."""
+    session = contact.session
+    first: Visit | None = None
+    due_at_ms, since_ms = FAR_MS, FAR_MS
+    if session is not None:
+        due_at_ms, since_ms = session.due_at_ms, session.started_at_ms
+    for visit in contact.visits:
+        if (visit.due_at_ms, visit.waits_since_ms) < (due_at_ms, since_ms):
+            first = visit
+            due_at_ms, since_ms = visit.due_at_ms, visit.waits_since_ms
+    return first

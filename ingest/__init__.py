@@ -1,0 +1,1 @@
+"""Listens: bytes of senders become events and reach the shard that owns the contact."""
