@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -33,9 +33,10 @@ class Accept(Struct, array_like=True, tag="accept", gc=False):
 
 
 class Pull(Struct, array_like=True, tag="pull", gc=False):
-    """A courier asks for messages; answered by Handed, at once or when there are some."""
+    """A courier asks for a channel's messages; answered by Handed, at once or when some come."""
 
     seq: int
+    channel: str
     limit: int
     wait_ms: int
     """How long it may take until there are some; then it is answered with none."""
@@ -150,8 +151,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # No isinstance: uvloop's transports are not asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""

@@ -1,0 +1,66 @@
+"""The clock, a port with two adapters. The only file that reads the time of day."""
+
+import time
+from typing import Protocol
+
+from engine.partition import Partition
+
+
+class Clock(Protocol):
+    """Says what `now` is for an input; it is logged with the input, so a refold needs no clock."""
+
+    def read(self) -> int:
+        """Return the time of day in milliseconds; asked once a slice."""
+        ...
+
+    def now_ms(self, read_ms: int, partition: Partition, at_ms: int | None) -> int:
+        """Return `now` for an event that says it happened at `at_ms`, at a time of day read."""
+        ...
+
+    def as_of_ms(self, now_ms: int, decided_at_ms: int) -> int:
+        """Return the moment up to which things may still stop a message decided then."""
+        ...
+
+
+class WallClock:
+    """Now is the time of day."""
+
+    def read(self) -> int:
+        """See Clock."""
+        return time.time_ns() // 1_000_000
+
+    def now_ms(self, read_ms: int, partition: Partition, at_ms: int | None) -> int:
+        """See Clock."""
+        return read_ms
+
+    def as_of_ms(self, now_ms: int, decided_at_ms: int) -> int:
+        """See Clock."""
+        return now_ms
+
+
+class EventClock:
+    """Now is the latest moment an event of the partition has named: hours pass in seconds."""
+
+    def read(self) -> int:
+        """See Clock."""
+        return 0
+
+    def now_ms(self, read_ms: int, partition: Partition, at_ms: int | None) -> int:
+        """See Clock."""
+        return partition.now_ms if at_ms is None or at_ms < partition.now_ms else at_ms
+
+    def as_of_ms(self, now_ms: int, decided_at_ms: int) -> int:
+        """See Clock. No simulated time passes between a decision and its handover."""
+        return decided_at_ms
+
+
+CLOCKS: dict[str, type[Clock]] = {"wall": WallClock, "events": EventClock}
+
+
+def process_start(pid: int) -> str:
+    """Return when a process started, as the kernel says it; empty where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123
+            return stat.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

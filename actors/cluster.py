@@ -1,0 +1,223 @@
+"""The one place that calls Ray: starts shards and courier as actors, and keeps them running."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import ray
+import structlog
+
+from actors.clock import CLOCKS
+from actors.courier import Courier
+from actors.errors import OperatorError
+from actors.lifeline import Lifeline, tie_to
+from actors.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
+from actors.log import open_log
+from actors.service import ShardService
+from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
+from actors.shard import Shard
+from actors.store import Processes, Store, open_store, shard_folder
+from channels import KNOWN_CHANNELS
+from channels.delivery import ChannelSettings, open_channels
+
+OBJECT_STORE_BYTES: Final = 80 << 20
+"""The least Ray takes; nothing of ours goes through it."""
+
+COLD_START_S: Final = 60.0
+SWITCH_INTERVAL_S: Final = 0.000_5
+"""The commit thread must get the interpreter back at once: the default is ten times that."""
+
+log = structlog.get_logger()
+
+
+class ShardActor:
+    """A shard in a process of its own. Ray starts it, again and again; events never pass Ray."""
+
+    async def run(self, settings: bytes) -> None:
+        """Serve until the process ends."""
+        told = msgspec.json.decode(settings, type=ShardSettings)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        lifeline = asyncio.ensure_future(tie_to(told.lifeline))
+        gc.disable()  # The fold makes no cycles (a test counts); a full collection would stop it.
+        shard = Shard(told.slot, told.shards, CLOCKS[told.clock]())
+        service = ShardService(shard, open_log(Path(told.folder)))
+        await service.start(told.socket)
+        gc.freeze()
+        await lifeline
+
+
+class CourierActor:
+    """The courier in a process of its own."""
+
+    async def run(self, settings: bytes) -> None:
+        """Serve until the process ends."""
+        told = msgspec.json.decode(settings, type=CourierSettings)
+        lifeline = asyncio.ensure_future(tie_to(told.lifeline))
+        channel_settings = msgspec.json.decode(told.channels, type=ChannelSettings)
+        channels = open_channels(channel_settings, Path(told.folder))
+        serving = asyncio.ensure_future(Courier(told.sockets, channels, KNOWN_CHANNELS).run())
+        await asyncio.wait([lifeline, serving], return_when=asyncio.FIRST_COMPLETED)
+
+
+class Cluster:
+    """A running system: Ray, its shards and its courier. One a process."""
+
+    def __init__(self, settings: SystemSettings, shards: int | None) -> None:
+        self.store: Store = open_store(settings.data, shards, settings.clock)
+        self._settings = settings
+        self._processes = Processes(settings.data)
+        # A socket's path has 107 bytes at most, so it cannot lie in the data folder.
+        self._runtime = Path(tempfile.mkdtemp(prefix="anlass-"))
+        self._lifeline = Lifeline(str(self._runtime / "life.sock"))
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.sockets = [
+            str(self._runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
+        ]
+
+    def start_ray(self) -> None:
+        """Start Ray for this system alone (3 seconds), after ending what an earlier one left."""
+        left = self._processes.end_leftovers()
+        if left:
+            log.warning("ended processes that an earlier start had left", processes=left)
+        set_ray_environment()
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            num_cpus=self.store.shards + 1,
+            object_store_memory=OBJECT_STORE_BYTES,
+            namespace="anlass",
+            _node_ip_address="127.0.0.1",
+        )
+
+    async def start_actors(self, channels: bytes) -> None:
+        """Start shards and courier; return when every shard has recovered and serves.
+
+        `channels` is the JSON of ChannelSettings.
+        """
+        await self._lifeline.open()
+        data = self._settings.data
+        for slot, socket in enumerate(self.sockets):
+            shard = ShardSettings(
+                slot=slot,
+                shards=self.store.shards,
+                clock=self.store.clock,
+                folder=str(shard_folder(data, slot)),
+                socket=socket,
+                lifeline=str(self._runtime / "life.sock"),
+            )
+            self._keep(ShardActor, f"shard-{slot}", msgspec.json.encode(shard))
+        courier = CourierSettings(
+            sockets=self.sockets,
+            lifeline=str(self._runtime / "life.sock"),
+            folder=str(data),
+            channels=channels,
+        )
+        self._keep(CourierActor, "courier", msgspec.json.encode(courier))
+        await asyncio.gather(*[self._answers(socket) for socket in self.sockets])
+        statuses = await self.status()
+        self._processes.note([os.getpid(), *[status["pid"] for status in statuses]])
+
+    async def publish(self, source: bytes) -> bool:
+        """Put a publication in force where another one is; return whether that was anywhere."""
+        changed = False
+        for socket in self.sockets:
+            async with _client(socket) as client:
+                reply = await client.ask(AskStatus(0))
+                assert isinstance(reply, Status)
+                if reply.status["published"] != source:
+                    await client.ask(PublishNow(0, source))
+                    changed = True
+        return changed
+
+    async def run_out(self, until_ms: int) -> None:
+        """Let simulated time run on to `until_ms` (clock `events` only)."""
+
+        async def run_out_shard(socket: str) -> None:
+            async with _client(socket) as client:
+                await client.ask(RunOut(0, until_ms))
+
+        await asyncio.gather(*[run_out_shard(socket) for socket in self.sockets])
+
+    async def status(self) -> list[dict[str, Any]]:
+        """Ask every shard how it is."""
+
+        async def ask(socket: str) -> dict[str, Any]:
+            async with _client(socket) as client:
+                reply = await client.ask(AskStatus(0))
+                assert isinstance(reply, Status)
+                return reply.status
+
+        return list(await asyncio.gather(*[ask(socket) for socket in self.sockets]))
+
+    async def stop(self) -> None:
+        """End all processes: what was answered is durable, so none has to be asked first."""
+        self._stopping = True
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await self._lifeline.close()
+        ray.shutdown()
+        self._processes.forget()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def _keep(self, kind: type, name: str, settings: bytes) -> None:
+        self._keepers.append(asyncio.create_task(self._keep_running(kind, name, settings)))
+
+    async def _keep_running(self, kind: type, name: str, settings: bytes) -> None:
+        """Run an actor; when its process dies, Ray makes a new one, and it runs again.
+
+        Retries of calls are off: a retried call could come out of order (Ray's own words).
+        """
+        actor = (
+            ray.remote(kind)
+            .options(
+                name=name,
+                num_cpus=0,
+                max_restarts=-1,
+                max_task_retries=0,
+                max_concurrency=8,
+                enable_task_events=False,
+            )
+            .remote()
+        )
+        while not self._stopping:
+            try:
+                await asyncio.wrap_future(actor.run.remote(settings).future())
+            except ray.exceptions.RayTaskError:
+                log.exception("an actor failed", actor=name)
+                await asyncio.sleep(1)
+            except ray.exceptions.RayActorError:
+                log.warning("an actor's process died and starts again", actor=name)
+                await asyncio.sleep(0.1)
+
+    async def _answers(self, socket: str) -> None:
+        end = asyncio.get_running_loop().time() + COLD_START_S
+        while True:
+            with contextlib.suppress(OSError, LinkError):
+                async with _client(socket) as client:
+                    await client.ask(AskStatus(0))
+                    return
+            if asyncio.get_running_loop().time() > end:
+                raise OperatorError(f"a shard does not answer at {socket}; see its log above")
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def _client(socket: str) -> AsyncIterator[LinkClient]:
+    client = await LinkClient.connect(socket)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -1,0 +1,108 @@
+"""Courier: moves messages from the shards' outboxes to their channels, and brings receipts back."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from actors.link import Handed, LinkClient, LinkError, Pull, Settle
+from channels.delivery import Channels
+from channels.message import Message
+from channels.render import Renderer, RenderError
+from engine.decision import Delivery
+from engine.input import Receipt
+
+PULL_MESSAGES_MAX: Final = 64
+PULL_WAIT_MS: Final = 2_000
+RECONNECT_S: Final = 0.2
+RETRY_S_MIN: Final = 1.0
+RETRY_S_MAX: Final = 60.0
+GIVE_UP_TRIES: Final = 1_000
+"""About 16 hours of a channel that is down; then its messages fail, and say so."""
+
+log = structlog.get_logger()
+
+
+class Courier:
+    """Serves every channel of every shard, each on its own: a dead channel delays only its own."""
+
+    def __init__(self, sockets: list[str], channels: Channels, names: Iterable[str]) -> None:
+        self._sockets = sockets
+        self._channels = channels
+        self._names = list(names)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for socket in self._sockets:
+                group.create_task(self._serve_shard(socket))
+
+    async def _serve_shard(self, socket: str) -> None:
+        """Serve one shard, over one link at a time. What a lost link had is handed over again."""
+        while True:
+            try:
+                client = await LinkClient.connect(socket)
+            except OSError:
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            renderer = Renderer({}, "")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name in self._names:
+                        group.create_task(self._serve_channel(client, name, renderer))
+            except* LinkError as errors:
+                log.info("courier lost a shard", socket=socket, error=str(errors.exceptions[0]))
+            finally:
+                client.close()
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _serve_channel(self, client: LinkClient, name: str, renderer: Renderer) -> None:
+        while True:
+            handed = await client.ask(Pull(0, name, PULL_MESSAGES_MAX, PULL_WAIT_MS))
+            assert isinstance(handed, Handed)
+            renderer.add(handed.templates)
+            renderer.language = handed.language
+            messages, receipts = _render(renderer, handed.deliveries)
+            contact_of = {message.key: message.contact for message in messages}
+            delay_s = RETRY_S_MIN
+            for _ in range(GIVE_UP_TRIES):
+                results = await self._channels.deliver(messages) if messages else []
+                for result in results:
+                    if result.kind != "retry":
+                        contact = contact_of[result.key]
+                        delivered = result.kind == "delivered"
+                        receipts.append(Receipt(contact, result.key, delivered, result.reason))
+                if receipts:
+                    await client.ask(Settle(0, receipts))
+                    receipts = []
+                again = {result.key: result.reason for result in results if result.kind == "retry"}
+                messages = [message for message in messages if message.key in again]
+                if not messages:
+                    break
+                log.warning("channel fails for now", channel=name, reason=again[messages[0].key])
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, RETRY_S_MAX)
+            else:
+                gone = "given up after many tries"
+                receipts = [Receipt(each.contact, each.key, False, gone) for each in messages]  # noqa: FBT003
+                await client.ask(Settle(0, receipts))
+
+    async def close(self) -> None:
+        """Close the channels."""
+        with contextlib.suppress(OSError):
+            await self._channels.close()
+
+
+def _render(renderer: Renderer, deliveries: list[Delivery]) -> tuple[list[Message], list[Receipt]]:
+    """Render what can be; what cannot has failed, and its receipt says why."""
+    messages, receipts = [], []
+    for delivery in deliveries:
+        try:
+            messages.append(renderer.render(delivery))
+        except RenderError as error:
+            receipts.append(
+                Receipt(delivery.contact, delivery.key, delivered=False, reason=str(error))
+            )
+    return messages, receipts

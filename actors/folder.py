@@ -1,0 +1,202 @@
+"""Folder: journeys, templates and settings as an author keeps them in files."""
+
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from actors.document import read_document
+from engine.author import nearest
+from engine.compile import compile_publication
+from engine.errors import Mistake
+from engine.journey import Publication, Settings
+
+SETTINGS_STEM: Final = "anlass"
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+TEMPLATES: Final = "templates"
+AUTHOR_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
+OPERATOR_KEYS: Final = ("keys", "channels")
+TEMPLATE_FORM: Final = re.compile(r"([a-z0-9][a-z0-9_-]*)\.([a-z]{2,3}(?:-[A-Za-z0-9]+)*)")
+
+
+class Folder(Struct, frozen=True):
+    """What a folder says. Only without mistakes may `source` go live."""
+
+    publication: Publication
+    source: bytes
+    """The publication as canonical JSON: what a Publish carries. Empty where there are mistakes."""
+    operator: dict[str, Any]
+    """The operator's part of `anlass.yaml`: `keys` (a list) and `channels` (settings by name)."""
+    mistakes: list[Mistake]
+    notes: list[str]
+    """What is no mistake, yet may not be meant."""
+
+
+def read_folder(path: Path | str) -> Folder:
+    """Read and check a folder. Never raises for what is in it: see `mistakes`."""
+    folder = Path(path)
+    mistakes: list[Mistake] = []
+    files = _files_in(folder, mistakes)
+    settings_file, settings = _read_settings(folder, files, mistakes)
+    operator = _split_off_operator(settings, settings_file, mistakes)
+    publication = Publication(
+        journeys=_read_journeys(folder, files, mistakes),
+        settings_file=settings_file,
+        settings=settings,
+        templates=_read_templates(folder / TEMPLATES, mistakes),
+    )
+    _, found = compile_publication(publication)
+    mistakes += found
+    mistakes += _check_time_zone(publication)
+    mistakes += _check_languages(publication)
+    source = b"" if mistakes else _encode(publication, mistakes)
+    notes = _unused_templates(publication)
+    return Folder(publication, source, operator, sorted(set(mistakes)), notes)
+
+
+def _encode(publication: Publication, mistakes: list[Mistake]) -> bytes:
+    try:
+        return msgspec.json.encode(publication, order="sorted")
+    except (TypeError, ValueError, OverflowError) as error:
+        # What compiles and is no JSON all the same: half a surrogate pair, a giant number.
+        mistakes.append(Mistake(".", "$", f"{error}", "write plain texts and numbers"))
+        return b""
+
+
+def _files_in(folder: Path, mistakes: list[Mistake]) -> list[Path]:
+    if not folder.is_dir():
+        problem = "there is no such folder" if not folder.exists() else "this is no folder"
+        mistakes.append(Mistake(str(folder), "$", problem, "name the folder of your journeys"))
+        return []
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    ]
+    if all(path.stem == SETTINGS_STEM for path in files):
+        fix = "write one into a file such as `welcome.yaml`"
+        mistakes.append(Mistake(str(folder), "$", "there is no journey in this folder", fix))
+    return files
+
+
+def _read_journeys(folder: Path, files: list[Path], mistakes: list[Mistake]) -> dict[str, Any]:
+    journeys = {}
+    for path in files:
+        if path.stem != SETTINGS_STEM:
+            document = read_document(path, folder, mistakes)
+            if document is not None:
+                journeys[path.name] = document
+    return journeys
+
+
+def _read_settings(
+    folder: Path, files: list[Path], mistakes: list[Mistake]
+) -> tuple[str, dict[str, Any]]:
+    """Return the settings file's name and what it says; without one, all is at its default."""
+    found = [path for path in files if path.stem == SETTINGS_STEM]
+    if not found:
+        return f"{SETTINGS_STEM}.yaml", {}
+    file = found[0].name
+    if len(found) > 1:
+        problem = f"the settings are in {found[1].name} as well"
+        mistakes.append(Mistake(file, "$", problem, "keep one of the two files"))
+    if not found[0].read_bytes().strip():
+        return file, {}
+    document = read_document(found[0], folder, mistakes)
+    if document is not None and not isinstance(document, dict):
+        problem = f"expected fields, got {document!r:.60}"
+        mistakes.append(Mistake(file, "$", problem, "write it as `key: value` lines"))
+    return file, document if isinstance(document, dict) else {}
+
+
+def _split_off_operator(
+    settings: dict[str, Any], file: str, mistakes: list[Mistake]
+) -> dict[str, Any]:
+    """Take the operator's part out of the settings, and what nobody knows; the rest stays."""
+    known = [*AUTHOR_KEYS, *OPERATOR_KEYS]
+    for key in [key for key in settings if isinstance(key, str) and key not in known]:
+        del settings[key]
+        mistakes.append(Mistake(file, f"$.{key}", f"unknown field {key!r}", nearest(key, known)))
+    keys = settings.pop("keys", [])
+    if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+        problem = "these are no write keys"
+        mistakes.append(Mistake(file, "$.keys", problem, "write a list of texts: keys: [secret]"))
+        keys = []
+    channels = settings.pop("channels", {})
+    if not isinstance(channels, dict) or not all(isinstance(c, dict) for c in channels.values()):
+        fix = "write fields under each channel's name, such as `email: {host: localhost}`"
+        mistakes.append(Mistake(file, "$.channels", "cannot read the channels", fix))
+        channels = {}
+    return {"keys": keys, "channels": channels}
+
+
+def _read_templates(folder: Path, mistakes: list[Mistake]) -> dict[str, str]:
+    templates: dict[str, str] = {}
+    if not folder.is_dir():
+        return templates
+    for path in sorted(folder.glob("*.liquid")):
+        if path.name.startswith("."):
+            continue
+        file = f"{TEMPLATES}/{path.name}"
+        if not TEMPLATE_FORM.fullmatch(path.stem):
+            fix = "call it <name>.<language>.liquid, such as `welcome.de.liquid`"
+            mistakes.append(Mistake(file, "$", "the file's name says no name and language", fix))
+            continue
+        try:
+            templates[path.stem] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            problem = f"byte {error.start} is no UTF-8"
+            mistakes.append(Mistake(file, "$", problem, "save the file as UTF-8"))
+    return templates
+
+
+def _check_time_zone(publication: Publication) -> list[Mistake]:
+    name = publication.settings.get("time_zone", "UTC")
+    if not isinstance(name, str) or name == "UTC":
+        return []
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        fix = nearest(name, sorted(zoneinfo.available_timezones()))
+        if not fix.startswith("did you mean"):
+            fix = "use a name such as `Europe/Berlin`"
+        problem = f"there is no time zone {name!r}"
+        return [Mistake(publication.settings_file, "$.time_zone", problem, fix)]
+    return []
+
+
+def _sends(publication: Publication) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return file, path and fields of each node that sends, as far as they can be told."""
+    found = []
+    for file, journey in publication.journeys.items():
+        nodes = journey.get("nodes") if isinstance(journey, dict) else None
+        for i, node in enumerate(nodes if isinstance(nodes, list) else []):
+            if isinstance(node, dict) and isinstance(node.get("send"), str):
+                found.append((file, f"$.nodes[{i}]", node))
+    return found
+
+
+def _check_languages(publication: Publication) -> list[Mistake]:
+    """Find templates that lack the language of the settings: what others fall back to."""
+    language = publication.settings.get("language", Settings().language)
+    names = {name.rpartition(".")[0] for name in publication.templates}
+    mistakes = []
+    for file, path, node in _sends(publication):
+        template = node.get("template")
+        if template in names and f"{template}.{language}" not in publication.templates:
+            problem = f"the template {template!r} is not there in {language!r}, the language of all"
+            fix = f"add {TEMPLATES}/{template}.{language}.liquid"
+            mistakes.append(Mistake(file, f"{path}.template", problem, fix))
+    return mistakes
+
+
+def _unused_templates(publication: Publication) -> list[str]:
+    used = {node.get("template") for _, _, node in _sends(publication)}
+    return [
+        f"{TEMPLATES}/{name}.liquid: no journey uses this template"
+        for name in sorted(publication.templates)
+        if name.rpartition(".")[0] not in used
+    ]

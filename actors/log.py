@@ -1,0 +1,200 @@
+"""The log in files: blocks of frames, with length and checksum, in segments; one writer.
+
+A block is what one commit wrote: all of it is there, or it is torn and nobody was told of it.
+Layout of a segment: the magic, then blocks of {u32 bytes, u32 crc32 of them, u32 crc32
+of the two, {u32 bytes, frame}...}.
+"""
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+from zlib import crc32
+
+from actors.clock import process_start
+from actors.errors import LogCorruptError, OperatorError
+from actors.frame import Frame, decode_frame
+
+MAGIC: Final = b"ANLASS-1"
+HEAD: Final = struct.Struct(">III")
+SIZE: Final = struct.Struct(">I")
+SEGMENT_BYTES_MAX: Final = 64 << 20
+
+
+class Log:
+    """The log of one shard. Made by `open_log`, which holds the lock on its folder."""
+
+    def __init__(self, folder: Path, lock: int, segments: list[Path]) -> None:
+        self.folder = folder
+        self.commits = 0
+        self.bytes = sum(segment.stat().st_size for segment in segments)
+        self._lock = lock
+        self._segments = segments
+        self._file = -1
+        self._size = 0
+        if segments:
+            self._file = os.open(segments[-1], os.O_WRONLY | os.O_APPEND)
+            self._size = segments[-1].stat().st_size
+
+    def frames(self) -> Iterator[Frame]:
+        """Read all frames from the first. Raises LogCorruptError where one is not as written."""
+        for segment in self._segments:
+            yield from read_segment(segment)
+
+    def append(self, position: int, frames: list[bytes]) -> None:
+        """Write frames, the first at `position`, as one block, and wait until it is durable.
+
+        Raises OSError; then the state of the disk is unknown and the process must not go on.
+        """
+        if self._file < 0 or self._size >= SEGMENT_BYTES_MAX:
+            self._begin_segment(position)
+        parts = []
+        for frame in frames:
+            parts += [SIZE.pack(len(frame)), frame]
+        body = b"".join(parts)
+        block = _head(body) + body
+        written = os.write(self._file, block)
+        if written < len(block):
+            raise OSError(f"only {written} of {len(block)} bytes fit into {self._segments[-1]}")
+        os.fdatasync(self._file)
+        self.commits += 1
+        self.bytes += len(block)
+        self._size += len(block)
+
+    def close(self) -> None:
+        """Close the files and release the lock."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        os.close(self._lock)
+
+    def _begin_segment(self, position: int) -> None:
+        path = self.folder / f"log-{position:020}.seg"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        os.write(file, MAGIC)
+        os.fsync(file)
+        sync_folder(self.folder)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = file
+        self._size = len(MAGIC)
+        self.bytes += len(MAGIC)
+        self._segments.append(path)
+
+
+def open_log(folder: Path) -> Log:
+    """Open a shard's log to write: take its lock, cut a torn tail off its last segment.
+
+    Raises OperatorError if another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 64).decode(errors="replace").split() or ["?"]
+        os.close(lock)
+        text = f"{folder} is in use by process {owner[0]}; stop it, or name another --data"
+        raise OperatorError(text) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()} {process_start(os.getpid())}".encode(), 0)
+    segments = segments_of(folder)
+    while segments and _cut_torn_tail(segments[-1]) == 0:
+        segments.pop()
+    return Log(folder, lock, segments)
+
+
+def segments_of(folder: Path) -> list[Path]:
+    """Return the segments of a log, the oldest first."""
+    return sorted(folder.glob("log-*.seg"))
+
+
+def read_log(folder: Path) -> Iterator[Frame]:
+    """Read a log without owning it, up to the last whole block."""
+    segments = segments_of(folder)
+    for segment in segments:
+        yield from read_segment(segment, torn_tail=segment is segments[-1])
+
+
+def read_segment(path: Path, *, torn_tail: bool = False) -> Iterator[Frame]:
+    """Read the frames of a segment; a torn block at its end is an error, unless it may be there."""
+    with path.open("rb") as file:
+        whole = _whole_bytes(path, file)
+        if whole < os.fstat(file.fileno()).st_size and not torn_tail:
+            raise _damage(path, whole)
+        file.seek(len(MAGIC))
+        while file.tell() < whole:
+            length, _, _ = HEAD.unpack(file.read(HEAD.size))
+            yield from _frames_in(file.read(length))
+
+
+def _head(body: bytes) -> bytes:
+    head = HEAD.pack(len(body), crc32(body), 0)[:8]
+    return head + SIZE.pack(crc32(head))
+
+
+def _whole_bytes(path: Path, file: BinaryIO) -> int:
+    """Return how many bytes hold whole blocks; the rest, if any, is a torn last write.
+
+    Only the last block can be torn: the next one is written when it is durable. A block that is
+    not as written with others behind it is damage, and raises LogCorruptError.
+    """
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    if file.read(len(MAGIC)) != MAGIC:
+        if size <= len(MAGIC):
+            return 0
+        raise LogCorruptError(f"{path} does not open like a log of Anlass")
+    whole = len(MAGIC)
+    while len(head := file.read(HEAD.size)) == HEAD.size:
+        length, checksum, head_checksum = HEAD.unpack(head)
+        if crc32(head[:8]) != head_checksum:
+            if any(head) or any(file.read()):  # A file grown, and no byte of it written, is torn.
+                raise _damage(path, whole)
+            break
+        end = whole + HEAD.size + length
+        if end > size:
+            break
+        if crc32(file.read(length)) != checksum:
+            if end < size:
+                raise _damage(path, whole)
+            break
+        whole = end
+    return whole
+
+
+def _damage(path: Path, offset: int) -> LogCorruptError:
+    return LogCorruptError(f"{path} is damaged at byte {offset}; restore it from a copy")
+
+
+def _frames_in(body: bytes) -> Iterator[Frame]:
+    start = 0
+    while start < len(body):
+        (size,) = SIZE.unpack_from(body, start)
+        start += SIZE.size
+        yield decode_frame(body[start : start + size])
+        start += size
+
+
+def _cut_torn_tail(path: Path) -> int:
+    """Cut off a last block that is not whole; return the bytes that stay, 0 if the file went."""
+    with path.open("r+b") as file:
+        whole = _whole_bytes(path, file)
+        if 0 < whole < os.fstat(file.fileno()).st_size:
+            file.truncate(whole)
+            os.fsync(file.fileno())
+    if not whole:
+        path.unlink()
+        sync_folder(path.parent)
+    return whole
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,79 @@
+"""Settings of a running system, and the only reader of the environment."""
+
+import os
+from pathlib import Path
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from actors.errors import OperatorError
+
+ClockName = Literal["wall", "events"]
+SHARDS_MAX: Final = 64
+KEYS_VARIABLE: Final = "ANLASS_KEYS"
+
+
+class SystemSettings(Struct, frozen=True, kw_only=True):
+    """What `anlass run` was told."""
+
+    data: Path
+    journeys: Path
+    shards: int = 2
+    clock: ClockName = "wall"
+
+
+class ShardSettings(Struct, frozen=True, kw_only=True):
+    """What one shard needs to know."""
+
+    slot: int
+    shards: int
+    clock: ClockName
+    folder: str
+    socket: str
+    lifeline: str
+
+
+class CourierSettings(Struct, frozen=True, kw_only=True):
+    """What the courier needs to know."""
+
+    sockets: list[str]
+    lifeline: str
+    folder: str
+    channels: bytes
+    """JSON of channels.settings.ChannelSettings."""
+
+
+def keys_of_environment() -> list[str]:
+    """Return the write keys that ANLASS_KEYS names, separated by commas."""
+    return [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+
+
+def secret_of_environment(variable: str) -> str:
+    """Return a secret that settings refer to by the name of its variable."""
+    value = os.environ.get(variable)
+    if not value:
+        raise OperatorError(f"the environment variable {variable} is not set; set it to the secret")
+    return value
+
+
+def set_ray_environment() -> None:
+    """Set what Ray reads when it starts; what an operator has set stays.
+
+    Workers at nice 15 would starve beside the gateway; the rest are its reporters, which nothing
+    here reads, and its own memory killer and full collections, which would stop a shard.
+    """
+    for name, value in RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+RAY_ENVIRONMENT: Final = {
+    "RAY_worker_niceness": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_event_stats": "0",
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_start_python_gc_manager_thread": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}

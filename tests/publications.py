@@ -1,0 +1,24 @@
+"""Small publications for tests: journeys as an author's folder would say them."""
+
+from typing import Any
+
+import msgspec
+
+from engine.journey import Publication
+
+MAIL = {"id": "mail", "send": "email", "template": "hello", "purpose": "transactional"}
+
+
+def journey(name: str = "hello", **fields: Any) -> dict[str, Any]:
+    """Return a journey that sends one message at once on `hi`, unless fields say otherwise."""
+    return {"journey": name, "entry": {"event": "hi"}, "nodes": [MAIL]} | fields
+
+
+def source_of(*journeys: dict[str, Any], **settings: Any) -> bytes:
+    """Return the source of a Publish of these journeys."""
+    publication = Publication(
+        journeys={f"{each['journey']}.yaml": each for each in journeys},
+        settings=settings,
+        templates={"hello.en": "---\nsubject: Hello\n---\nHello {{ contact.id }}\n"},
+    )
+    return msgspec.json.encode(publication, order="sorted")
