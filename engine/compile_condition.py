@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from engine.author import Reader
-from engine.condition import All, Any_, Compare, Consented, Happened, Not, Test
+from engine.condition import COMPARISONS, All, Any_, Compare, Consented, Happened, Not, Test
 from engine.journey import (
     AllCondition,
     AnyCondition,
@@ -17,17 +17,7 @@ from engine.journey import (
 )
 from engine.limits import CONDITION_DEPTH_MAX, HISTORY_EVENTS_MAX, HISTORY_MS
 
-OPERATORS: Final = (
-    "equals",
-    "not_equals",
-    "at_least",
-    "more_than",
-    "at_most",
-    "less_than",
-    "one_of",
-    "contains",
-    "exists",
-)
+OPERATORS: Final = tuple(COMPARISONS)
 
 
 def compile_condition(condition: Condition, path: str, reader: Reader, depth: int = 0) -> Test:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from engine.consent import consent_suffices
 from engine.contact import Contact
+from engine.history import happened_at_ms
 
 MISSING: Final = object()
 
@@ -73,69 +74,96 @@ class Compare(Test):
     `exists: false` and `not_equals`. A missing count (`counts.` of a session) is 0.
     """
 
-    __slots__ = ("default", "of_contact", "operand", "operator", "path")
+    __slots__ = ("compares", "default", "of_contact", "operand", "path")
 
     def __init__(self, path: list[str], of_contact: bool, operator: str, operand: Any) -> None:  # noqa: FBT001
         self.path = path
         self.of_contact = of_contact
-        self.operator = operator
+        self.compares = COMPARISONS[operator]
         self.operand = operand
         self.default = 0 if path[0] == "counts" and not of_contact else MISSING
 
     def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
         """See Test."""
         value: Any = contact.attributes if self.of_contact else trigger
-        for name in self.path:
-            if not isinstance(value, dict) or name not in value:
-                value = self.default
-                break
-            value = value[name]
-        return compare(self.operator, value, self.operand)
+        try:
+            for name in self.path:
+                value = value[name]
+        except (KeyError, TypeError):
+            value = self.default
+        return self.compares(value, self.operand)
 
 
-def compare(operator: str, value: Any, operand: Any) -> bool:
-    """Compare a value with an author's operand. Never raises: unlike types do not compare."""
-    if operator == "exists":
-        present = value is not MISSING and value is not None
-        return present is operand
-    if operator == "not_equals":
-        return not _same(value, operand)
-    if value is MISSING:
-        return False
-    if operator == "equals":
-        return _same(value, operand)
-    if operator == "one_of":
-        return any(_same(value, each) for each in operand)
-    if operator == "contains":
-        return _contains(value, operand)
-    return _in_order(operator, value, operand)
+def exists(value: Any, operand: Any) -> bool:
+    """Compare whether there is a value; null is none."""
+    return (value is not MISSING and value is not None) is operand
 
 
-def _same(value: Any, operand: Any) -> bool:
-    if isinstance(value, bool) or isinstance(operand, bool):
+def equals(value: Any, operand: Any) -> bool:
+    """Compare for the same value; true is not 1."""
+    if value.__class__ is bool or operand.__class__ is bool:
         return value is operand
     return bool(value == operand)
 
 
-def _contains(value: Any, operand: Any) -> bool:
+def not_equals(value: Any, operand: Any) -> bool:
+    """Compare for another value, or none."""
+    return not equals(value, operand)
+
+
+def one_of(value: Any, operand: Any) -> bool:
+    """Compare for the same value as one of a list."""
+    return any(equals(value, each) for each in operand)
+
+
+def contains(value: Any, operand: Any) -> bool:
+    """Compare for a part of a text, or an element of a list."""
     if isinstance(value, str):
         return isinstance(operand, str) and operand in value
-    return isinstance(value, list) and any(_same(each, operand) for each in value)
+    return isinstance(value, list) and any(equals(each, operand) for each in value)
 
 
-def _in_order(operator: str, value: Any, operand: Any) -> bool:
-    if isinstance(value, bool) or isinstance(value, str) != isinstance(operand, str):
-        return False
-    if not isinstance(value, int | float | str):
-        return False
-    if operator == "at_least":
-        return bool(value >= operand)
-    if operator == "more_than":
-        return bool(value > operand)
-    if operator == "at_most":
-        return bool(value <= operand)
-    assert operator == "less_than", operator
-    return bool(value < operand)
+def at_least(value: Any, operand: Any) -> bool:
+    """Compare numbers, or texts by their characters."""
+    return _ordered(value, operand) and bool(value >= operand)
+
+
+def more_than(value: Any, operand: Any) -> bool:
+    """Compare numbers, or texts by their characters."""
+    return _ordered(value, operand) and bool(value > operand)
+
+
+def at_most(value: Any, operand: Any) -> bool:
+    """Compare numbers, or texts by their characters."""
+    return _ordered(value, operand) and bool(value <= operand)
+
+
+def less_than(value: Any, operand: Any) -> bool:
+    """Compare numbers, or texts by their characters."""
+    return _ordered(value, operand) and bool(value < operand)
+
+
+def _ordered(value: Any, operand: Any) -> bool:
+    kind = value.__class__
+    if kind is int or kind is float:
+        return operand.__class__ is not str
+    return kind is str and operand.__class__ is str
+
+
+COMPARISONS: Final = {
+    compare.__name__: compare
+    for compare in (
+        equals,
+        not_equals,
+        at_least,
+        more_than,
+        at_most,
+        less_than,
+        one_of,
+        contains,
+        exists,
+    )
+}
 
 
 class Consented(Test):
@@ -169,7 +197,16 @@ class Happened(Test):
         after_ms = now_ms - self.span_ms
         # Ordered by time: the n-th newest tells whether there are n.
         enough = len(past) >= self.at_least and (
-            self.at_least == 0 or past[-self.at_least][0] > after_ms
+            self.at_least == 0 or happened_at_ms(past[-self.at_least]) > after_ms
         )
-        too_many = len(past) > self.at_most and past[-self.at_most - 1][0] > after_ms
+        too_many = len(past) > self.at_most and happened_at_ms(past[-self.at_most - 1]) > after_ms
         return enough and not too_many
+
+
+def reads_field(test: Test | None, field: str) -> bool:
+    """Say whether a test looks at this field of the trigger's payload."""
+    if isinstance(test, All | Any_):
+        return any(reads_field(each, field) for each in test.tests)
+    if isinstance(test, Not):
+        return reads_field(test.test, field)
+    return isinstance(test, Compare) and not test.of_contact and test.path[0] == field

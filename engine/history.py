@@ -1,9 +1,12 @@
-"""History: the contact's recent events, by name, as far as decisions look back."""
+"""History: the contact's recent events, by name, as far as decisions look back.
+
+Each is kept packed, as msgpack of at_ms, or of [at_ms, product_id, category, price, quantity].
+"""
 
 from bisect import insort_right
 from typing import Any
 
-from engine.contact import Contact, Happening
+from engine.contact import Contact, pack, unpack
 from engine.limits import HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
 
 
@@ -12,37 +15,41 @@ def remember(contact: Contact, name: str, payload: dict[str, Any], at_ms: int, n
     if at_ms > now_ms:  # noqa: PLR1730 - min() costs three times as much
         at_ms = now_ms
     product_id = payload.get("product_id")
-    happening: Happening
     if product_id is None:
-        happening = (at_ms,)
+        happening = pack(at_ms)
     else:
         get = payload.get
-        happening = (at_ms, product_id, get("category"), get("price"), get("quantity"))
+        happening = pack((at_ms, product_id, get("category"), get("price"), get("quantity")))
     history = contact.history
     if name not in history:
         if len(history) < HISTORY_NAMES_MAX:
             history[name] = [happening]
         return
     past = history[name]
-    if at_ms >= now_ms or at_ms >= past[-1][0]:
+    if at_ms >= now_ms or at_ms >= happened_at_ms(past[-1]):
         past.append(happening)
     else:
-        insort_right(past, happening, key=_at_ms)
+        insort_right(past, happening, key=happened_at_ms)
     if len(past) > HISTORY_EVENTS_MAX:
         del past[0]
 
 
-def forget_old(contact: Contact, now_ms: int) -> None:
-    """Drop all that is older than the history's window; called where a session ends."""
-    before_ms = now_ms - HISTORY_MS
-    for name in [name for name, past in contact.history.items() if past[0][0] <= before_ms]:
-        past = [each for each in contact.history[name] if each[0] > before_ms]
-        if past:
-            contact.history[name] = past
-        else:
-            del contact.history[name]
-
-
-def _at_ms(happening: Happening) -> int:
-    at_ms: int = happening[0]
+def happened_at_ms(happening: bytes) -> int:
+    """Return when a remembered event happened."""
+    kept = unpack(happening)
+    at_ms: int = kept if kept.__class__ is int else kept[0]
     return at_ms
+
+
+def forget_old(contact: Contact, now_ms: int) -> None:
+    """Drop all that is older than the history's window."""
+    contact.history_checked_at_ms = now_ms
+    before_ms = now_ms - HISTORY_MS
+    history = contact.history
+    old = [name for name, past in history.items() if happened_at_ms(past[0]) <= before_ms]
+    for name in old:
+        past = [each for each in history[name] if happened_at_ms(each) > before_ms]
+        if past:
+            history[name] = past
+        else:
+            del history[name]

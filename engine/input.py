@@ -65,7 +65,7 @@ class Handover(Struct, frozen=True, gc=False):
     as_of_ms: int
 
 
-class Receipt(Struct, frozen=True, gc=False):
+class Receipt(Struct, frozen=True, array_like=True, gc=False):
     """What a channel says became of the message `key`. Settles it; a repeat changes nothing."""
 
     contact: str

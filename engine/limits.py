@@ -48,7 +48,7 @@ NODES_PER_INPUT_MAX: Final = 400
 
 CONDITION_DEPTH_MAX: Final = 20
 JOURNEYS_MAX: Final = 500
-TIMERS_PER_ADVANCE_MAX: Final = 512
+TIMERS_PER_ADVANCE_MAX: Final = 64
 """Contacts whose timers one Advance applies; the rest wait for the next."""
 
 FAR_MS: Final = 1 << 62

@@ -8,7 +8,6 @@ from heapq import heappop, heappush
 from engine.compile import programs_of
 from engine.contact import Contact, decode_contact, encode_contact
 from engine.decision import Decision, Fault
-from engine.guard import Guard
 from engine.input import Advance, ContactInput, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
 from engine.program import NO_PROGRAMS
@@ -30,6 +29,7 @@ class Partition:
         self.decisions = decisions
         self.now_ms = 0
         """The moment of the last input; it never goes back."""
+        self.sessions_ended = 0
         self.programs = NO_PROGRAMS
         self.published = b""
         self._hot_max = max(hot_max, 1)
@@ -121,6 +121,8 @@ class Partition:
             if contact.armed_at_ms != due_at_ms:
                 continue  # Armed for an earlier moment since, and gone off there.
             contact.armed_at_ms = 0
+            # Later than now only where simulated time is run out.
+            self.now_ms = max(self.now_ms, due_at_ms)
             if contact.next_due_at_ms <= due_at_ms:
                 self._apply_timers(contact, due_at_ms)
             self._arm(contact)
@@ -130,12 +132,11 @@ class Partition:
         decisions = self.decisions
         while contact.next_due_at_ms <= until_ms:
             mark = len(decisions)
-            guard = Guard(contact)
             try:
-                apply_next_timer(self.programs, contact, decisions)
+                if apply_next_timer(self.programs, contact, decisions):
+                    self.sessions_ended += 1
             except Exception as error:  # noqa: BLE001 - as for an input
                 del decisions[mark:]
-                guard.restore(contact)
                 what = drop_next_timer(contact, _words(error), decisions)
                 decisions.append(Fault(contact.key, what, _words(error)))
 

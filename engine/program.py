@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from engine.condition import Test
+from engine.condition import Test, reads_field
 
 REENTRY_ALWAYS: Final = 0
 REENTRY_ONCE: Final = -1
@@ -106,9 +106,11 @@ class Program:
 class Route:
     """All that live programs want of one event name."""
 
-    __slots__ = ("entries", "exits")
+    __slots__ = ("entries", "exits", "reads_products")
 
     def __init__(self) -> None:
+        self.reads_products = False
+        """Whether a condition of it looks at a session's `products`."""
         self.entries: list[Program] = []
         self.exits: dict[str, list[Test | None]] = {}
         """Journey -> conditions, any of which ends its visits."""
@@ -128,9 +130,13 @@ class Programs:
         self.no_session = frozenset(no_session)
         self.routes: dict[str, Route] = {}
         for program in sorted(programs, key=lambda each: (-each.priority, each.journey)):
-            self.routes.setdefault(program.entry_event, Route()).entries.append(program)
+            route = self.routes.setdefault(program.entry_event, Route())
+            route.entries.append(program)
+            route.reads_products |= reads_field(program.entry_test, "products")
             for name, tests in program.exit_on.items():
-                self.routes.setdefault(name, Route()).exits[program.journey] = tests
+                route = self.routes.setdefault(name, Route())
+                route.exits[program.journey] = tests
+                route.reads_products |= any(reads_field(test, "products") for test in tests)
 
 
 NO_PROGRAMS: Final = Programs([], [], 30 * 60_000, [])

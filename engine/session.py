@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from engine.contact import Contact, Session
+from engine.contact import Contact, Session, pack, unpack
 from engine.input import CART_UPDATE, PRODUCT_VIEW, SESSION_END, STANDARD_NAMES, Event
 from engine.limits import (
     SESSION_NAMES_MAX,
@@ -36,7 +36,7 @@ def extend_session(
     if name == PRODUCT_VIEW:
         # The payload as sent: authors may use any of its fields, and to pick some costs 0.7 µs.
         views = session.views
-        views.append(payload if len(payload) <= VIEW_FIELDS_MAX else _product(payload))
+        views.append(pack(payload if len(payload) <= VIEW_FIELDS_MAX else _product(payload)))
         if len(views) >= SESSION_VIEWS_MAX:
             del views[: SESSION_VIEWS_MAX - SESSION_PRODUCTS_MAX]
 
@@ -45,11 +45,12 @@ def _product(payload: dict[str, Any]) -> dict[str, Any]:
     return {field: payload[field] for field in PRODUCT_FIELDS if field in payload}
 
 
-def _products(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def products_of(views: list[bytes]) -> list[dict[str, Any]]:
     """Return the last products viewed, each once, the latest last."""
     products: list[dict[str, Any]] = []
     listed: set[str | int] = set()
-    for view in reversed(views):
+    for packed in reversed(views):
+        view = unpack(packed)
         product_id = view.get("product_id")
         if product_id.__class__ in SIMPLE and product_id not in listed:
             listed.add(product_id)
@@ -61,7 +62,11 @@ def _products(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def end_session(contact: Contact) -> Event:
-    """Close the contact's session and return the event that says so, with its summary."""
+    """Close the contact's session and return the event that says so, with its summary.
+
+    Its `products` are left out (see `products_of`): to list them costs as much as three events,
+    and few sessions open a visit.
+    """
     session = contact.session
     assert session is not None
     contact.session = None
@@ -76,7 +81,6 @@ def end_session(contact: Contact) -> Event:
             "ended_at_ms": session.due_at_ms,
             "duration_ms": session.due_at_ms - session.gap_ms - session.started_at_ms,
             "counts": NO_COUNTS | session.counts,
-            "products": _products(session.views),
             "cart": cart,
             "cart_filled": bool(cart) and CART_UPDATE in session.counts,
         },

@@ -7,7 +7,7 @@ from engine.input import ContactInput, Event, Handover, Receipt
 from engine.intake import take_in
 from engine.outbox import hand_over, settle
 from engine.program import Programs
-from engine.walk import happen, stirs
+from engine.walk import happen
 
 
 def step(
@@ -28,13 +28,8 @@ def step(
         if not take_in(programs, contact, input, now_ms):
             return False
         route = programs.routes.get(input.name)
-        if route is not None and stirs(route, contact, input, now_ms):
-            guard = Guard(contact)
-            try:
-                happen(programs, route, contact, input, now_ms, decisions)
-            except Exception:
-                guard.restore(contact)
-                raise
+        if route is not None:
+            happen(programs, route, contact, input, now_ms, decisions)
         if contact.visits:
             plan_next_due(contact)
         elif contact.session is not None:

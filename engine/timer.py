@@ -2,39 +2,67 @@
 
 from engine.contact import Contact, Visit, plan_next_due
 from engine.decision import EXITED, FAILED, Decision
+from engine.guard import Guard
 from engine.history import forget_old
-from engine.limits import FAR_MS
+from engine.input import SESSION_END
+from engine.limits import DAY_MS, FAR_MS
 from engine.program import Programs
-from engine.session import end_session
+from engine.session import end_session, products_of
 from engine.walk import advance, end_visit, happen
 
 
-def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decision]) -> None:
-    """Apply the timer that is due first (of two due at once, the one that was set first).
+def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decision]) -> bool:
+    """Apply the timer due first (of two due at once, the one set first); True if a session ended.
 
     It acts as of its due time, even where load or downtime made it late: so it is the same
-    whether it is applied by an Advance, by the contact's next input, or in a replay.
+    whether it is applied by an Advance, by the contact's next input, or in a replay. Where it
+    raises, the contact is as it was before; `decisions` may hold what is to be dropped.
     """
     visit = _next_visit(contact)
     if visit is None:
-        event = end_session(contact)
-        assert event.at_ms is not None
-        forget_old(contact, event.at_ms)
-        route = programs.routes.get(event.name)
-        if route is not None:
-            happen(programs, route, contact, event, event.at_ms, decisions)
-        plan_next_due(contact)
+        _end_session(programs, contact, decisions)
+    else:
+        guard = Guard(contact)
+        try:
+            _end_wait(programs, contact, visit, decisions)
+        except Exception:
+            guard.restore(contact)
+            raise
+    plan_next_due(contact)
+    return visit is None
+
+
+def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]) -> None:
+    session = contact.session
+    assert session is not None
+    now_ms = session.due_at_ms
+    if now_ms - contact.history_checked_at_ms >= DAY_MS:
+        forget_old(contact, now_ms)
+    route = programs.routes.get(SESSION_END)
+    event = end_session(contact)
+    if route is None:
         return
-    due_at_ms = visit.due_at_ms
+    if route.reads_products:
+        event.payload["products"] = products_of(session.views)
+    try:
+        happen(programs, route, contact, event, now_ms, decisions, session.views)
+    except Exception:
+        contact.session = session
+        raise
+
+
+def _end_wait(
+    programs: Programs, contact: Contact, visit: Visit, decisions: list[Decision]
+) -> None:
+    now_ms = visit.due_at_ms
     visit.due_at_ms = FAR_MS
     program = programs.by_journey.get(visit.journey)
     if program is None or visit.node not in program.places:
         gone = "journey" if program is None else "node"
-        end_visit(contact, visit, due_at_ms, EXITED, f"the {gone} is no longer there", decisions)
-    else:
-        then = program.places[visit.node].then
-        advance(programs, program, contact, visit, then, due_at_ms, decisions)
-    plan_next_due(contact)
+        end_visit(contact, visit, now_ms, EXITED, f"the {gone} is no longer there", decisions)
+        return
+    then = program.places[visit.node].then
+    advance(programs, program, contact, visit, then, now_ms, decisions)
 
 
 def drop_next_timer(contact: Contact, error: str, decisions: list[Decision]) -> str:

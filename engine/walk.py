@@ -1,10 +1,13 @@
 """Visits on their way: an event ends some and opens others, and each walks node by node."""
 
+from typing import Final
+
 from engine.cap import cap_reached, reserve
 from engine.condition import Consented, Test
 from engine.consent import consent_reason, consent_suffices
 from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import CAPPED, DECLINED, EXITED, NO_CONSENT, SENT, Decision, Outcome
+from engine.guard import Guard
 from engine.identity import message_key, visit_id
 from engine.input import Event
 from engine.limits import FAR_MS, JOURNEYS_MAX, NODES_PER_INPUT_MAX
@@ -20,17 +23,9 @@ from engine.program import (
     Send,
     Wait,
 )
+from engine.session import products_of
 
-
-def stirs(route: Route, contact: Contact, event: Event, now_ms: int) -> bool:
-    """Say whether an event may end or open a visit. Changes nothing."""
-    if route.exits and (contact.visits or contact.pending):
-        return True
-    for program in route.entries:
-        test = program.entry_test
-        if test is None or test.holds(contact, event.payload, now_ms):
-            return True
-    return False
+NO_VIEWS: Final[list[bytes]] = []
 
 
 def happen(
@@ -40,17 +35,31 @@ def happen(
     event: Event,
     now_ms: int,
     decisions: list[Decision],
+    views: list[bytes] = NO_VIEWS,
 ) -> None:
     """Let an event end the visits it ends, then open those it opens, the higher priority first.
 
-    `route` is that of the event's name. The contact's next due time is not set.
+    `route` is that of the event's name; `views` are those of the session that ended, which
+    become the event's `products` if a visit is opened. The contact's next due time is not set.
+    Where it raises, the contact is as it was before.
     """
-    if route.exits and (contact.visits or contact.pending):
-        _exit_visits(route, contact, event, now_ms, decisions)
-    for program in route.entries:
-        test = program.entry_test
-        if test is None or test.holds(contact, event.payload, now_ms):
-            _enter(programs, program, contact, event, now_ms, decisions)
+    guard: Guard | None = None
+    try:
+        if route.exits and (contact.visits or contact.pending):
+            guard = Guard(contact)
+            _exit_visits(route, contact, event, now_ms, decisions)
+        for program in route.entries:
+            test = program.entry_test
+            if test is None or test.holds(contact, event.payload, now_ms):
+                if guard is None:
+                    guard = Guard(contact)
+                if views and "products" not in event.payload:
+                    event.payload["products"] = products_of(views)
+                _enter(programs, program, contact, event, now_ms, decisions)
+    except Exception:
+        if guard is not None:
+            guard.restore(contact)
+        raise
 
 
 def _exit_visits(
