@@ -28,6 +28,7 @@ from actors.shard import Shard
 from actors.store import Processes, Store, open_store, shard_folder
 from channels import KNOWN_CHANNELS
 from channels.delivery import ChannelSettings, open_channels
+from engine.limits import FAR_MS
 
 OBJECT_STORE_BYTES: Final = 80 << 20
 """The least Ray takes; nothing of ours goes through it."""
@@ -35,6 +36,9 @@ OBJECT_STORE_BYTES: Final = 80 << 20
 COLD_START_S: Final = 60.0
 SWITCH_INTERVAL_S: Final = 0.000_5
 """The commit thread must get the interpreter back at once: the default is ten times that."""
+
+LAST_MS: Final = FAR_MS - 1
+"""The end of simulated time."""
 
 log = structlog.get_logger()
 
@@ -180,7 +184,7 @@ class Cluster:
 
         Retries of calls are off: a retried call could come out of order (Ray's own words).
         """
-        actor = (
+        actor: Any = (
             ray.remote(kind)
             .options(
                 name=name,

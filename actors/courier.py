@@ -68,7 +68,8 @@ class Courier:
             contact_of = {message.key: message.contact for message in messages}
             delay_s = RETRY_S_MIN
             for _ in range(GIVE_UP_TRIES):
-                results = await self._channels.deliver(messages) if messages else []
+                way = self._channels.route(name)
+                results = await way.deliver(messages) if messages else []
                 for result in results:
                     if result.kind != "retry":
                         contact = contact_of[result.key]

@@ -18,7 +18,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse aliases: nested, a few lines of them become gigabytes."""
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=mark)
         return super().compose_node(parent, index)
 
@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
         """Build a mapping whose keys differ."""
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict):
                 raise _problem("a key must be a text", key_node)
             if key in seen:
@@ -34,13 +34,17 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_text(self, node: Any) -> Any:
+        """Read what YAML takes for a date as it is written."""
+        return self.construct_scalar(node)
+
     def construct_number(self, node: Any) -> Any:
         """Read a number; 10:30 is one to YAML, in sixties, and a text to people."""
         if ":" in node.value:
             return self.construct_scalar(node)
         if node.tag.endswith(":int"):
-            return self.construct_yaml_int(node)  # type: ignore[no-untyped-call]
-        number = self.construct_yaml_float(node)  # type: ignore[no-untyped-call]
+            return self.construct_yaml_int(node)
+        number = self.construct_yaml_float(node)
         if not math.isfinite(number):
             raise _problem(f"{node.value} is no number to compare with", node)
         return number
@@ -48,7 +52,7 @@ class _Loader(yaml.SafeLoader):
 
 for _tag in ("int", "float"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.construct_number)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_text)
 
 
 def read_document(path: Path, folder: Path, mistakes: list[Mistake]) -> Any:

@@ -1,6 +1,5 @@
 """Folder: journeys, templates and settings as an author keeps them in files."""
 
-import re
 import zoneinfo
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from actors.document import read_document
-from engine.author import nearest
+from channels import KNOWN_CHANNELS
+from channels.delivery import ChannelSettings
+from channels.render import check_templates
+from channels.template import is_template_name
+from engine.author import Reader, nearest
 from engine.compile import compile_publication
 from engine.errors import Mistake
 from engine.journey import Publication, Settings
@@ -19,7 +22,6 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 TEMPLATES: Final = "templates"
 AUTHOR_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
 OPERATOR_KEYS: Final = ("keys", "channels")
-TEMPLATE_FORM: Final = re.compile(r"([a-z0-9][a-z0-9_-]*)\.([a-z]{2,3}(?:-[A-Za-z0-9]+)*)")
 
 
 class Folder(Struct, frozen=True):
@@ -50,8 +52,10 @@ def read_folder(path: Path | str) -> Folder:
     )
     _, found = compile_publication(publication)
     mistakes += found
+    mistakes += check_templates(publication.templates)
     mistakes += _check_time_zone(publication)
     mistakes += _check_languages(publication)
+    mistakes += _check_channels(publication)
     source = b"" if mistakes else _encode(publication, mistakes)
     notes = _unused_templates(publication)
     return Folder(publication, source, operator, sorted(set(mistakes)), notes)
@@ -125,12 +129,20 @@ def _split_off_operator(
         problem = "these are no write keys"
         mistakes.append(Mistake(file, "$.keys", problem, "write a list of texts: keys: [secret]"))
         keys = []
+    return {"keys": keys, "channels": _channels_of(settings, file, mistakes)}
+
+
+def _channels_of(settings: dict[str, Any], file: str, mistakes: list[Mistake]) -> dict[str, Any]:
     channels = settings.pop("channels", {})
-    if not isinstance(channels, dict) or not all(isinstance(c, dict) for c in channels.values()):
-        fix = "write fields under each channel's name, such as `email: {host: localhost}`"
-        mistakes.append(Mistake(file, "$.channels", "cannot read the channels", fix))
-        channels = {}
-    return {"keys": keys, "channels": channels}
+    reader = Reader(file)
+    reader.read(ChannelSettings, channels, "$.channels")
+    if not reader.mistakes:
+        try:
+            msgspec.convert(channels, ChannelSettings)
+        except msgspec.ValidationError as error:  # Bounds of numbers, which a Reader passes over.
+            reader.add("$.channels", str(error), "write a value within the bounds")
+    mistakes += reader.mistakes
+    return {} if reader.mistakes else channels
 
 
 def _read_templates(folder: Path, mistakes: list[Mistake]) -> dict[str, str]:
@@ -141,7 +153,7 @@ def _read_templates(folder: Path, mistakes: list[Mistake]) -> dict[str, str]:
         if path.name.startswith("."):
             continue
         file = f"{TEMPLATES}/{path.name}"
-        if not TEMPLATE_FORM.fullmatch(path.stem):
+        if not is_template_name(path.stem):
             fix = "call it <name>.<language>.liquid, such as `welcome.de.liquid`"
             mistakes.append(Mistake(file, "$", "the file's name says no name and language", fix))
             continue
@@ -191,6 +203,19 @@ def _check_languages(publication: Publication) -> list[Mistake]:
             fix = f"add {TEMPLATES}/{template}.{language}.liquid"
             mistakes.append(Mistake(file, f"{path}.template", problem, fix))
     return mistakes
+
+
+def _check_channels(publication: Publication) -> list[Mistake]:
+    """Find channels that nobody knows: a slip there would send into nowhere."""
+    named = [(file, f"{path}.send", node["send"]) for file, path, node in _sends(publication)]
+    consent = publication.settings.get("consent")
+    for channel in consent if isinstance(consent, dict) else []:
+        named.append((publication.settings_file, f"$.consent.{channel}", channel))
+    return [
+        Mistake(file, path, f"there is no channel {name!r}", nearest(str(name), [*KNOWN_CHANNELS]))
+        for file, path, name in named
+        if name not in KNOWN_CHANNELS
+    ]
 
 
 def _unused_templates(publication: Publication) -> list[str]:

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -14,14 +14,13 @@ from msgspec import Struct
 from actors.tally import OutcomeTally, merge_tallies
 from engine.decision import SENT, Decision, Fault, Outcome
 from engine.identity import partition_of
-from engine.input import CONSENT, Advance, Event, Handover, Publish, Receipt
+from engine.input import Advance, Event, Handover, Publish, Receipt
 from engine.limits import FAR_MS, PARTITIONS
 from engine.partition import Partition
+from ingest.readers import Block
 
 SAMPLE_EVERY: Final = 8
 """One decision in so many is timed: reading the clock twice costs 0.1 µs."""
-
-CHANNELS_ASSUMED: Final = ("email", "sms", "push", "web_push", "in_app", "inbox", "web", "ads")
 
 
 class ReplayReport(Struct, kw_only=True):
@@ -127,28 +126,8 @@ class Replay:
         partition.fold(Receipt(sent.contact, sent.key, delivered=True), partition.now_ms)
 
 
-def with_consent(blocks: Iterable[list[Event]]) -> Iterator[list[Event]]:
-    """Let every contact opt in twice, on every channel, right before its first event."""
-    seen: set[str] = set()
-    payload = dict.fromkeys(CHANNELS_ASSUMED, "double_opt_in")
-    for block in blocks:
-        fresh = {event.contact for event in block} - seen
-        if not fresh:
-            yield block
-            continue
-        seen |= fresh
-        events: list[Event] = []
-        for event in block:
-            if event.contact in fresh:
-                fresh.discard(event.contact)
-                consent = Event("consent-all", event.contact, CONSENT, event.at_ms, payload)
-                events.append(consent)
-            events.append(event)
-        yield events
-
-
 def replay_blocks(
-    replay: Replay, blocks: Iterable[list[Event]], progress: Callable[[int], None]
+    replay: Replay, blocks: Iterable[Block], progress: Callable[[Block], None]
 ) -> float:
     """Fold all blocks and run time out; return the seconds it took, reading included.
 
@@ -159,8 +138,8 @@ def replay_blocks(
     gc.disable()
     try:
         for block in blocks:
-            replay.fold(block)
-            progress(len(block))
+            replay.fold(block.events)
+            progress(block)
         replay.run_out()
     finally:
         if collecting:

@@ -1,0 +1,269 @@
+"""The `anlass` command. A mistake in use is one line that says what to do."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import msgspec
+import orjson
+import structlog
+import typer
+import uvloop
+
+from actors.errors import OperatorError
+from actors.folder import read_folder
+from actors.settings import SystemSettings
+from channels.channel import ChannelError
+from console.demo import play
+from console.logbook import failed_inputs
+from console.replay import Replay, replay_blocks, write_outcomes
+from console.run import System, checked_folder, run_system
+from console.screen import (
+    console,
+    errors,
+    progress_bar,
+    show_demo,
+    show_failed,
+    show_replay,
+)
+from console.simulator import simulate
+from console.source import blocks_from, blocks_of
+from engine.errors import AuthorError
+from ingest.readers import Block
+from ingest.sender import Sender, SendReport
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
+Clock = Literal["wall", "events"]
+Consent = Literal["asked", "all"]
+
+app = typer.Typer(
+    help="Anlass: customer journeys, decided event by event.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Journeys = Annotated[Path, typer.Option(help="Folder of journeys, templates and anlass.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
+Format = Annotated[str, typer.Option(help="canonical, rees46, d2c, w1, or auto.")]
+ConsentOption = Annotated[
+    Consent, typer.Option(help="`all`: every contact counts as double opted in.")
+]
+
+
+@app.command()
+def run(
+    journeys: Journeys,
+    data: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("data"),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks one.")] = 8080,
+    shards: Annotated[int | None, typer.Option(help="Shard actors; 2 for a new store.")] = None,
+    clock: Annotated[Clock, typer.Option(help="`events`: time goes by what events say.")] = "wall",
+) -> None:
+    """Start the whole system, and stay until SIGTERM or Ctrl-C."""
+    settings = SystemSettings(data=data, journeys=journeys, clock=clock)
+    system = System(settings, shards, host, port)
+    began = time.perf_counter()
+    system.start_ray()
+
+    def ready() -> None:
+        news = "new journeys published" if system.published else "journeys as before"
+        took_s = time.perf_counter() - began
+        errors.print(f"anlass listens on {system.url} ({news}; {took_s:.1f} s)", soft_wrap=True)
+
+    uvloop.run(run_system(system, ready))
+
+
+@app.command()
+def demo(  # noqa: PLR0913, PLR0917 - the options of a command
+    events: Annotated[Path | None, typer.Option(help="A file to play, not the simulator.")] = None,
+    format: Format = "auto",
+    consent: ConsentOption = "asked",
+    journeys: Journeys = EXAMPLES,
+    shards: Annotated[int, typer.Option(help="Shard actors.")] = 2,
+    count: Annotated[int, typer.Option(help="Events the simulator makes.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of the simulator.")] = 7,
+    data: Annotated[Path | None, typer.Option(help="Folder for it; else a temporary one.")] = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Play a stream of shop events through the whole system, and sum up."""
+    if events is None:
+        blocks = blocks_from(simulate(seed, count))
+        total: int | None = count
+    else:
+        blocks = blocks_of(events, format, consent_all=consent == "all")
+        total = None
+    folder = data or Path(tempfile.mkdtemp(prefix="anlass-demo-"))
+    settings = SystemSettings(data=folder, journeys=journeys, clock="events")
+    system = System(settings, shards, "127.0.0.1", 0)
+    with errors.status(f"Starting Ray, {shards} shards, a courier and the gateway ..."):
+        system.start_ray()
+
+    async def playing() -> None:
+        try:
+            await system.start()
+            with progress_bar() as bar:
+                task = bar.add_task("shop events", total=total, rate=0.0)
+                began = time.perf_counter()
+
+                def advance(report: SendReport) -> None:
+                    done = report.accepted + report.repeated + report.rejected
+                    rate = done / (time.perf_counter() - began)
+                    bar.update(task, completed=done, rate=rate)
+
+                report = await play(system, blocks, folder, advance)
+        finally:
+            await system.stop()
+        if json:
+            _print_json(report)
+        else:
+            show_demo(report)
+
+    uvloop.run(playing())
+
+
+@app.command()
+def replay(
+    journeys: Journeys,
+    events: Annotated[Path, typer.Option(help="File of events, plain, .gz or .zst.")],
+    format: Format = "auto",
+    consent: ConsentOption = "asked",
+    out: Annotated[Path | None, typer.Option(help="Write what came of each visit here.")] = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Say what journeys would have done with a file of events, in simulated time."""
+    folder = checked_folder(journeys)
+    blocks = blocks_of(events, format, consent_all=consent == "all")
+    replaying = Replay(folder.source)
+    rejected = 0
+    with progress_bar() as bar:
+        task = bar.add_task("replay", total=None, rate=0.0)
+        began = time.perf_counter()
+        done = 0
+
+        def advance(block: Block) -> None:
+            nonlocal done, rejected
+            done += len(block.events)
+            for rejection in block.rejections:
+                rejected += 1
+                if rejected <= REJECTIONS_SHOWN:
+                    where = f"{events}, line {rejection.line}: {rejection.error}"
+                    errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
+
+        wall_s = replay_blocks(replaying, blocks, advance)
+    if out is not None:
+        write_outcomes(out, replaying.outcomes.values())
+    report = replaying.report(rejected, wall_s)
+    if json:
+        _print_json(report)
+    else:
+        show_replay(report)
+
+
+REJECTIONS_SHOWN = 10
+
+
+@app.command()
+def validate(folder: Annotated[Path, typer.Argument(help="Folder of journeys.")]) -> None:
+    """Check a folder of journeys: every mistake of every file at once, with path and fix."""
+    found = read_folder(folder)
+    for note in found.notes:
+        errors.print(f"note: {note}", soft_wrap=True, markup=False)
+    if found.mistakes:
+        raise AuthorError(found.mistakes)
+    count = len(found.publication.journeys)
+    console.print(f"{count} journeys, {len(found.publication.templates)} templates: all in order.")
+
+
+@app.command()
+def send(
+    file: Annotated[Path, typer.Argument(help="File of events, plain, .gz or .zst.")],
+    url: Annotated[str, typer.Option(help="Of the gateway.")] = "http://127.0.0.1:8080",
+    key: Annotated[str, typer.Option(envvar="ANLASS_KEY", help="Write key.")] = "",
+    format: Format = "auto",
+    consent: ConsentOption = "asked",
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Post a file of events to a gateway, in order; what fails is sent again with the same ids."""
+    blocks = blocks_of(file, format, consent_all=consent == "all")
+    with progress_bar() as bar:
+        task = bar.add_task("sending", total=None, rate=0.0)
+        began = time.perf_counter()
+
+        def advance(report: SendReport) -> None:
+            done = report.accepted + report.repeated + report.rejected
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
+
+        report = uvloop.run(Sender(url, key).send(blocks, advance))
+    for rejection in report.rejections:
+        where = f"{file}, line {rejection.line}: {rejection.error}"
+        errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
+    if json:
+        report.latencies_ms = []
+        _print_json(report)
+    else:
+        console.print(
+            f"{report.accepted:,} accepted, {report.repeated:,} repeated, "
+            f"{report.rejected:,} rejected, {report.failed:,} without an answer"
+        )
+    if report.error:
+        raise OperatorError(report.error)
+
+
+@app.command()
+def failed(
+    data: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("data"),
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """List the inputs that could not be applied, with the reason."""
+    found = failed_inputs(data)
+    if json:
+        for each in found:
+            _print_json(each)
+    else:
+        show_failed(found)
+
+
+def _print_json(report: msgspec.Struct) -> None:
+    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report)).decode() + "\n")
+
+
+def main() -> NoReturn:
+    """Run the command; what a person did wrong is told in a line each, without a traceback."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        code = app(standalone_mode=False)
+    except (OperatorError, AuthorError, ChannelError) as error:
+        _refuse(str(error))
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _refuse(f"{error.format_message()} Try `anlass --help`.")
+    sys.exit(code or 0)
+
+
+def _refuse(text: str) -> NoReturn:
+    for line in text.splitlines():
+        sys.stderr.write(f"anlass: {line}\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Logbook: what the logs of a data folder tell: outcomes, and inputs that failed."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from actors.errors import OperatorError
+from actors.log import read_log
+from engine.decision import Outcome
+
+
+class FailedInput(Struct, frozen=True):
+    """One input or timer that failed, and where it stands."""
+
+    shard: str
+    position: int
+    contact: str
+    what: str
+    error: str
+
+
+def failed_inputs(data: Path) -> list[FailedInput]:
+    """Read all faults of a data folder; the system may run meanwhile."""
+    return [
+        FailedInput(folder.name, frame.position, fault.contact, fault.what, fault.error)
+        for folder in shard_folders(data)
+        for frame in read_log(folder)
+        for fault in frame.faults
+    ]
+
+
+def outcomes_in(data: Path) -> dict[str, Outcome]:
+    """Read what came of all visits and messages, by key: the last outcome of each holds."""
+    return {
+        outcome.key: outcome
+        for folder in shard_folders(data)
+        for frame in read_log(folder)
+        for outcome in frame.outcomes
+    }
+
+
+def shard_folders(data: Path) -> list[Path]:
+    """Return the folders of a data folder's shards. Raises OperatorError where it is none."""
+    if not (data / "store.json").is_file():
+        raise OperatorError(f"{data} is no data folder of Anlass; name one with --data")
+    return sorted(data.glob("shard-*"))

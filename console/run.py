@@ -1,0 +1,102 @@
+"""Run: the whole system in one command: shards and courier by Ray, and the gateway."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from actors.cluster import Cluster
+from actors.errors import OperatorError
+from actors.folder import Folder, read_folder
+from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
+from channels.delivery import ChannelSettings
+from engine.errors import AuthorError
+from ingest.gateway import Gateway
+from ingest.settings import GatewaySettings
+
+VARIABLE_SIGN: Final = "$"
+
+
+class System:
+    """A running system: made with `start`, ended with `stop`."""
+
+    def __init__(self, settings: SystemSettings, shards: int | None, host: str, port: int) -> None:
+        folder = checked_folder(settings.journeys)
+        keys = [*folder.operator.get("keys", []), *keys_of_environment()]
+        try:
+            self._gateway_settings = GatewaySettings(host=host, port=port, keys=keys)
+        except ValueError as error:
+            raise OperatorError(str(error)) from None
+        self._channels = channel_settings(folder.operator.get("channels", {}))
+        self._folder = folder
+        self.cluster = Cluster(settings, shards)
+        self._gateway: Gateway | None = None
+        self.published = False
+
+    def start_ray(self) -> None:
+        """Start Ray: seconds, and not on an event loop."""
+        self.cluster.start_ray()
+
+    async def start(self) -> None:
+        """Start and recover the shards, publish what the folder says, then listen."""
+        await self.cluster.start_actors(msgspec.json.encode(self._channels))
+        self.published = await self.cluster.publish(self._folder.source)
+        self._gateway = Gateway(self._gateway_settings, self.cluster.sockets)
+        try:
+            await self._gateway.start()
+        except OSError as error:
+            raise OperatorError(str(error)) from None
+
+    @property
+    def url(self) -> str:
+        """Where the gateway listens."""
+        assert self._gateway is not None
+        return f"http://{self._gateway_settings.host}:{self._gateway.port}"
+
+    async def stop(self) -> None:
+        """Answer what is in flight, then end everything."""
+        if self._gateway is not None:
+            await self._gateway.stop()
+        await self.cluster.stop()
+
+
+def checked_folder(path: Path) -> Folder:
+    """Read a folder of journeys. Raises AuthorError with every mistake in it."""
+    folder = read_folder(path)
+    if folder.mistakes:
+        raise AuthorError(folder.mistakes)
+    return folder
+
+
+def channel_settings(said: dict[str, Any]) -> ChannelSettings:
+    """Return the channels' settings; a value `$NAME` is taken from the environment."""
+    resolved = {
+        channel: {
+            name: secret_of_environment(value[1:])
+            if isinstance(value, str) and value.startswith(VARIABLE_SIGN)
+            else value
+            for name, value in settings.items()
+        }
+        for channel, settings in said.items()
+    }
+    try:
+        return msgspec.convert(resolved, ChannelSettings)
+    except msgspec.ValidationError as error:
+        raise OperatorError(f"anlass.yaml, channels: {error}") from None
+
+
+async def run_system(system: System, ready: Callable[[], None]) -> None:
+    """Start, stay until SIGTERM or SIGINT, and end in good order."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await system.start()
+        ready()
+        await ended.wait()
+    finally:
+        await system.stop()

@@ -1,0 +1,88 @@
+"""Source: where the events of a demo, a replay or a sending come from: a file of some format."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from actors.errors import OperatorError
+from channels import KNOWN_CHANNELS
+from engine.input import CONSENT, Event
+from ingest.readers import FORMATS, Block, open_plain, read_blocks
+
+BLOCK_EVENTS: Final = 500
+CONSENT_ID: Final = "consent-all"
+HEADERS: Final = {
+    "event_time,event_type,product_id,": "rees46",
+    "event_time,event_type,user_id,event_id,": "d2c",
+}
+
+
+def blocks_of(path: Path, format: str, *, consent_all: bool) -> Iterator[Block]:
+    """Read a file's events block by block; with `consent_all`, every contact opts in first.
+
+    `format` may be `auto`. Raises OperatorError where the file or the format cannot be read.
+    """
+    if not path.is_file():
+        raise OperatorError(f"there is no file {path}")
+    if format == "auto":
+        format = guess_format(path)
+    if format not in FORMATS:
+        known = ", ".join(["auto", *FORMATS])
+        raise OperatorError(f"no format {format!r}; use one of {known}")
+    blocks = _read(path, format)
+    return with_consent(blocks) if consent_all else blocks
+
+
+def _read(path: Path, format: str) -> Iterator[Block]:
+    try:
+        yield from read_blocks(path, format)
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error}") from None
+
+
+def guess_format(path: Path) -> str:
+    """Tell the format by the first line."""
+    try:
+        with open_plain(path) as stream:
+            first = stream.read(4096).partition(b"\n")[0].decode(errors="replace")
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error}") from None
+    for header, format in HEADERS.items():
+        if first.startswith(header):
+            return format
+    return "w1" if '"ts":' in first and '"at' not in first else "canonical"
+
+
+def blocks_from(events: Iterable[Event]) -> Iterator[Block]:
+    """Put events together in blocks, numbered as lines from 1."""
+    stream = iter(events)
+    first = 1
+    while block := list(islice(stream, BLOCK_EVENTS)):
+        yield Block(block, range(first, first + len(block)), [])
+        first += len(block)
+
+
+def with_consent(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Let every contact opt in twice, on every channel, right before its first event.
+
+    The events of this are in the file's order and on the line of that first event.
+    """
+    seen: set[str] = set()
+    payload = {CONSENT: dict.fromkeys(KNOWN_CHANNELS, "double_opt_in")}
+    for block in blocks:
+        fresh = {event.contact for event in block.events} - seen
+        if not fresh:
+            yield block
+            continue
+        seen |= fresh
+        events: list[Event] = []
+        lines: list[int] = []
+        for event, line in zip(block.events, block.lines, strict=True):
+            if event.contact in fresh:
+                fresh.discard(event.contact)
+                events.append(Event(CONSENT_ID, event.contact, CONSENT, event.at_ms, payload))
+                lines.append(line)
+            events.append(event)
+            lines.append(line)
+        yield Block(events, lines, block.rejections)

@@ -1,0 +1,33 @@
+"""Every bound of the gateway, and how the bounds relate."""
+
+from typing import Final
+
+BODY_BYTES_MAX: Final = 5 << 20
+HEADERS_BYTES_MAX: Final = 32 << 10
+EVENTS_PER_REQUEST_MAX: Final = 10_000
+
+KEY_CHARS_MAX: Final = 256
+"""Of an event's id, `contact` and `anonymous`."""
+
+NAME_CHARS_MAX: Final = 128
+PAYLOAD_BYTES_MAX: Final = 32 << 10
+PAYLOAD_DEPTH_MAX: Final = 32
+"""A shard decodes with a call per level; far below its recursion limit nothing can surprise it."""
+
+AT_MS_MIN: Final = 946_684_800_000
+AT_MS_MAX: Final = 4_102_444_800_000
+"""2000-01-01 to 2100-01-01: seconds sent as milliseconds, or microseconds, fall outside."""
+
+FRAMES_IN_FLIGHT_MAX: Final = 2
+FRAME_EVENTS_MAX: Final = 512
+FRAME_BYTES_MAX: Final = 1 << 20
+EVENT_HEAD_BYTES: Final = 128
+"""What an event is taken to weigh in a frame beside its payload."""
+
+RECONNECT_S_MIN: Final = 0.01
+RECONNECT_S_MAX: Final = 1.0
+RETRY_AFTER_S_MAX: Final = 30
+LINGER_S: Final = 2.0
+"""A refused sender has this long to read why; meanwhile what it still sends is thrown away."""
+
+assert PAYLOAD_BYTES_MAX + EVENT_HEAD_BYTES < FRAME_BYTES_MAX < BODY_BYTES_MAX

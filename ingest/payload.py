@@ -1,0 +1,125 @@
+"""Payload: what may stand in one, so that no shard ever meets one that it cannot fold."""
+
+from typing import Any, Final
+
+import msgspec
+
+from engine.consent import STRENGTH
+from engine.input import CART_UPDATE, CONSENT, IDENTIFY, SESSION_END
+from engine.limits import ATTRIBUTES_MAX, CONSENT_CHANNELS_MAX
+from ingest.limits import PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
+
+LEVELS: Final = ", ".join(sorted(STRENGTH))
+WITH_ITEMS: Final = frozenset({CART_UPDATE, "purchase"})
+WITH_RULES: Final = frozenset({IDENTIFY, CONSENT, SESSION_END, *WITH_ITEMS})
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_encode_into = msgspec.msgpack.Encoder().encode_into
+_scratch = bytearray()
+
+
+class EventError(Exception):
+    """One event cannot be taken: where in it, and what its sender must change."""
+
+    def __init__(self, path: str, error: str) -> None:
+        super().__init__(f"{error} - at `{path}`")
+        self.path = path
+        self.error = error
+
+
+def check_payload(name: str, payload: bytes) -> None:
+    """Check the payload of an event of this name. Raises EventError.
+
+    It is decoded whole although it travels as it came: msgspec.Raw lets through broken UTF-8,
+    numbers past any range and any depth, and in a shard those would be poison.
+    """
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        error = f"a payload may have {PAYLOAD_BYTES_MAX} bytes, this one has {len(payload)}"
+        raise EventError("$.payload", error)
+    try:
+        value = _decode(payload)
+        _encode_into(value, _scratch)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise EventError("$.payload", str(error)) from None
+    except OverflowError:
+        raise EventError("$.payload", "a whole number must fit into 64 bits") from None
+    except RecursionError:
+        raise _too_deep() from None
+    if payload.count(b"{") + payload.count(b"[") > PAYLOAD_DEPTH_MAX:
+        _check_depth(value)
+    if name in WITH_RULES:
+        _check_rules(name, value)
+
+
+def _too_deep() -> EventError:
+    return EventError(
+        "$.payload", f"a payload may be nested {PAYLOAD_DEPTH_MAX} levels deep, not more"
+    )
+
+
+def _check_depth(value: dict[str, Any]) -> None:
+    level: list[Any] = [value]
+    for _ in range(PAYLOAD_DEPTH_MAX):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _check_rules(name: str, value: dict[str, Any]) -> None:
+    if name == SESSION_END:
+        raise EventError("$.name", "session_end is derived by the engine and cannot be sent")
+    if name == IDENTIFY:
+        _check_identify(value)
+    elif name == CONSENT:
+        _check_consent(value)
+    elif "items" in value:
+        items = value["items"]
+        if not isinstance(items, list):
+            raise EventError("$.payload.items", "items must be a list of objects")
+        for i, item in enumerate(items):
+            if not isinstance(item, dict):
+                raise EventError(f"$.payload.items[{i}]", "an item must be an object")
+
+
+def _check_identify(value: dict[str, Any]) -> None:
+    for field in value:
+        if field not in ("attributes", "consent"):
+            error = "identify knows `attributes` and `consent`; put other fields into `attributes`"
+            raise EventError(f"$.payload.{field}", error)
+    attributes = value.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise EventError("$.payload.attributes", "attributes must be an object")
+    if len(attributes) > ATTRIBUTES_MAX:
+        error = f"a contact has at most {ATTRIBUTES_MAX} attributes"
+        raise EventError("$.payload.attributes", error)
+    if "consent" in value:
+        _check_levels("$.payload.consent", value["consent"])
+
+
+def _check_consent(value: dict[str, Any]) -> None:
+    if "consent" not in value:
+        _check_levels("$.payload", value)
+        return
+    for field in value:
+        if field != "consent":
+            error = "beside `consent` nothing is read; put all channels into it"
+            raise EventError(f"$.payload.{field}", error)
+    _check_levels("$.payload.consent", value["consent"])
+
+
+def _check_levels(path: str, levels: Any) -> None:
+    if not isinstance(levels, dict) or not levels:
+        raise EventError(path, 'consent must say a level for each channel: {"email": "opt_in"}')
+    if len(levels) > CONSENT_CHANNELS_MAX:
+        raise EventError(
+            path, f"consent may name {CONSENT_CHANNELS_MAX} channels, not {len(levels)}"
+        )
+    for channel, level in levels.items():
+        if not isinstance(level, str) or level not in STRENGTH:
+            raise EventError(f"{path}.{channel}", f"a level of consent must be one of {LEVELS}")

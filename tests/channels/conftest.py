@@ -1,0 +1,11 @@
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.channels.mailbox import Postbox, open_postbox
+
+
+@pytest_asyncio.fixture
+async def postbox() -> AsyncIterator[Postbox]:
+    async with open_postbox() as box:
+        yield box

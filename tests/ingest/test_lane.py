@@ -1,0 +1,188 @@
+"""A lane: two frames in flight, order kept, nothing lost with its link."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from actors.link import LinkEvent
+from ingest.exchange import Exchange
+from ingest.lane import Lane
+from ingest.limits import FRAME_EVENTS_MAX
+from tests.ingest.fake_shard import FakeShard
+from tests.ingest.raw_http import until
+
+
+class Asked(Exchange):
+    """An exchange of `count` events that keeps its answer."""
+
+    def __init__(self, count: int = 1, began_s: float = 0.0) -> None:
+        super().__init__(b"", self.keep)
+        self.events = self.left = count
+        self.began_s = began_s
+        self.status = 0
+        self.text = b""
+
+    def keep(self, _: Exchange, status: int, body: bytes, headers: str) -> None:
+        self.status, self.text = status, body
+
+
+def event(id: str, name: str = "x", size: int = 2) -> LinkEvent:
+    return LinkEvent(0, "c", id, name, None, b"x" * size)
+
+
+def put(lane: Lane, *ids: str) -> Asked:
+    asked = Asked(len(ids))
+    for id in ids:
+        lane.put(asked, event(id))
+    return asked
+
+
+@pytest.fixture
+async def shard(tmp_path: Path):
+    shard = await FakeShard(tmp_path / "s").start()
+    yield shard
+    await shard.stop()
+
+
+@pytest.fixture
+async def lane(shard: FakeShard):
+    lane = Lane(str(shard.path))
+    await lane.open()
+    yield lane
+    lane.close()
+    await asyncio.sleep(0.01)
+
+
+def ids(shard: FakeShard) -> list[list[str]]:
+    return [[event.id for event in frame] for frame in shard.frames]
+
+
+async def test_events_of_one_turn_of_the_loop_share_a_frame(lane: Lane, shard: FakeShard) -> None:
+    asked = [put(lane, "a"), put(lane, "b", "c")]
+    await until(lambda: all(each.status for each in asked))
+    assert ids(shard) == [["a", "b", "c"]]
+    assert [each.status for each in asked] == [202, 202]
+    assert lane.waiting == 0
+
+
+async def test_two_frames_are_in_flight_and_the_rest_collects(lane: Lane, shard: FakeShard) -> None:
+    shard.hold = True
+    for i in range(6):
+        put(lane, str(i))
+        await asyncio.sleep(0.005)
+    assert ids(shard) == [["0"], ["1"]]
+    assert lane.waiting == 6
+    shard.answer_next()
+    await until(lambda: len(shard.frames) == 3)
+    assert ids(shard)[2] == ["2", "3", "4", "5"]
+
+
+async def test_a_frame_is_bounded_in_events_and_in_bytes(lane: Lane, shard: FakeShard) -> None:
+    many = put(lane, *map(str, range(FRAME_EVENTS_MAX * 2 + 1)))
+    await until(lambda: many.status)
+    assert [len(frame) for frame in shard.frames] == [FRAME_EVENTS_MAX, FRAME_EVENTS_MAX, 1]
+    shard.frames.clear()
+    heavy = Asked(50)
+    for i in range(50):
+        lane.put(heavy, event(f"h{i}", size=32 << 10))
+    await until(lambda: heavy.status)
+    assert [len(frame) for frame in shard.frames] == [31, 19]
+    assert [each.id for each in shard.events] == [f"h{i}" for i in range(50)]
+
+
+async def test_verdicts_are_counted_for_the_exchange_they_belong_to(
+    lane: Lane, shard: FakeShard
+) -> None:
+    first = put(lane, "a")
+    await until(lambda: first.status)
+    asked = Asked(3)
+    for each in (event("a"), event("b", "poison"), event("c")):
+        lane.put(asked, each)
+    other = put(lane, "d")
+    await until(lambda: asked.status and other.status)
+    assert asked.text == b'{"accepted":2,"repeated":1,"rejected":[],"failed":1}'
+    assert other.text == b'{"accepted":1,"repeated":0,"rejected":[]}'
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_frames_without_answer_go_again_in_order_before_anything_new(
+    lane: Lane, shard: FakeShard, applied: bool
+) -> None:
+    shard.hold = True
+    asked = [put(lane, "a")]
+    await until(lambda: len(shard.held) == 1)
+    asked.append(put(lane, "b"))
+    await until(lambda: len(shard.held) == 2)
+    asked.append(put(lane, "c"))
+    if applied:
+        shard.apply_unanswered()
+    await shard.stop()
+    assert not lane.reachable
+    asked.append(put(lane, "d"))
+    shard.frames.clear()
+    shard.hold = False
+    await shard.start()
+    await until(lambda: all(each.status for each in asked))
+    assert ids(shard) == [["a"], ["b"], ["c", "d"]]
+    # A repeat of what was sent twice was our own first try: the sender sent it once.
+    assert {each.text for each in asked} == {b'{"accepted":1,"repeated":0,"rejected":[]}'}
+
+
+async def test_a_shard_that_comes_late_gets_what_waited(tmp_path: Path) -> None:
+    lane = Lane(str(tmp_path / "s"))
+    await lane.open()
+    asked = put(lane, "a")
+    await asyncio.sleep(0.02)
+    shard = await FakeShard(tmp_path / "s").start()
+    await until(lambda: asked.status == 202)
+    lane.close()
+    await shard.stop()
+
+
+async def test_what_began_before_the_deadline_is_refused_and_only_unsent_events_are_dropped(
+    lane: Lane, shard: FakeShard
+) -> None:
+    shard.hold = True
+    sent, unsent, late = Asked(began_s=1), Asked(began_s=2), Asked(began_s=9)
+    lane.put(sent, event("sent"))
+    await until(lambda: len(shard.held) == 1)
+    lane.put(Asked(began_s=9), event("second"))
+    await until(lambda: len(shard.held) == 2)
+    lane.put(unsent, event("unsent"))
+    lane.put(late, event("late"))
+    lane.expire(before_s=5)
+    assert (sent.status, unsent.status, late.status) == (503, 503, 0)
+    assert b"same event ids" in sent.text
+    shard.hold = False
+    await until(lambda: late.status == 202)  # The link was not trusted, and another was made.
+    assert [each.id for each in shard.events] == ["sent", "second", "second", "late"]
+    assert lane.waiting == 0
+
+
+async def test_a_refusal_of_the_shard_reaches_the_sender(lane: Lane, shard: FakeShard) -> None:
+    shard.refuse = "it moves"
+    asked = put(lane, "a")
+    await until(lambda: asked.status)
+    assert (asked.status, b"it moves" in asked.text) == (503, True)
+    assert lane.waiting == 0
+
+
+async def test_closing_refuses_what_waits(lane: Lane, shard: FakeShard) -> None:
+    shard.hold = True
+    sent = put(lane, "a")
+    await until(lambda: shard.held)
+    unsent = put(lane, "b")
+    lane.close()
+    assert (sent.status, unsent.status) == (503, 503)
+
+
+async def test_the_shards_status_comes_over_the_same_link(lane: Lane, shard: FakeShard) -> None:
+    assert await lane.status(1.0) == shard.status
+    shard.deaf = True
+    assert await lane.status(0.01) is None
+    asking = asyncio.create_task(lane.status(5.0))
+    await asyncio.sleep(0.005)
+    await shard.stop()
+    assert await asking is None
+    assert await lane.status(1.0) is None

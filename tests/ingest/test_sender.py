@@ -1,0 +1,179 @@
+"""Sending a file: order, tries again, and honest counts."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from engine.input import Event
+from ingest.readers import Block, LineRejection
+from ingest.sender import (
+    EVENTS_PER_POST,
+    REJECTIONS_KEPT_MAX,
+    TRIES_MAX,
+    Sender,
+    SendReport,
+    id_prefix_of,
+)
+
+Answer = httpx.Response | Exception
+
+
+class Gateway(httpx.AsyncBaseTransport):
+    """Answers as it is told, then takes everything."""
+
+    def __init__(self, *answers: Answer | Callable[[list[Any]], Answer]) -> None:
+        self.answers = list(answers)
+        self.bodies: list[bytes] = []
+        self.requests: list[httpx.Request] = []
+        self.slept: list[float] = []
+        self.busy = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert not self.busy
+        self.busy = True
+        self.requests.append(request)
+        self.bodies.append(await request.aread())
+        await asyncio.sleep(0)  # Another request would get its turn here.
+        self.busy = False
+        events = [json.loads(line) for line in self.bodies[-1].splitlines()]
+        answer = self.answers.pop(0) if self.answers else taken(len(events))
+        if callable(answer):
+            answer = answer(events)
+        if isinstance(answer, Exception):
+            raise answer
+        stream = httpx.ByteStream(answer.content)
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def take(self, *blocks: Block, key: str = "") -> SendReport:
+        sender = Sender("http://gate:8080/", key, transport=self, sleep=self.sleep)
+        return await sender.send(blocks)
+
+
+def taken(accepted: int, repeated: int = 0, rejected: Any = (), status: int = 202) -> Answer:
+    answer = {"accepted": accepted, "repeated": repeated, "rejected": list(rejected)}
+    return httpx.Response(status, json=answer)
+
+
+def block(count: int, first: int = 1) -> Block:
+    lines = range(first, first + count)
+    return Block([Event(f"e{line}", "c", "hi", 1, {}) for line in lines], lines, [])
+
+
+def counts(report: SendReport) -> tuple[int, int, int, int]:
+    return report.accepted, report.repeated, report.rejected, report.failed
+
+
+async def test_events_go_in_order_a_batch_after_the_other() -> None:
+    gateway = Gateway()
+    report = await gateway.take(block(EVENTS_PER_POST + 3), block(2, EVENTS_PER_POST + 4))
+    ids = [json.loads(line)["id"] for body in gateway.bodies for line in body.splitlines()]
+    assert ids == [f"e{i}" for i in range(1, EVENTS_PER_POST + 6)]
+    assert len(gateway.bodies) == 3
+    assert counts(report) == (EVENTS_PER_POST + 5, 0, 0, 0)
+    assert len(report.latencies_ms) == 3
+    assert report.error == ""
+
+
+async def test_the_request_is_lines_of_json_with_the_key() -> None:
+    gateway = Gateway()
+    await gateway.take(block(1), key="k1")
+    (request,) = gateway.requests
+    assert str(request.url) == "http://gate:8080/v1/events"
+    assert request.headers["content-type"] == "application/x-ndjson"
+    assert request.headers["authorization"] == "Bearer k1"
+
+
+async def test_the_same_bytes_are_tried_again_until_they_are_taken() -> None:
+    gateway = Gateway(
+        httpx.Response(429, headers={"Retry-After": "7"}, json={"error": "full"}),
+        httpx.Response(503, json={"error": "away"}),
+        httpx.ConnectError("refused"),
+        httpx.ReadError("cut"),
+        taken(1, repeated=1),
+    )
+    report = await gateway.take(block(2))
+    assert len(set(gateway.bodies)) == 1
+    assert len(gateway.bodies) == 5
+    assert counts(report) == (1, 1, 0, 0)
+    assert report.retries == 4
+    assert gateway.slept[0] == 7
+    assert all(pause <= 15 for pause in gateway.slept)
+
+
+async def test_a_gateway_that_stays_away_ends_it_and_the_rest_counts_as_failed() -> None:
+    gateway = Gateway(taken(EVENTS_PER_POST), *[httpx.ConnectError("refused")] * 50)
+    report = await gateway.take(block(2 * EVENTS_PER_POST + 5), block(9))
+    assert len(gateway.bodies) == 1 + TRIES_MAX
+    assert counts(report) == (EVENTS_PER_POST, 0, 0, EVENTS_PER_POST + 5)
+    assert "cannot be reached: refused" in report.error
+
+
+async def test_a_refusal_of_all_stops_at_once_with_one_line_that_says_why() -> None:
+    for status, said in ((401, "write key"), (404, "own address"), (400, "cannot be read")):
+        gateway = Gateway(httpx.Response(status, json={"error": "the body\ncannot be read"}))
+        report = await gateway.take(block(2), block(2))
+        assert len(gateway.bodies) == 1
+        assert counts(report) == (0, 0, 0, 2)
+        assert str(status) in report.error
+        assert said in report.error
+        assert "\n" not in report.error
+
+
+async def test_rejections_carry_the_line_of_the_file() -> None:
+    gateway = Gateway(
+        taken(1, rejected=[{"index": 1, "path": "$.name", "error": "empty"}]),
+        taken(0, rejected=[{"index": 0, "path": "$", "error": "no"}], status=400),
+    )
+    events = block(2).events
+    bad = LineRejection(11, "$", "malformed")
+    report = await gateway.take(Block(events, [10, 12], [bad]), block(1, 13))
+    assert counts(report) == (1, 0, 3, 0)
+    assert report.rejections == [
+        bad,
+        LineRejection(12, "$.name", "empty"),
+        LineRejection(13, "$", "no"),
+    ]
+    assert report.error == ""
+
+
+async def test_only_the_first_rejections_are_kept_and_all_are_counted() -> None:
+    bad = [LineRejection(i, "$", "malformed") for i in range(100)]
+    report = await Gateway().take(Block([], [], bad))
+    assert report.rejected == 100
+    assert report.rejections == bad[:REJECTIONS_KEPT_MAX]
+
+
+async def test_an_event_that_the_answer_does_not_count_is_failed() -> None:
+    report = await Gateway(taken(1)).take(block(3))
+    assert counts(report) == (1, 0, 0, 2)
+
+
+async def test_progress_is_told_after_each_batch() -> None:
+    told: list[int] = []
+    gateway = Gateway()
+    sender = Sender("http://gate", transport=gateway, sleep=gateway.sleep)
+    await sender.send([block(2), block(3)], lambda report: told.append(report.accepted))
+    assert told == [2, 5]
+
+
+async def test_an_address_without_a_scheme_is_told() -> None:
+    report = await Sender("localhost:8080").send([block(1)])
+    assert "http://" in report.error
+    assert report.failed == 1
+
+
+def test_latencies_are_told_by_ratio() -> None:
+    report = SendReport(latencies_ms=[float(i) for i in range(100, 0, -1)])
+    assert report.latency_ms(0.5) == 51
+    assert report.latency_ms(0.99) == 100
+    assert SendReport().latency_ms(0.5) == 0
+
+
+def test_ids_of_a_file_are_its_own_and_stay() -> None:
+    assert id_prefix_of("/a/x.jsonl") == id_prefix_of("/b/x.jsonl") != id_prefix_of("y.jsonl")
