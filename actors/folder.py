@@ -209,8 +209,10 @@ def _check_channels(publication: Publication) -> list[Mistake]:
     """Find channels that nobody knows: a slip there would send into nowhere."""
     named = [(file, f"{path}.send", node["send"]) for file, path, node in _sends(publication)]
     consent = publication.settings.get("consent")
-    for channel in consent if isinstance(consent, dict) else []:
-        named.append((publication.settings_file, f"$.consent.{channel}", channel))
+    named += [
+        (publication.settings_file, f"$.consent.{channel}", channel)
+        for channel in (consent if isinstance(consent, dict) else [])
+    ]
     return [
         Mistake(file, path, f"there is no channel {name!r}", nearest(str(name), [*KNOWN_CHANNELS]))
         for file, path, name in named

@@ -18,6 +18,7 @@ WANTED: Final = frozenset(
         b"content-length",
         b"content-type",
         b"expect",
+        b"transfer-encoding",
         b"x-write-key",
     }
 )
@@ -64,6 +65,8 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
+        self._head_again = b""
+        """The head of a request that offers an upgrade, to be parsed again without the offer."""
         self._body: list[bytes] = []
         self._exchange: Exchange | None = None
         """The request that is being received, from the end of its headers."""
@@ -148,8 +151,9 @@ class HttpConnection(asyncio.Protocol):
                 self._parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                # We upgrade to nothing, and go on in HTTP/1.1 where the request ended.
-                data = data[upgrade.args[0] :]
+                # We upgrade to nothing: the body, which the parser leaves alone, is HTTP as well.
+                data = self._head_again + data[upgrade.args[0] :]
+                self._head_again = b""
                 self._parser = httptools.HttpRequestParser(self)
             except httptools.HttpParserCallbackError:
                 self.abort()
@@ -200,6 +204,12 @@ class HttpConnection(asyncio.Protocol):
             return
         parser, headers = self._parser, self._headers
         method = parser.get_method()
+        if b"connection" in headers and parser.should_upgrade():
+            headers.pop(b"connection")
+            lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
+            self._head_again = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
+            self._url = b""
+            return
         exchange = self._exchange = Exchange(_path_of(self._url), self._respond)
         exchange.head_only = method == b"HEAD"
         exchange.keep_alive = parser.should_keep_alive()

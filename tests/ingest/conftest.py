@@ -1,9 +1,12 @@
 """The gateway runs on uvloop, so its tests do."""
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 import uvloop
 
 
-@pytest.fixture(scope="package")
-def event_loop_policy() -> uvloop.EventLoopPolicy:
-    return uvloop.EventLoopPolicy()
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}

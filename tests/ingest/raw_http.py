@@ -96,5 +96,5 @@ class Sender:
 async def until(condition: Any) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - any condition, not only events
             await asyncio.sleep(0.002)

@@ -64,8 +64,9 @@ async def test_repeats_rejections_and_poison_are_told_apart(tmp_path: Path) -> N
         assert repeat.json == {"accepted": 0, "repeated": 1, "rejected": []}
         mixed = await sender.ask(post([first, poison, wrong, event()]))
         assert mixed.status == 202
-        (rejected,) = mixed.json.pop("rejected")
-        assert mixed.json == {"accepted": 2, "repeated": 1, "failed": 1}
+        told = mixed.json
+        (rejected,) = told.pop("rejected")
+        assert told == {"accepted": 2, "repeated": 1, "failed": 1}
         assert (rejected["index"], rejected["path"]) == (2, "$.at_ms")
         alone = await sender.ask(post(wrong))
         assert (alone.status, alone.json["accepted"]) == (400, 0)
@@ -233,22 +234,21 @@ async def test_metrics_tell_what_went_through(tmp_path: Path) -> None:
 
 
 async def test_stopping_answers_what_is_in_flight_and_takes_no_more(tmp_path: Path) -> None:
-    async with serving(tmp_path) as served:
-        async with served.sender() as idle, served.sender() as sender:
-            served.shard.hold = True
-            sender.write(post(event()))
-            await until(lambda: served.shard.held)
-            port = served.gateway.port
-            stopping = asyncio.create_task(served.gateway.stop())
-            assert await idle.end() == b""
-            with pytest.raises(ConnectionRefusedError):
-                async with Sender(port):
-                    pass
-            assert not stopping.done()
-            served.shard.release()
-            answer = await sender.answer()
-            assert (answer.status, answer.headers["connection"]) == (202, "close")
-            await stopping
+    async with serving(tmp_path) as served, served.sender() as idle, served.sender() as sender:
+        served.shard.hold = True
+        sender.write(post(event()))
+        await until(lambda: served.shard.held)
+        port = served.gateway.port
+        stopping = asyncio.create_task(served.gateway.stop())
+        assert await idle.end() == b""
+        with pytest.raises(ConnectionRefusedError):
+            async with Sender(port):
+                pass
+        assert not stopping.done()
+        served.shard.release()
+        answer = await sender.answer()
+        assert (answer.status, answer.headers["connection"]) == (202, "close")
+        await stopping
 
 
 async def test_many_senders_at_once_are_all_answered_and_counted(tmp_path: Path) -> None:

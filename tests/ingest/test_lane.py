@@ -107,7 +107,7 @@ async def test_verdicts_are_counted_for_the_exchange_they_belong_to(
 
 @pytest.mark.parametrize("applied", [False, True])
 async def test_frames_without_answer_go_again_in_order_before_anything_new(
-    lane: Lane, shard: FakeShard, applied: bool
+    lane: Lane, shard: FakeShard, *, applied: bool
 ) -> None:
     shard.hold = True
     asked = [put(lane, "a")]

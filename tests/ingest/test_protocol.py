@@ -230,7 +230,14 @@ async def test_an_old_sender_may_keep_its_connection(tmp_path: Path) -> None:
 async def test_an_offer_to_upgrade_is_passed_over(tmp_path: Path) -> None:
     async with serving(tmp_path) as served, served.sender() as sender:
         offer = post(event(), "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
-        sender.write(offer + post(event()))
+        for cut in (0, 60, len(offer) - 5):
+            sender.write(offer[:cut])
+            await asyncio.sleep(0.005)
+            sender.write(offer[cut:] + post(event()))
+            assert [(await sender.answer()).status for _ in range(2)] == [202, 202]
+        chunked = offer.replace(b"Content-Length: 39", b"Transfer-Encoding: chunked")
+        head, _, body = chunked.partition(b"\r\n\r\n")
+        sender.write(head + b"\r\n\r\n27\r\n" + body + b"\r\n0\r\n\r\n" + post(event()))
         assert [(await sender.answer()).status for _ in range(2)] == [202, 202]
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from console.simulator import simulate
 from engine.input import Event
 from ingest.readers import Block, LineRejection
 from ingest.sender import (
@@ -17,6 +19,7 @@ from ingest.sender import (
     SendReport,
     id_prefix_of,
 )
+from tests.ingest.serving import serving
 
 Answer = httpx.Response | Exception
 
@@ -177,3 +180,21 @@ def test_latencies_are_told_by_ratio() -> None:
 
 def test_ids_of_a_file_are_its_own_and_stay() -> None:
     assert id_prefix_of("/a/x.jsonl") == id_prefix_of("/b/x.jsonl") != id_prefix_of("y.jsonl")
+
+
+async def test_the_real_gateway_takes_what_is_sent_and_says_why_not(tmp_path: Path) -> None:
+    events = list(simulate(1, 1_500))
+    async with serving(tmp_path, shards=2, keys=["k1"]) as served:
+        url = f"http://127.0.0.1:{served.gateway.port}"
+        lines = list(range(1, len(events) + 2))
+        bad = Event("x", "c", "session_end", None, {})
+        report = await Sender(url, "k1").send([Block([*events, bad], lines, [])])
+        refused = await Sender(url, "k2").send([block(3)])
+        order = [each.id for fake in served.shards for each in fake.events]
+    assert report.error == ""
+    known = {event.id for event in events}
+    assert counts(report) == (len(known), len(events) - len(known), 1, 0)
+    assert report.rejections[0].line == len(events) + 1
+    assert sorted(order) == sorted(event.id for event in events)
+    assert refused.failed == 3
+    assert "401" in refused.error

@@ -133,7 +133,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("fields", "path", "error"), FAULTS)
 @pytest.mark.parametrize("lines", [False, True])
 def test_a_fault_is_named_with_its_index_and_path_and_the_others_are_taken(
-    fields: dict[str, Any], path: str, error: str, lines: bool
+    fields: dict[str, Any], path: str, error: str, *, lines: bool
 ) -> None:
     sent = [GOOD, {**GOOD, **fields}, GOOD]
     body = "\n".join(map(json.dumps, sent)).encode() if lines else json.dumps(sent).encode()
@@ -191,7 +191,7 @@ def test_a_body_without_events_is_refused_as_a_whole(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("lines", [False, True])
-def test_too_many_events_are_refused_as_a_whole(lines: bool) -> None:
+def test_too_many_events_are_refused_as_a_whole(*, lines: bool) -> None:
     sent = [GOOD] * (EVENTS_PER_REQUEST_MAX + 1)
     body = "\n".join(map(json.dumps, sent)).encode() if lines else json.dumps(sent).encode()
     with pytest.raises(BodyError, match="10000 events, this one has 10001") as caught:
@@ -223,7 +223,7 @@ bodies = (
 @example(body=b'[{"payload":' + b"[" * 5000, lines=False)
 @example(body=b'{"name":"x","contact":"c","payload":' + b'{"a":' * 5000, lines=True)
 def test_any_bytes_give_events_or_reasons_and_never_a_fault_of_ours(
-    body: bytes, lines: bool
+    *, body: bytes, lines: bool
 ) -> None:
     try:
         events, rejected = read(body, lines=lines)
@@ -236,7 +236,7 @@ def test_any_bytes_give_events_or_reasons_and_never_a_fault_of_ours(
 
 
 @given(
-    contact=texts.filter(lambda text: text.isprintable() and text),
+    contact=texts.filter(lambda text: text.isprintable() and text and "anonymous/" not in text),
     payload=st.dictionaries(texts, texts | st.integers(-(2**63), 2**64 - 1), max_size=5),
 )
 def test_what_was_sent_arrives(contact: str, payload: dict[str, Any]) -> None:

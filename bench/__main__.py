@@ -1,0 +1,140 @@
+"""`make bench`: what it costs, as a table: seconds and ratios of one run on one machine."""
+
+import asyncio
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+import engine
+from bench.decision import decision_times_us, quantile
+from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
+from bench.replay import generate_w1, replay_w1
+
+W1_GENERATOR: Final = Path(__file__).parent.parent.parent / "shared" / "w1" / "gen.py"
+EXAMPLES: Final = Path(__file__).parent.parent / "examples" / "journeys"
+WRK_SECONDS: Final = 8
+
+screen = Console()
+
+
+class Board:
+    """The table that grows line by line, so that a long run shows how far it is."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str]] = []
+
+    def add(self, what: str, figure: str, wanted: str) -> None:
+        """Add a line and print it."""
+        self.rows.append((what, figure, wanted))
+        screen.print(f"  {what}: [bold]{figure}[/bold]", highlight=False)
+
+    def show(self) -> None:
+        """Print the whole table."""
+        table = Table(title="Anlass, what it costs", title_justify="left")
+        for name in ("what", "measured", "wanted"):
+            table.add_column(name)
+        for row in self.rows:
+            table.add_row(*row)
+        screen.print(table)
+
+
+def bench_engine(board: Board) -> None:
+    """Measure decisions, with and without thawing the contact."""
+    for name, thaw, wanted in (
+        ("decision, contact thawed", True, "p50 ≤ 8, p99 ≤ 50"),
+        ("decision, contact hot", False, ""),
+    ):
+        times = decision_times_us(thaw=thaw)
+        p50, p99, p999 = (quantile(times, ratio) for ratio in (0.5, 0.99, 0.999))
+        board.add(f"{name}, µs", f"p50 {p50:.1f}  p99 {p99:.1f}  p99.9 {p999:.1f}", wanted)
+
+
+def bench_replay(board: Board, folder: Path) -> None:
+    """Measure the replay of W1, the best of three."""
+    if not W1_GENERATOR.exists():
+        board.add("replay of W1", f"skipped: no {W1_GENERATOR}", "")
+        return
+    path = generate_w1(W1_GENERATOR, folder)
+    results = [replay_w1(path) for _ in range(3)]
+    best = max(result.report.events_per_s for result in results)
+    right = "right" if all(result.right for result in results) else "WRONG"
+    board.add(
+        "replay of W1, one core",
+        f"{best:,.0f} events/s, counts and checksum {right}",
+        "≥ 180,000 events/s",
+    )
+
+
+def bench_system(board: Board, folder: Path) -> None:
+    """Measure the whole: start, one connection, open loop, and as much as wrk can."""
+    command = [sys.executable, "-m", "console", "run", "--data", str(folder / "data")]
+    command += ["--journeys", str(EXAMPLES), "--port", "0"]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    url = ""
+    for line in process.stderr:
+        listening = re.search(r"listens on (http://\S+)", line)
+        if listening:
+            url = listening[1]
+            break
+    try:
+        asyncio.run(post_latencies_ms(url, 1, "first"))
+        board.add("start to first 202", f"{time.perf_counter() - began:.1f} s", "≤ 8 s")
+        times = asyncio.run(post_latencies_ms(url, 5_000, "one"))
+        p50, p99 = quantile(times, 0.5), quantile(times, 0.99)
+        board.add("POST, 1 connection, durable", f"p50 {p50:.2f}  p99 {p99:.2f} ms", "p50 ≤ 0.5 ms")
+        times = asyncio.run(post_open_loop_ms(url, 5_000, 5, "loop"))
+        p50, p99 = quantile(times, 0.5), quantile(times, 0.99)
+        board.add("POST, 5,000/s open loop", f"p50 {p50:.2f}  p99 {p99:.2f} ms", "")
+        for connections in (64, 256):
+            rate = wrk_posts_per_s(url, connections, WRK_SECONDS, f"w{connections}")
+            figure = "skipped: no wrk" if rate is None else f"{rate:,.0f} POST/s"
+            wanted = "≥ 30,000/s" if connections == 64 else ""
+            board.add(f"POST, {connections} connections, wrk", figure, wanted)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.stderr.close()
+        process.wait(timeout=60)
+
+
+def bench_parts() -> None:
+    """Run pytest-benchmark over the engine's parts."""
+    command = [sys.executable, "-m", "pytest", "bench", "-q", "-o", "python_files=bench_*.py"]
+    command += ["-o", "python_functions=bench_*", "-o", "addopts=", "--benchmark-disable-gc"]
+    columns = "--benchmark-columns=min,median,max,rounds"
+    subprocess.run([*command, columns, "--benchmark-group-by=group"], check=False)
+
+
+def main() -> None:
+    """Run all of it."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    screen.print(
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, "
+        f"commit {commit or '?'}, ray {version('ray')}, engine from {Path(engine.__file__).parent}",
+        highlight=False,
+    )
+    board = Board()
+    with tempfile.TemporaryDirectory(prefix="anlass-bench-") as folder:
+        bench_engine(board)
+        bench_replay(board, Path(folder))
+        bench_system(board, Path(folder))
+    bench_parts()
+    board.show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Decision time: input decoded -> decisions, the contact thawed each time."""
+
+import gc
+import time
+from pathlib import Path
+from typing import Final
+
+from actors.folder import read_folder
+from console.simulator import simulate
+from engine.decision import Decision
+from engine.identity import partition_of
+from engine.input import Publish
+from engine.limits import PARTITIONS
+from engine.partition import Partition
+
+EXAMPLES: Final = Path(__file__).parent.parent / "examples" / "journeys"
+EVENTS: Final = 40_000
+
+
+def decision_times_us(*, thaw: bool) -> list[float]:
+    """Fold simulated shopping with all shipped journeys live; return each event's time, sorted.
+
+    With `thaw`, every contact is held as bytes before each of its events.
+    """
+    source = read_folder(EXAMPLES).source
+    decisions: list[Decision] = []
+    partitions = [Partition(number, decisions) for number in range(PARTITIONS)]
+    for partition in partitions:
+        partition.fold(Publish(source), 0)
+    events = list(simulate(7, EVENTS))
+    times: list[int] = []
+    clock = time.perf_counter_ns
+    gc.disable()
+    for event in events:
+        partition = partitions[partition_of(event.contact)]
+        assert event.at_ms is not None
+        began = clock()
+        partition.fold(event, event.at_ms)
+        times.append(clock() - began)
+        decisions.clear()
+        if thaw:
+            partition.cool()
+    gc.enable()
+    return sorted(each / 1000 for each in times)
+
+
+def quantile(ordered: list[float], ratio: float) -> float:
+    """Return the value that `ratio` of the ordered ones stay within."""
+    return ordered[min(int(len(ordered) * ratio), len(ordered) - 1)]

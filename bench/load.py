@@ -1,0 +1,92 @@
+"""Load: a small client of ours that posts single events and times each answer; and wrk."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+BODY: Final = (
+    '{"id":"%s-%d","contact":"c-%d","name":"product_view",'
+    '"payload":{"product_id":"sku-%d","price":12.5,"category":"shoes","currency":"EUR"}}'
+)
+WRK_SCRIPT: Final = """
+local thread_number = 0
+function setup(thread) thread:set("number", thread_number); thread_number = thread_number + 1 end
+function init(args) count = 0; boot = args[1] end
+function request()
+  count = count + 1
+  local contact = (count * 7919 + number * 104729) % 50000
+  return wrk.format("POST", "/v1/events", {["Content-Type"] = "application/json"},
+    string.format('{"id":"%s-%d-%d","contact":"c-%d","name":"product_view","payload":' ..
+      '{"product_id":"sku-%d","price":12.5,"category":"shoes","currency":"EUR"}}',
+      boot, number, count, contact, count % 997))
+end
+"""
+
+
+async def post_latencies_ms(url: str, count: int, boot: str) -> list[float]:
+    """Post events one after the other over one connection; return the answers' times, sorted."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    latencies = []
+    for number in range(count):
+        body = (BODY % (boot, number, number % 500, number % 997)).encode()
+        head = f"POST /v1/events HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n"
+        began = time.perf_counter()
+        writer.write(head.encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        size = re.search(rb"[Cc]ontent-[Ll]ength: (\d+)", answer)
+        assert size is not None
+        await reader.readexactly(int(size[1]))
+        latencies.append((time.perf_counter() - began) * 1000)
+        assert b" 202 " in answer, answer
+    writer.close()
+    return sorted(latencies)
+
+
+async def post_open_loop_ms(url: str, rate: int, seconds: float, boot: str) -> list[float]:
+    """Post events at a fixed rate over 32 connections; times count from when each was due."""
+    lanes, latencies = 32, []
+    parts = urlsplit(url)
+    began = time.perf_counter()
+
+    async def lane(index: int) -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        for turn in range(int(rate * seconds / lanes)):
+            due = began + (turn * lanes + index) / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            body = (BODY % (f"{boot}-{index}", turn, turn % 500, turn % 997)).encode()
+            head = f"POST /v1/events HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            size = re.search(rb"[Cc]ontent-[Ll]ength: (\d+)", answer)
+            assert size is not None
+            await reader.readexactly(int(size[1]))
+            latencies.append((time.perf_counter() - due) * 1000)
+        writer.close()
+
+    await asyncio.gather(*[lane(index) for index in range(lanes)])
+    return sorted(latencies)
+
+
+def wrk_posts_per_s(url: str, connections: int, seconds: int, boot: str) -> float | None:
+    """Let wrk post single events; return how many were answered a second, None without wrk.
+
+    Raises AssertionError if an answer was not a success.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        return None
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        Path(script.name).write_text(WRK_SCRIPT)
+        command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, url]
+        said = subprocess.run([*command, "--", boot], capture_output=True, text=True, check=True)
+    assert "Non-2xx" not in said.stdout, said.stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", said.stdout)
+    assert rate is not None, said.stdout
+    return float(rate[1])

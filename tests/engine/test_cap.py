@@ -1,0 +1,170 @@
+"""Caps: so many messages in (t - span, t], counted from the decision on."""
+
+import pytest
+
+from engine.limits import MESSAGES_KEPT_MAX
+from tests.engine.situation import (
+    DAY_MS,
+    HOUR_MS,
+    Situation,
+    mail,
+    only_outcome,
+    outcomes,
+    wait,
+)
+from tests.publications import journey
+
+ONE_A_DAY = {"messages": 1, "per": "24h"}
+SENT, CAPPED = [("hello", "sent")], [("hello", "capped")]
+
+
+@pytest.mark.parametrize(("later_ms", "expected"), [(DAY_MS - 1, CAPPED), (DAY_MS, SENT)])
+def test_the_window_is_open_at_its_begin(
+    later_ms: int, expected: list[tuple[str, str]]
+) -> None:
+    situation = Situation(journey(caps=[ONE_A_DAY]))
+    assert outcomes(situation.event()) == SENT
+    assert outcomes(situation.event(after_ms=later_ms)) == expected
+
+
+def test_two_at_the_same_moment_are_two() -> None:
+    situation = Situation(journey(caps=[ONE_A_DAY]))
+    assert [outcomes(situation.event()), outcomes(situation.event())] == [SENT, CAPPED]
+
+
+def test_the_window_slides() -> None:
+    situation = Situation(journey(caps=[{"messages": 2, "per": "10h"}]))
+    made = [outcomes(situation.event(after_ms=4 * HOUR_MS)) for _ in range(7)]
+    assert made == [SENT, SENT, CAPPED, SENT, SENT, CAPPED, SENT]
+
+
+def test_what_was_held_back_counts_for_nothing() -> None:
+    situation = Situation(journey(caps=[ONE_A_DAY]))
+    made = [outcomes(situation.event(after_ms=13 * HOUR_MS)) for _ in range(4)]
+    assert made == [SENT, CAPPED, SENT, CAPPED]
+
+
+def test_a_reason_names_the_cap() -> None:
+    situation = Situation(
+        journey(caps=[{"messages": 1, "per": "7d", "purpose": "transactional"}]),
+        caps=[{"messages": 2, "per": "24h"}],
+    )
+    situation.event()
+    outcome = only_outcome(situation.event())
+    assert outcome.reason == "journey hello: 1 transactional in 7d"
+    assert (outcome.node, outcome.channel) == ("mail", "email")
+
+
+def test_a_cap_of_a_journey_counts_that_journey_only() -> None:
+    situation = Situation(
+        journey("a", caps=[ONE_A_DAY]), journey("b", entry={"event": "ho"}, caps=[ONE_A_DAY])
+    )
+    assert outcomes(situation.event("hi")) == [("a", "sent")]
+    assert outcomes(situation.event("ho")) == [("b", "sent")]
+    assert outcomes(situation.event("hi")) == [("a", "capped")]
+
+
+def test_a_cap_over_all_counts_all() -> None:
+    situation = Situation(
+        journey("a"), journey("b", entry={"event": "ho"}), caps=[{"messages": 2, "per": "1h"}]
+    )
+    made = [outcomes(situation.event(name))[0][1] for name in ("hi", "ho", "hi", "ho")]
+    assert made == ["sent", "sent", "capped", "capped"]
+    assert only_outcome(situation.event()).reason == "all journeys: 2 in 1h"
+
+
+def test_a_cap_of_a_purpose_counts_and_holds_back_that_purpose_only() -> None:
+    situation = Situation(
+        journey("news", nodes=[mail(purpose="marketing")]),
+        journey("bill", entry={"event": "ho"}),
+        caps=[ONE_A_DAY | {"purpose": "marketing"}],
+    )
+    situation.consent("opt_in")
+    made = [outcomes(situation.event(name))[0] for name in ("ho", "hi", "hi", "ho")]
+    assert made == [("bill", "sent"), ("news", "sent"), ("news", "capped"), ("bill", "sent")]
+
+
+def test_each_contact_has_caps_of_its_own() -> None:
+    situation = Situation(journey(caps=[ONE_A_DAY]))
+    made = [outcomes(situation.event(contact=contact)) for contact in ("c-1", "c-2", "c-1")]
+    assert made == [SENT, SENT, CAPPED]
+
+
+def test_one_visit_can_meet_its_own_cap() -> None:
+    situation = Situation(journey(nodes=[mail("a"), wait("1h"), mail("b")], caps=[ONE_A_DAY]))
+    first = only_outcome(situation.event())
+    second = only_outcome(situation.pass_time(HOUR_MS))
+    assert (first.node, first.outcome) == ("a", "sent")
+    assert (second.node, second.outcome) == ("b", "capped")
+
+
+def test_a_visit_goes_on_after_a_message_held_back() -> None:
+    situation = Situation(
+        journey(nodes=[mail("a"), wait("1h"), mail("b"), wait("24h", "w2"), mail("c")]),
+        caps=[ONE_A_DAY],
+    )
+    made = [only_outcome(situation.event()), *situation.run_out()]
+    assert [(each.node, each.outcome) for each in made] == [  # type: ignore[union-attr]
+        ("a", "sent"),
+        ("b", "capped"),
+        ("c", "sent"),
+    ]
+
+
+def test_no_consent_is_said_before_a_cap() -> None:
+    situation = Situation(journey(nodes=[mail(purpose="marketing")], caps=[ONE_A_DAY]))
+    situation.consent("opt_in")
+    situation.event()
+    situation.consent("opt_out")
+    assert only_outcome(situation.event()).outcome == "no_consent"
+
+
+def test_a_message_that_failed_counts_no_more() -> None:
+    situation = Situation(journey(caps=[ONE_A_DAY]))
+    key = only_outcome(situation.event()).key
+    situation.handover(key)
+    assert outcomes(situation.event()) == CAPPED
+    situation.receipt(key, delivered=False, reason="mailbox full")
+    assert outcomes(situation.event()) == SENT
+
+
+def test_a_message_delivered_still_counts() -> None:
+    situation = Situation(journey(caps=[ONE_A_DAY]))
+    key = only_outcome(situation.event()).key
+    situation.handover(key)
+    situation.receipt(key, delivered=True)
+    assert outcomes(situation.event()) == CAPPED
+
+
+def test_a_message_stopped_before_the_handover_counts_no_more() -> None:
+    situation = Situation(journey(caps=[ONE_A_DAY], exit_on=["bye"]))
+    key = only_outcome(situation.event()).key
+    situation.event("bye")
+    situation.now_ms += 1
+    assert outcomes(situation.handover(key)) == [("hello", "exited")]
+    assert outcomes(situation.event()) == SENT
+
+
+def test_the_largest_cap_is_counted_in_full() -> None:
+    situation = Situation(journey(caps=[{"messages": 100, "per": "1d"}]))
+    made = [outcomes(situation.event(after_ms=1))[0][1] for _ in range(150)]
+    assert made == ["sent"] * 100 + ["capped"] * 50
+
+
+def test_messages_kept_are_bounded() -> None:
+    situation = Situation(journey())
+    for _ in range(MESSAGES_KEPT_MAX + 10):
+        situation.event(after_ms=1)
+    assert len(situation.contact().messages) == MESSAGES_KEPT_MAX
+
+
+def test_many_messages_of_others_do_not_make_a_cap_forget() -> None:
+    """A journey's own cap holds however much the contact got from other journeys meanwhile."""
+    situation = Situation(
+        journey("rare", caps=[{"messages": 1, "per": "30d"}]),
+        journey("often", entry={"event": "ho"}),
+    )
+    assert outcomes(situation.event()) == [("rare", "sent")]
+    for _ in range(MESSAGES_KEPT_MAX):
+        situation.event("ho", after_ms=1)
+    assert outcomes(situation.event()) == [("rare", "capped")]

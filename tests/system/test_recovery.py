@@ -1,0 +1,136 @@
+"""kill -9 in the middle of a stream, and a start on the same folder: nothing lost or doubled."""
+
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from actors.errors import OperatorError
+from actors.frame import EventRecord
+from actors.log import read_log
+from actors.store import open_store
+from engine.input import Verdict
+from tests.publications import journey
+from tests.system.process import AnlassProcess, Ledger
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+
+HELLO = "---\nsubject: Hello\n---\nHello {{ contact.id }}\n"
+SLOW = journey(
+    "slow",
+    entry={"event": "tick"},
+    nodes=[{"id": "w", "wait": "6s"}, {"id": "mail", "send": "email", "template": "hello",
+                                       "purpose": "transactional"}],
+    reentry="once",
+)  # fmt: skip
+
+
+def write_journeys(folder: Path, *journeys: dict) -> Path:
+    (folder / "templates").mkdir(parents=True, exist_ok=True)
+    (folder / "templates" / "hello.en.liquid").write_text(HELLO)
+    for each in journeys:
+        (folder / f"{each['journey']}.yaml").write_text(yaml.safe_dump(each))
+    return folder
+
+
+def applied_events(data: Path) -> list[tuple[str, str]]:
+    return [
+        (record.event.contact, record.event.id)
+        for folder in sorted(data.glob("shard-*"))
+        for frame in read_log(folder)
+        for record, verdict in zip(frame.records, frame.verdicts, strict=True)
+        if isinstance(record, EventRecord) and verdict == Verdict.APPLIED
+    ]
+
+
+def messages(data: Path) -> list[dict]:
+    path = data / "messages.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def check_ledger(data: Path, acknowledged: list[tuple[str, str]]) -> None:
+    """Every acknowledged event is in the log exactly once, each contact's in order."""
+    counts = Counter(applied_events(data))
+    assert [event for event in acknowledged if counts[event] != 1] == []
+    order: dict[str, list[int]] = {}
+    for contact, id in applied_events(data):
+        order.setdefault(contact, []).append(int(id.removeprefix("e-")))
+    assert all(numbers == sorted(numbers) for numbers in order.values())
+
+
+@pytest.mark.parametrize("killed", ["all", "driver"])
+def test_a_kill_in_the_middle_of_a_stream_loses_and_doubles_nothing(
+    tmp_path: Path, killed: str
+) -> None:
+    data = tmp_path / "data"
+    journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}), SLOW)
+    with AnlassProcess(data, journeys) as system:
+        ledger = Ledger(system.url, contacts=40, name="tick")
+        ledger.start()
+        ledger.reach(200)
+        if killed == "all":
+            system.kill_all()
+        else:
+            system.kill_driver()
+        before = len(ledger.acknowledged)
+        write_journeys(journeys, journey("late", entry={"event": "tick"}, reentry="once"))
+        again = AnlassProcess(data, journeys, port=int(system.url.rpartition(":")[2]))
+        with again:
+            ledger.reach(before + 200)
+            ledger.end()
+            check_ledger(data, ledger.acknowledged)
+            wait_for(lambda: count_of(data, "slow") == 40)
+            wait_for(lambda: count_of(data, "hello") >= len(ledger.acknowledged))
+            assert again.stop() == 0
+    sent = messages(data)
+    assert len({message["key"] for message in sent}) == len(sent), "a key went out twice"
+    slow = [message for message in sent if message["journey"] == "slow"]
+    assert len({message["contact"] for message in slow}) == len(slow) == 40
+    entered = {contact for contact, _ in ledger.acknowledged[before + 1 :]}
+    late = {message["contact"] for message in sent if message["journey"] == "late"}
+    assert late == entered, "a journey published now acts on what comes now"
+    assert count_of(data, "late") == len(late), "and not on what the log brings back"
+
+
+def count_of(data: Path, journey: str) -> int:
+    return sum(message["journey"] == journey for message in messages(data))
+
+
+def wait_for(holds, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_killed_shard_comes_back_and_the_gateway_goes_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}))
+    with AnlassProcess(data, journeys) as system:
+        ledger = Ledger(system.url, contacts=40, name="tick")
+        ledger.start()
+        ledger.reach(100)
+        pids = json.loads((data / "processes.json").read_text())
+        shard = next(int(pid) for pid in pids if int(pid) != system.pid)
+        os.kill(shard, 9)
+        before = len(ledger.acknowledged)
+        ledger.reach(before + 200)
+        ledger.end()
+        check_ledger(data, ledger.acknowledged)
+        wait_for(lambda: count_of(data, "hello") >= len(ledger.acknowledged))
+        assert system.stop() == 0
+    keys = [message["key"] for message in messages(data)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_other_shards_than_the_stores_are_refused_with_a_word(tmp_path: Path) -> None:
+    open_store(tmp_path, 2, "wall")
+    with pytest.raises(OperatorError, match="has 2 shards, not 3; start with --shards 2"):
+        open_store(tmp_path, 3, "wall")
+    with pytest.raises(OperatorError, match="start with --clock wall"):
+        open_store(tmp_path, None, "events")
+    assert open_store(tmp_path, None, "wall").shards == 2
