@@ -3,14 +3,16 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN = .venv/bin
 EVENTS ?=
+CONSENT ?=
+ARGS ?=
 
 .PHONY: demo test check bench format clean
 
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
-	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)")
+	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
 
 test: .venv/test  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/lint  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from actors.errors import OperatorError
 from channels import KNOWN_CHANNELS
 from engine.input import CONSENT, Event
 from ingest.readers import FORMATS, Block, open_plain, read_blocks
+from ingest.sender import id_prefix_of
 
 BLOCK_EVENTS: Final = 500
 CONSENT_ID: Final = "consent-all"
@@ -36,7 +37,7 @@ def blocks_of(path: Path, format: str, *, consent_all: bool) -> Iterator[Block]:
 
 def _read(path: Path, format: str) -> Iterator[Block]:
     try:
-        yield from read_blocks(path, format)
+        yield from read_blocks(path, format, id_prefix_of(path))
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error}") from None
 

@@ -50,6 +50,7 @@ D2C_NAMES: Final = {
     "Order Completed": "purchase",
 }
 D2C_FIXED: Final = ("event_time", "event_type", "user_id", "event_id")
+D2C_ITEMS_SIGN: Final = "|"
 D2C_PRICES: Final = ("price", "checkout_total", "order_total", "order_discount")
 
 
@@ -63,6 +64,8 @@ def event_of_d2c(row: dict[str, str], _: int) -> Event:
             payload[name] = float(filled[name])
     if "variant" in filled:
         payload["product_id"] = filled["variant"]
+    if "items" in filled:
+        payload["items"] = [{"product_id": sku} for sku in filled["items"].split(D2C_ITEMS_SIGN)]
     said = row["event_type"]
     name = D2C_NAMES.get(said) or re.sub(r"\W+", "_", said).strip("_").lower()
     return Event(row["event_id"], row["user_id"], name, _ms_of(row["event_time"]), payload)

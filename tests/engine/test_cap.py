@@ -19,9 +19,7 @@ SENT, CAPPED = [("hello", "sent")], [("hello", "capped")]
 
 
 @pytest.mark.parametrize(("later_ms", "expected"), [(DAY_MS - 1, CAPPED), (DAY_MS, SENT)])
-def test_the_window_is_open_at_its_begin(
-    later_ms: int, expected: list[tuple[str, str]]
-) -> None:
+def test_the_window_is_open_at_its_begin(later_ms: int, expected: list[tuple[str, str]]) -> None:
     situation = Situation(journey(caps=[ONE_A_DAY]))
     assert outcomes(situation.event()) == SENT
     assert outcomes(situation.event(after_ms=later_ms)) == expected

@@ -67,7 +67,11 @@ def test_wrong_shapes_of_one_file_come_at_once() -> None:
         "caps": {"messages": 1},
     }
     assert mistakes_in(wrong) == [
-        ("$.caps", "Expected `array`, got `object` ({'messages': 1})", "write a list of such values"),
+        (
+            "$.caps",
+            "Expected `array`, got `object` ({'messages': 1})",
+            "write a list of such values",
+        ),
         ("$.entry.wen", "unknown field 'wen'", "did you mean `when`?"),
         ("$.exit_on[0]", "Expected `str | object`, got `int` (3)", "write a text"),
         ("$.journey", "Expected `str`, got `int` (7)", "write a text"),

@@ -115,9 +115,7 @@ def test_the_past_is_swept_once_a_day_at_most() -> None:
 def test_decisions_look_back_thirty_days_even_where_more_is_kept() -> None:
     """Sweeping is for memory only: what is too old decides nothing in the meantime either."""
     when = {"happened": "seen", "within": "30d"}
-    situation = Situation(
-        journey(entry={"event": "hi", "when": when}), no_session=["hi", "seen"]
-    )
+    situation = Situation(journey(entry={"event": "hi", "when": when}), no_session=["hi", "seen"])
     situation.event("seen")
     assert situation.event("hi", after_ms=HISTORY_MS) == []
     assert "seen" in situation.contact().history
