@@ -3,6 +3,8 @@
 Plain classes with a virtual `holds`: 0.53 µs for a tree of four interpreted, and they compile.
 """
 
+import operator
+from collections.abc import Callable
 from typing import Any, Final
 
 from engine.consent import consent_suffices
@@ -74,13 +76,17 @@ class Compare(Test):
     `exists: false` and `not_equals`. A missing count (`counts.` of a session) is 0.
     """
 
-    __slots__ = ("compares", "default", "of_contact", "operand", "path")
+    __slots__ = ("compares", "default", "kinds", "of_contact", "operand", "path")
 
-    def __init__(self, path: list[str], of_contact: bool, operator: str, operand: Any) -> None:  # noqa: FBT001
+    def __init__(self, path: list[str], of_contact: bool, comparison: str, operand: Any) -> None:  # noqa: FBT001
         self.path = path
         self.of_contact = of_contact
-        self.compares = COMPARISONS[operator]
         self.operand = operand
+        self.compares = COMPARISONS[comparison]
+        self.kinds: tuple[type, ...] = ()
+        """Types that compare so; none where the comparison itself looks at the type."""
+        if comparison in ALIKE:
+            self.kinds = NUMBERS if type(operand) in NUMBERS else (type(operand),)
         self.default = 0 if path[0] == "counts" and not of_contact else MISSING
 
     def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
@@ -91,6 +97,8 @@ class Compare(Test):
                 value = value[name]
         except (KeyError, TypeError):
             value = self.default
+        if self.kinds and value.__class__ not in self.kinds:
+            return False
         return self.compares(value, self.operand)
 
 
@@ -99,70 +107,43 @@ def exists(value: Any, operand: Any) -> bool:
     return (value is not MISSING and value is not None) is operand
 
 
-def equals(value: Any, operand: Any) -> bool:
-    """Compare for the same value; true is not 1."""
-    if value.__class__ is bool or operand.__class__ is bool:
-        return value is operand
-    return bool(value == operand)
-
-
 def not_equals(value: Any, operand: Any) -> bool:
-    """Compare for another value, or none."""
-    return not equals(value, operand)
+    """Compare for another value, or none; true is not 1."""
+    return not _same(value, operand)
 
 
 def one_of(value: Any, operand: Any) -> bool:
     """Compare for the same value as one of a list."""
-    return any(equals(value, each) for each in operand)
+    return any(_same(value, each) for each in operand)
 
 
 def contains(value: Any, operand: Any) -> bool:
     """Compare for a part of a text, or an element of a list."""
     if isinstance(value, str):
         return isinstance(operand, str) and operand in value
-    return isinstance(value, list) and any(equals(each, operand) for each in value)
+    return isinstance(value, list) and any(_same(each, operand) for each in value)
 
 
-def at_least(value: Any, operand: Any) -> bool:
-    """Compare numbers, or texts by their characters."""
-    return _ordered(value, operand) and bool(value >= operand)
+def _same(value: Any, operand: Any) -> bool:
+    if value.__class__ is bool or operand.__class__ is bool:
+        return value is operand
+    return bool(value == operand)
 
 
-def more_than(value: Any, operand: Any) -> bool:
-    """Compare numbers, or texts by their characters."""
-    return _ordered(value, operand) and bool(value > operand)
+NUMBERS: Final = (int, float)
+ALIKE: Final = ("equals", "at_least", "more_than", "at_most", "less_than")
+"""Comparisons of two numbers, or of two values of one type: texts go by their characters."""
 
-
-def at_most(value: Any, operand: Any) -> bool:
-    """Compare numbers, or texts by their characters."""
-    return _ordered(value, operand) and bool(value <= operand)
-
-
-def less_than(value: Any, operand: Any) -> bool:
-    """Compare numbers, or texts by their characters."""
-    return _ordered(value, operand) and bool(value < operand)
-
-
-def _ordered(value: Any, operand: Any) -> bool:
-    kind = value.__class__
-    if kind is int or kind is float:
-        return operand.__class__ is not str
-    return kind is str and operand.__class__ is str
-
-
-COMPARISONS: Final = {
-    compare.__name__: compare
-    for compare in (
-        equals,
-        not_equals,
-        at_least,
-        more_than,
-        at_most,
-        less_than,
-        one_of,
-        contains,
-        exists,
-    )
+COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "equals": operator.eq,
+    "not_equals": not_equals,
+    "at_least": operator.ge,
+    "more_than": operator.gt,
+    "at_most": operator.le,
+    "less_than": operator.lt,
+    "one_of": one_of,
+    "contains": contains,
+    "exists": exists,
 }
 
 

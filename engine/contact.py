@@ -35,6 +35,8 @@ class Visit(Struct, array_like=True, gc=False):
     waits_since_ms: int
     due_at_ms: int
     trigger: dict[str, Any]
+    views: list[bytes]
+    """Of the session whose end it was entered on; unpacked when a message is handed over."""
     messages: int = 0
     """Outcomes it has had so far: a visit that ends with none says why."""
 
@@ -71,6 +73,7 @@ class Pending(Struct, array_like=True, gc=False):
     """The level it needs, empty where none."""
     at_ms: int
     trigger: dict[str, Any]
+    views: list[bytes]
     handed_at_ms: int = 0
     """When it was last handed to a courier; 0 means never."""
     stopped_at_ms: int = FAR_MS
@@ -84,8 +87,8 @@ class Contact(Struct, array_like=True, gc=False):
 
     key: str
     next_due_at_ms: int = FAR_MS
-    armed_at_ms: int = 0
-    """Due time of the contact's one valid entry in its partition's calendar; 0 means none."""
+    armed_at_ms: int = FAR_MS
+    """Due time of the contact's one valid entry in its partition's calendar; FAR_MS means none."""
     event_ids: dict[str, int] = {}
     """The last event ids and when each was applied, the oldest first."""
     history: dict[str, list[bytes]] = {}

@@ -4,6 +4,7 @@ from engine.cap import release
 from engine.contact import Contact, Pending
 from engine.decision import FAILED, Decision, Delivery, Outcome
 from engine.input import Handover, Receipt
+from engine.session import products_of
 
 
 def find_pending(contact: Contact, key: str) -> Pending | None:
@@ -33,6 +34,9 @@ def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list
         decisions.append(_outcome(contact, pending, pending.stopped_as, pending.stopped_why))
         return
     pending.handed_at_ms = now_ms
+    trigger = pending.trigger
+    if pending.views:
+        trigger = trigger | {"products": products_of(pending.views)}
     language = contact.attributes.get("language")
     decisions.append(
         Delivery(
@@ -46,7 +50,7 @@ def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list
             purpose=pending.purpose,
             at_ms=pending.at_ms,
             attributes=dict(contact.attributes),
-            trigger=pending.trigger,
+            trigger=trigger,
             cart=contact.cart,
         )
     )

@@ -4,6 +4,7 @@ Shard, replay, tests and simulation all use this class: there is no second loop 
 """
 
 from heapq import heappop, heappush
+from typing import Final
 
 from engine.compile import programs_of
 from engine.contact import Contact, decode_contact, encode_contact
@@ -13,6 +14,9 @@ from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
 from engine.program import NO_PROGRAMS
 from engine.step import step
 from engine.timer import apply_next_timer, drop_next_timer
+
+FOR_ALL: Final = (Advance, Publish)
+"""Inputs for a partition, not for one of its contacts."""
 
 
 class Partition:
@@ -46,26 +50,22 @@ class Partition:
             now_ms = self.now_ms
         else:
             self.now_ms = now_ms
-        kind = type(input)
-        if kind is Advance or kind is Publish:
-            return self._fold_for_all(input)  # type: ignore[arg-type]
+        if type(input) is not Event and type(input) in FOR_ALL:
+            return self._fold_for_all(input)
         key = input.contact  # type: ignore[union-attr]  # what is left has one
         contact = self._hot.get(key)
         if contact is None:
             contact = self._warm(key)
         if contact.next_due_at_ms <= now_ms:
             self._apply_timers(contact, now_ms)
-        decisions = self.decisions
-        mark = len(decisions)
         try:
-            if not step(self.programs, contact, input, now_ms, decisions):  # type: ignore[arg-type]
+            if not step(self.programs, contact, input, now_ms, self.decisions):  # type: ignore[arg-type]
                 return Verdict.REPEAT
         except Exception as error:  # noqa: BLE001 - one poisoned input must not stop the others
-            del decisions[mark:]
-            decisions.append(Fault(key, _name_of(input), _words(error)))  # type: ignore[arg-type]
+            fault = Fault(key, _name_of(input), _words(error))  # type: ignore[arg-type]
+            self.decisions.append(fault)
             return Verdict.FAILED
-        armed_at_ms = contact.armed_at_ms
-        if armed_at_ms == 0 or contact.next_due_at_ms < armed_at_ms:
+        if contact.next_due_at_ms < contact.armed_at_ms:
             self._arm(contact)
         return Verdict.APPLIED
 
@@ -98,7 +98,7 @@ class Partition:
         for key in list(self._hot):
             self._idle[key] = encode_contact(self._hot.pop(key))
 
-    def _fold_for_all(self, input: Advance | Publish) -> int:
+    def _fold_for_all(self, input: Input) -> int:
         """Apply an input that is for the partition, not for one contact."""
         if type(input) is Publish:
             self.programs = programs_of(input.source)
@@ -120,7 +120,7 @@ class Partition:
                 contact = self._warm(key)
             if contact.armed_at_ms != due_at_ms:
                 continue  # Armed for an earlier moment since, and gone off there.
-            contact.armed_at_ms = 0
+            contact.armed_at_ms = FAR_MS
             # Later than now only where simulated time is run out.
             self.now_ms = max(self.now_ms, due_at_ms)
             if contact.next_due_at_ms <= due_at_ms:
@@ -131,12 +131,10 @@ class Partition:
         """Apply the contact's timers due by then, each on its own: one fault drops one timer."""
         decisions = self.decisions
         while contact.next_due_at_ms <= until_ms:
-            mark = len(decisions)
             try:
                 if apply_next_timer(self.programs, contact, decisions):
                     self.sessions_ended += 1
             except Exception as error:  # noqa: BLE001 - as for an input
-                del decisions[mark:]
                 what = drop_next_timer(contact, _words(error), decisions)
                 decisions.append(Fault(contact.key, what, _words(error)))
 

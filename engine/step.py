@@ -22,7 +22,7 @@ def step(
     Changes `contact` and nothing else; what to do about it is added to `decisions` (a list of
     its own for each event would cost 0.15 µs). Deterministic: equal arguments, equal result.
     The contact's timers due by `now_ms` must have been applied before. Where it raises, no
-    visit and no message has changed; `decisions` may hold what is to be dropped.
+    visit and no message has changed, and nothing was decided.
     """
     if type(input) is Event:
         if not take_in(programs, contact, input, now_ms):
@@ -36,6 +36,7 @@ def step(
             contact.next_due_at_ms = contact.session.due_at_ms
         return True
     guard = Guard(contact)
+    mark = len(decisions)
     try:
         if type(input) is Handover:
             hand_over(contact, input, now_ms, decisions)
@@ -44,5 +45,6 @@ def step(
             settle(contact, input, decisions)
     except Exception:
         guard.restore(contact)
+        del decisions[mark:]
         raise
     return True

@@ -16,17 +16,19 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
 
     It acts as of its due time, even where load or downtime made it late: so it is the same
     whether it is applied by an Advance, by the contact's next input, or in a replay. Where it
-    raises, the contact is as it was before; `decisions` may hold what is to be dropped.
+    raises, the contact and `decisions` are as they were before.
     """
     visit = _next_visit(contact)
     if visit is None:
         _end_session(programs, contact, decisions)
     else:
         guard = Guard(contact)
+        mark = len(decisions)
         try:
             _end_wait(programs, contact, visit, decisions)
         except Exception:
             guard.restore(contact)
+            del decisions[mark:]
             raise
     plan_next_due(contact)
     return visit is None

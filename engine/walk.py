@@ -23,7 +23,6 @@ from engine.program import (
     Send,
     Wait,
 )
-from engine.session import products_of
 
 NO_VIEWS: Final[list[bytes]] = []
 
@@ -39,11 +38,12 @@ def happen(
 ) -> None:
     """Let an event end the visits it ends, then open those it opens, the higher priority first.
 
-    `route` is that of the event's name; `views` are those of the session that ended, which
-    become the event's `products` if a visit is opened. The contact's next due time is not set.
-    Where it raises, the contact is as it was before.
+    `route` is that of the event's name; `views` are those of the session that ended, if that is
+    the event. The contact's next due time is not set. Where it raises, the contact and
+    `decisions` are as they were before.
     """
     guard: Guard | None = None
+    mark = len(decisions)
     try:
         if route.exits and (contact.visits or contact.pending):
             guard = Guard(contact)
@@ -53,12 +53,11 @@ def happen(
             if test is None or test.holds(contact, event.payload, now_ms):
                 if guard is None:
                     guard = Guard(contact)
-                if views and "products" not in event.payload:
-                    event.payload["products"] = products_of(views)
-                _enter(programs, program, contact, event, now_ms, decisions)
+                _enter(programs, program, contact, event, views, now_ms, decisions)
     except Exception:
         if guard is not None:
             guard.restore(contact)
+        del decisions[mark:]
         raise
 
 
@@ -102,6 +101,7 @@ def _enter(
     program: Program,
     contact: Contact,
     event: Event,
+    views: list[bytes],
     now_ms: int,
     decisions: list[Decision],
 ) -> None:
@@ -123,6 +123,7 @@ def _enter(
         waits_since_ms=now_ms,
         due_at_ms=FAR_MS,
         trigger=event.payload,
+        views=views,
     )
     contact.visits.append(visit)
     advance(programs, program, contact, visit, program.first, now_ms, decisions)
@@ -211,6 +212,7 @@ def send(
                 consent=place.consent,
                 at_ms=now_ms,
                 trigger=visit.trigger,
+                views=visit.views,
             )
         )
     decisions.append(

@@ -93,7 +93,7 @@ def test_a_count_missing_among_attributes_is_missing() -> None:
         ({"not": {"any": [{"field": "a", "equals": 1}]}}, False),
     ],
 )
-def test_conditions_combine(condition: dict[str, Any], expected: bool) -> None:
+def test_conditions_combine(condition: dict[str, Any], *, expected: bool) -> None:
     assert holds(condition, {"a": 1, "b": 2}) is expected
 
 
@@ -104,7 +104,7 @@ def plain(operator: str, value: Any, operand: Any) -> bool:
     def same(one: Any, other: Any) -> bool:
         if isinstance(one, bool) != isinstance(other, bool):
             return False
-        return one is not MISSING and one == other
+        return one is not MISSING and bool(one == other)
 
     if operator == "exists":
         return there == operand
@@ -181,7 +181,7 @@ def entered_after(condition: dict[str, Any], *ago_ms: int) -> bool:
     ],
 )
 def test_the_past_counts_in_a_window_open_at_its_begin(
-    fields: dict[str, Any], ago_ms: list[int], expected: bool
+    fields: dict[str, Any], ago_ms: list[int], *, expected: bool
 ) -> None:
     assert entered_after({"happened": "seen"} | fields, *ago_ms) is expected
 
@@ -205,7 +205,7 @@ def test_happened_counts_as_one_would_by_hand(
     if low > high:
         return
     count = sum(each < span for each in ago)
-    condition = {"happened": "seen", "within": f"{span}ms"}
+    condition: dict[str, Any] = {"happened": "seen", "within": f"{span}ms"}
     condition |= {} if at_least is None else {"at_least": at_least}
     condition |= {} if at_most is None else {"at_most": at_most}
     assert entered_after(condition, *ago) is (low <= count <= high)

@@ -99,7 +99,7 @@ def test_what_is_asked_for_an_unknown_message_is_answered_with_nothing() -> None
 
 
 @pytest.mark.parametrize(("after_ms", "stopped"), [(0, False), (1, True)])
-def test_an_exit_stops_the_message_for_handovers_after_it(after_ms: int, stopped: bool) -> None:
+def test_an_exit_stops_the_message_for_handovers_after_it(after_ms: int, *, stopped: bool) -> None:
     situation, key = one_message(exit_on=["bye"])
     assert situation.event("bye") == []
     situation.now_ms += after_ms

@@ -1,0 +1,27 @@
+"""What no test may do by accident: start Ray."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_cluster_by_accident(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Forbid to start Ray unless the test is marked `ray`. Ray itself is not imported for it."""
+    if request.node.get_closest_marker("ray"):
+        yield
+        return
+    if "ray" in sys.modules:
+        monkeypatch.setattr("ray.init", _refuse)
+    yield
+    ray = sys.modules.get("ray")  # A test may have imported it only now.
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()
+        _refuse()
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise RuntimeError("this test starts Ray: mark it with @pytest.mark.ray")
