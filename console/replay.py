@@ -56,9 +56,10 @@ class Replay:
         self._partition_for = self._contacts.get
         self.events = 0
 
-    def fold(self, events: Iterable[Event]) -> None:
+    def fold(self, events: list[Event]) -> None:
         """Fold events in their order; time goes on by what they say, in each partition."""
         self._blocks += 1
+        self.events += len(events)
         if self._blocks % SAMPLE_EVERY == 1:
             self._fold_timed(events)
         else:
@@ -70,7 +71,6 @@ class Replay:
                 verdict = partition.fold(event, partition.now_ms if at_ms is None else at_ms)
                 if verdict:
                     verdicts[verdict] += 1
-                self.events += 1
         if self._decisions:
             self._take_decisions()
 
@@ -83,7 +83,6 @@ class Replay:
             verdict = partition.fold(event, partition.now_ms if at_ms is None else at_ms)
             self._sampled_ns.append(clock() - began_ns)
             self._verdicts[verdict] += 1
-            self.events += 1
 
     def _partition_of(self, contact: str) -> Partition:
         """Return the contact's partition, and remember it: a hash of it costs four look-ups."""

@@ -93,8 +93,8 @@ class Contact(Struct, array_like=True, gc=False):
     """The last event ids and when each was applied, the oldest first."""
     history: dict[str, list[bytes]] = {}
     """Recent events by name, as `engine.history` packs them, each list in order of `at_ms`."""
-    history_checked_at_ms: int = 0
-    """When what is too old was last dropped from the history; at most once a day."""
+    history_since_ms: int = FAR_MS
+    """No event in the history happened before."""
     session: Session | None = None
     visits: list[Visit] = []
     entered: dict[str, int] = {}

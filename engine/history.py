@@ -7,7 +7,7 @@ from bisect import insort_right
 from typing import Any
 
 from engine.contact import Contact, pack, unpack
-from engine.limits import HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
+from engine.limits import FAR_MS, HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
 
 
 def remember(contact: Contact, name: str, payload: dict[str, Any], at_ms: int, now_ms: int) -> None:
@@ -24,12 +24,14 @@ def remember(contact: Contact, name: str, payload: dict[str, Any], at_ms: int, n
     if name not in history:
         if len(history) < HISTORY_NAMES_MAX:
             history[name] = [happening]
+            contact.history_since_ms = min(contact.history_since_ms, at_ms)
         return
     past = history[name]
     if at_ms >= now_ms or at_ms >= happened_at_ms(past[-1]):
         past.append(happening)
     else:
         insort_right(past, happening, key=happened_at_ms)
+        contact.history_since_ms = min(contact.history_since_ms, at_ms)
     if len(past) > HISTORY_EVENTS_MAX:
         del past[0]
 
@@ -42,9 +44,10 @@ def happened_at_ms(happening: bytes) -> int:
 
 
 def forget_old(contact: Contact, now_ms: int) -> None:
-    """Drop all that is older than the history's window."""
-    contact.history_checked_at_ms = now_ms
+    """Drop all that is older than the history's window; called where a session ends."""
     before_ms = now_ms - HISTORY_MS
+    if contact.history_since_ms > before_ms:
+        return
     history = contact.history
     old = [name for name, past in history.items() if happened_at_ms(past[0]) <= before_ms]
     for name in old:
@@ -53,3 +56,5 @@ def forget_old(contact: Contact, now_ms: int) -> None:
             history[name] = past
         else:
             del history[name]
+    since_ms = [happened_at_ms(past[0]) for past in history.values()]
+    contact.history_since_ms = min(since_ms, default=FAR_MS)

@@ -4,7 +4,6 @@ Shard, replay, tests and simulation all use this class: there is no second loop 
 """
 
 from heapq import heappop, heappush
-from typing import Final
 
 from engine.compile import programs_of
 from engine.contact import Contact, decode_contact, encode_contact
@@ -14,9 +13,6 @@ from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
 from engine.program import NO_PROGRAMS
 from engine.step import step
 from engine.timer import apply_next_timer, drop_next_timer
-
-FOR_ALL: Final = (Advance, Publish)
-"""Inputs for a partition, not for one of its contacts."""
 
 
 class Partition:
@@ -50,19 +46,19 @@ class Partition:
             now_ms = self.now_ms
         else:
             self.now_ms = now_ms
-        if type(input) is not Event and type(input) in FOR_ALL:
+        if not isinstance(input, Event) and isinstance(input, Advance | Publish):
             return self._fold_for_all(input)
-        key = input.contact  # type: ignore[union-attr]  # what is left has one
+        key = input.contact
         contact = self._hot.get(key)
         if contact is None:
             contact = self._warm(key)
         if contact.next_due_at_ms <= now_ms:
             self._apply_timers(contact, now_ms)
         try:
-            if not step(self.programs, contact, input, now_ms, self.decisions):  # type: ignore[arg-type]
+            if not step(self.programs, contact, input, now_ms, self.decisions):
                 return Verdict.REPEAT
         except Exception as error:  # noqa: BLE001 - one poisoned input must not stop the others
-            fault = Fault(key, _name_of(input), _words(error))  # type: ignore[arg-type]
+            fault = Fault(key, _name_of(input), _words(error))
             self.decisions.append(fault)
             return Verdict.FAILED
         if contact.next_due_at_ms < contact.armed_at_ms:

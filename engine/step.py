@@ -24,7 +24,7 @@ def step(
     The contact's timers due by `now_ms` must have been applied before. Where it raises, no
     visit and no message has changed, and nothing was decided.
     """
-    if type(input) is Event:
+    if isinstance(input, Event):
         if not take_in(programs, contact, input, now_ms):
             return False
         route = programs.routes.get(input.name)

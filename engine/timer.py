@@ -5,7 +5,7 @@ from engine.decision import EXITED, FAILED, Decision
 from engine.guard import Guard
 from engine.history import forget_old
 from engine.input import SESSION_END
-from engine.limits import DAY_MS, FAR_MS
+from engine.limits import FAR_MS
 from engine.program import Programs
 from engine.session import end_session, products_of
 from engine.walk import advance, end_visit, happen
@@ -38,8 +38,7 @@ def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]
     session = contact.session
     assert session is not None
     now_ms = session.due_at_ms
-    if now_ms - contact.history_checked_at_ms >= DAY_MS:
-        forget_old(contact, now_ms)
+    forget_old(contact, now_ms)
     route = programs.routes.get(SESSION_END)
     event = end_session(contact)
     if route is None:

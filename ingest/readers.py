@@ -99,14 +99,10 @@ class Line(SentEvent, gc=False):
     payload: dict[str, Any] | None = {}  # type: ignore[assignment]
 
 
-class W1Line(Struct, gc=False):
-    """A line of the workload W1."""
+class W1Event(Event, frozen=True, gc=False, rename={"at_ms": "ts"}):
+    """A line of the workload W1: an Event as it stands, but for the name of its time."""
 
-    id: str
-    contact: str
-    name: str
-    ts: int
-    payload: dict[str, Any]
+    at_ms: int | None
 
 
 def _events_of_lines(lines: list[Line], first: int, id_prefix: str) -> list[Event]:
@@ -146,8 +142,8 @@ def _judge(line: bytes) -> LinkEvent:
     return events[0]
 
 
-def _events_of_w1(lines: list[W1Line], _first: int, _id_prefix: str) -> list[Event]:
-    return [Event(line.id, line.contact, line.name, line.ts, line.payload) for line in lines]
+def _events_of_w1(events: list[Event], _first: int, _id_prefix: str) -> list[Event]:
+    return events
 
 
 class _JsonReader:
@@ -255,7 +251,7 @@ class _CsvReader:
 
 FORMATS: Final[dict[str, Callable[[BinaryIO, str], Iterator[Block]]]] = {
     "canonical": _JsonReader(Line, _events_of_lines),
-    "w1": _JsonReader(W1Line, _events_of_w1),
+    "w1": _JsonReader(W1Event, _events_of_w1),
     "rees46": _CsvReader(event_of_rees46),
     "d2c": _CsvReader(event_of_d2c),
 }
