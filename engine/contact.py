@@ -87,6 +87,8 @@ class Contact(Struct, array_like=True, gc=False):
 
     key: str
     next_due_at_ms: int = FAR_MS
+    """No timer is due before this. Not exact: each event puts the session's end off, and leaves
+    this as it is (0.2 µs); `plan_next_due` sets it exactly, when the moment has come."""
     armed_at_ms: int = FAR_MS
     """Due time of the contact's one valid entry in its partition's calendar; FAR_MS means none."""
     event_ids: dict[str, int] = {}
@@ -112,7 +114,7 @@ decode_contact = msgspec.msgpack.Decoder(Contact).decode
 
 
 def plan_next_due(contact: Contact) -> None:
-    """Set when the contact's next timer is due: its session's end or a waiting visit."""
+    """Set exactly when the contact's next timer is due: its session's end or a waiting visit."""
     session = contact.session
     due_at_ms = session.due_at_ms if session is not None else FAR_MS
     for visit in contact.visits:

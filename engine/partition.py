@@ -6,7 +6,7 @@ Shard, replay, tests and simulation all use this class: there is no second loop 
 from heapq import heappop, heappush
 
 from engine.compile import programs_of
-from engine.contact import Contact, decode_contact, encode_contact
+from engine.contact import Contact, decode_contact, encode_contact, plan_next_due
 from engine.decision import Decision, Fault
 from engine.input import Advance, ContactInput, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
@@ -21,6 +21,19 @@ class Partition:
     `decisions` is where all decisions go, in order; who folds takes them out. Several partitions
     may share one list.
     """
+
+    __slots__ = (
+        "_calendar",
+        "_hot",
+        "_hot_max",
+        "_idle",
+        "decisions",
+        "now_ms",
+        "number",
+        "programs",
+        "published",
+        "sessions_ended",
+    )
 
     def __init__(
         self, number: int, decisions: list[Decision], hot_max: int = HOT_CONTACTS_MAX
@@ -119,13 +132,13 @@ class Partition:
             contact.armed_at_ms = FAR_MS
             # Later than now only where simulated time is run out.
             self.now_ms = max(self.now_ms, due_at_ms)
-            if contact.next_due_at_ms <= due_at_ms:
-                self._apply_timers(contact, due_at_ms)
+            self._apply_timers(contact, due_at_ms)
             self._arm(contact)
 
     def _apply_timers(self, contact: Contact, until_ms: int) -> None:
         """Apply the contact's timers due by then, each on its own: one fault drops one timer."""
         decisions = self.decisions
+        plan_next_due(contact)
         while contact.next_due_at_ms <= until_ms:
             try:
                 if apply_next_timer(self.programs, contact, decisions):

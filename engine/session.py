@@ -25,7 +25,9 @@ def extend_session(
     """
     session = contact.session
     if session is None:
-        contact.session = session = Session(now_ms, gap_ms, now_ms + gap_ms, {name: 1}, [])
+        due_at_ms = now_ms + gap_ms
+        contact.session = session = Session(now_ms, gap_ms, due_at_ms, {name: 1}, [])
+        contact.next_due_at_ms = min(contact.next_due_at_ms, due_at_ms)
     else:
         session.due_at_ms = now_ms + session.gap_ms
         counts = session.counts

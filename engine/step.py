@@ -1,6 +1,6 @@
 """The one function that moves a contact: state, input and time in, decisions out."""
 
-from engine.contact import Contact, plan_next_due
+from engine.contact import Contact
 from engine.decision import Decision
 from engine.guard import Guard
 from engine.input import ContactInput, Event, Handover, Receipt
@@ -30,10 +30,6 @@ def step(
         route = programs.routes.get(input.name)
         if route is not None:
             happen(programs, route, contact, input, now_ms, decisions)
-        if contact.visits:
-            plan_next_due(contact)
-        elif contact.session is not None:
-            contact.next_due_at_ms = contact.session.due_at_ms
         return True
     guard = Guard(contact)
     mark = len(decisions)

@@ -39,7 +39,7 @@ def happen(
     """Let an event end the visits it ends, then open those it opens, the higher priority first.
 
     `route` is that of the event's name; `views` are those of the session that ended, if that is
-    the event. The contact's next due time is not set. Where it raises, the contact and
+    the event. Where it raises, the contact and
     `decisions` are as they were before.
     """
     guard: Guard | None = None
@@ -144,7 +144,7 @@ def advance(
     now_ms: int,
     decisions: list[Decision],
 ) -> None:
-    """Walk from `node` until the visit waits or ends. The contact's next due time is not set."""
+    """Walk from `node` until the visit waits or ends."""
     outcome, reason = DECLINED, "no message on its way"
     for _ in range(NODES_PER_INPUT_MAX):
         if not node:
@@ -162,6 +162,7 @@ def advance(
         elif isinstance(place, Wait):
             visit.waits_since_ms = now_ms
             visit.due_at_ms = now_ms + place.span_ms
+            contact.next_due_at_ms = min(contact.next_due_at_ms, visit.due_at_ms)
             return
         else:
             assert isinstance(place, Exit)

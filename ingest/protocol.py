@@ -64,6 +64,8 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
+        self._begun = 0
+        """Requests begun: if a read begins none, all of it belongs to the head before it."""
         self._head_bytes = 0
         self._head_again = b""
         """The head of a request that offers an upgrade, to be parsed again without the offer."""
@@ -146,6 +148,7 @@ class HttpConnection(asyncio.Protocol):
         if self._closing:
             return
         was_busy = self.busy
+        begun = self._begun
         while data:
             try:
                 self._parser.feed_data(data)
@@ -161,7 +164,7 @@ class HttpConnection(asyncio.Protocol):
             except httptools.HttpParserError as error:
                 self._stop_with(400, f"this is no HTTP/1.1 request: {error}")
                 break
-        if self._url:
+        if self._url and self._begun == begun:
             self._count_head(len(data))
         if was_busy:
             self._pause()
@@ -187,6 +190,7 @@ class HttpConnection(asyncio.Protocol):
         """Begin a request."""
         if not self._url:
             self.changed_s = self._desk.swept_s
+            self._begun += 1
             self._head_bytes = 0
             if self._headers:
                 self._headers = {}
@@ -259,7 +263,7 @@ class HttpConnection(asyncio.Protocol):
     # The rest.
 
     def _count_head(self, size: int) -> None:
-        """Bound a head that came in part. By bytes read: its last header is not seen yet."""
+        """Bound a head that takes more reads. By bytes: its last header may have no end yet."""
         self._head_bytes += size
         if self._head_bytes > HEADERS_BYTES_MAX and not self._closing:
             self._stop_with(431, f"a request's head may have {HEADERS_BYTES_MAX} bytes")

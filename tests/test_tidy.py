@@ -165,7 +165,5 @@ def test_no_file_names_a_package_registry_or_a_path_of_one_machine() -> None:
     found = []
     for path in tracked():
         text = path.read_bytes().decode("utf-8", "replace")
-        found += [
-            f"{name_of(path)}: {each}" for each in (*REGISTRIES, *PATHS_HERE) if each in text
-        ]
+        found += [f"{name_of(path)}: {each}" for each in (*REGISTRIES, *PATHS_HERE) if each in text]
     assert not found, found

@@ -21,7 +21,7 @@ JOURNEYS = (
         priority=1,
         entry={"event": "product_view", "when": DEAR},
         nodes=[ASK, wait("20m"), mail(purpose="marketing")],
-        exit_on=["purchase"],
+        exit_on=[{"event": "purchase", "when": DEAR}],
         caps=[{"messages": 1, "per": "1h"}],
     ),
     journey(
@@ -32,7 +32,7 @@ JOURNEYS = (
             "when": {"happened": "product_view", "within": "20m", "at_least": 2},
         },
         nodes=[mail(purpose="marketing")],
-        exit_on=[{"event": "purchase", "when": DEAR}],
+        exit_on=["purchase"],
     ),
     journey(
         "help",
@@ -40,7 +40,7 @@ JOURNEYS = (
         entry={"event": "session_end", "when": {"field": "counts.cart_update", "at_least": 1}},
         nodes=[wait("5m"), mail(purpose="marketing")],
         exit_on=["purchase"],
-        reentry="30m",
+        reentry="20m",
     ),
     journey(
         "bill",
@@ -221,7 +221,7 @@ class Model:
 
     def _happen(self, person: Person, id: str, name: str, price: int, now: int) -> None:
         if name == "purchase":
-            ended = {"news", "help"} | ({"offer"} if price >= 5 else set())
+            ended = {"offer", "help"} | ({"news"} if price >= 5 else set())
             for stay in list(person.stays):
                 if stay.journey in ended:
                     self._leave(person, stay, now, "exited", "purchase")
@@ -242,7 +242,7 @@ class Model:
             return
         last = person.entered.get(name)
         if last is not None and (
-            name == "welcome" or (name == "help" and now - last < 30 * MINUTE_MS)
+            name == "welcome" or (name == "help" and now - last < 20 * MINUTE_MS)
         ):
             return
         person.entered[name] = now

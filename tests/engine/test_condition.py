@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.compile import compile_publication
-from engine.condition import COMPARISONS, MISSING, reads_field
+from engine.condition import COMPARISONS, MISSING, Compare, reads_field
+from engine.contact import Contact
 from engine.journey import Publication
 from tests.engine.payloads import scalars, values
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail
@@ -107,7 +108,7 @@ def plain(operator: str, value: Any, operand: Any) -> bool:
         return one is not MISSING and bool(one == other)
 
     if operator == "exists":
-        return there == operand
+        return there is operand
     if operator == "equals":
         return same(value, operand)
     if operator == "not_equals":
@@ -145,7 +146,9 @@ def test_every_comparison_agrees_with_a_plain_model_on_any_value(
     operand = data.draw(OPERANDS.get(operator, scalars.filter(lambda value: value is not None)))
     near = some.just(operand) | some.lists(some.just(operand), max_size=2) | some.integers(-3, 3)
     value = data.draw(values | near | some.just(MISSING))
-    assert COMPARISONS[operator](value, operand) is plain(operator, value, operand)
+    compare = Compare(["it"], False, operator, operand)  # noqa: FBT003
+    payload = {} if value is MISSING else {"it": value}
+    assert compare.holds(Contact("c-1"), payload, 0) is plain(operator, value, operand)
 
 
 def entered_after(condition: dict[str, Any], *ago_ms: int) -> bool:

@@ -96,20 +96,32 @@ def test_what_is_too_old_is_dropped_when_a_session_ends() -> None:
     assert "once" not in situation.contact().history
 
 
-def test_the_past_is_swept_once_a_day_at_most() -> None:
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(
+    some.lists(
+        some.tuples(some.sampled_from("ab"), some.integers(0, 8), some.integers(0, 40)),
+        max_size=12,
+    )
+)
+def test_after_a_session_nothing_is_kept_but_the_last_thirty_days(
+    steps: list[tuple[str, int, int]],
+) -> None:
     situation = Situation()
-    situation.event("a", at_ms=NOON_MS - HISTORY_MS + 2 * GAP_MS)
-    situation.event("b", at_ms=NOON_MS - HISTORY_MS)
-    situation.run_out()
-    assert "b" not in situation.contact().history
-    situation.now_ms = NOON_MS + 4 * GAP_MS
-    situation.event("c")
-    situation.run_out()
-    assert "a" in situation.contact().history
-    situation.now_ms += DAY_MS
-    situation.event("c")
-    situation.run_out()
-    assert "a" not in situation.contact().history
+    past: dict[str, list[int]] = {}
+    for name, later, ago in steps:
+        situation.now_ms = max(situation.now_ms, situation.partition.now_ms) + later * DAY_MS
+        at_ms = situation.now_ms - ago * DAY_MS
+        situation.event(name, at_ms=at_ms)
+        situation.run_out()
+        ended_ms = situation.partition.now_ms
+        past.setdefault(name, []).append(at_ms)
+        past = {
+            each: sorted(at for at in moments if at > ended_ms - HISTORY_MS)
+            for each, moments in past.items()
+        }
+        history = situation.contact().history
+        kept = {each: [happened_at_ms(it) for it in them] for each, them in history.items()}
+        assert kept == {each: moments for each, moments in past.items() if moments}
 
 
 def test_decisions_look_back_thirty_days_even_where_more_is_kept() -> None:

@@ -203,10 +203,22 @@ async def test_what_is_no_http_is_told_so_once_and_the_connection_ends(
 async def test_a_head_without_end_is_refused(tmp_path: Path, endless: bytes) -> None:
     async with serving(tmp_path) as served, served.sender() as sender:
         sender.write(endless)
-        for _ in range(HEADERS_BYTES_MAX // 1000 + 1):
+        for _ in range(HEADERS_BYTES_MAX // 1000 + 2):
             sender.write(b"a" * 1000)
             await asyncio.sleep(0.001)
         assert (await sender.answer()).status == 431
+
+
+async def test_a_head_cut_by_the_end_of_a_large_read_is_not_taken_for_a_large_head(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as served, served.sender() as sender:
+        for cut in (3, 20):
+            many = get("/nowhere") * 2000
+            sender.write(many[:-cut])
+            await asyncio.sleep(0.02)
+            sender.write(many[-cut:])
+            assert {(await sender.answer()).status for _ in range(2000)} == {404}
 
 
 async def test_head_gets_the_head_alone(tmp_path: Path) -> None:
