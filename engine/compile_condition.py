@@ -3,7 +3,17 @@
 from typing import Any, Final
 
 from engine.author import Reader
-from engine.condition import COMPARISONS, All, Any_, Compare, Consented, Happened, Not, Test
+from engine.condition import (
+    COMPARISONS,
+    All,
+    Any_,
+    Compare,
+    CompareInner,
+    Consented,
+    Happened,
+    Not,
+    Test,
+)
 from engine.journey import (
     AllCondition,
     AnyCondition,
@@ -66,7 +76,9 @@ def _compile_comparison(comparison: Comparison, name: str, path: str, reader: Re
     if given[0] == "one_of" and not operand:
         reader.add(f"{path}.one_of", "an empty list never holds", "list at least one value")
     of_contact = isinstance(comparison, AttributeCondition)
-    return Compare(name.split("."), of_contact, given[0], operand)
+    path_names = name.split(".")
+    kind = CompareInner if len(path_names) == 2 else Compare
+    return kind(path_names, of_contact, given[0], operand)
 
 
 def _compile_happened(condition: HappenedCondition, path: str, reader: Reader) -> Test:

@@ -10,30 +10,39 @@ from engine.contact import Contact, pack, unpack
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
 
 
-def remember(contact: Contact, name: str, payload: dict[str, Any], at_ms: int, now_ms: int) -> None:
+def remember(
+    contact: Contact, name: str, payload: dict[str, Any], at_ms: int | None, now_ms: int
+) -> None:
     """Add an event to the contact's history, in order of `at_ms` (clamped to now)."""
-    if at_ms > now_ms:  # noqa: PLR1730 - min() costs three times as much
+    in_order = at_ms is None or at_ms >= now_ms
+    if in_order:
         at_ms = now_ms
-    product_id = payload.get("product_id")
+    get = payload.get
+    product_id = get("product_id")
     if product_id is None:
         happening = pack(at_ms)
     else:
-        get = payload.get
         happening = pack((at_ms, product_id, get("category"), get("price"), get("quantity")))
-    history = contact.history
-    if name not in history:
-        if len(history) < HISTORY_NAMES_MAX:
-            history[name] = [happening]
-            contact.history_since_ms = min(contact.history_since_ms, at_ms)
-        return
-    past = history[name]
-    if at_ms >= now_ms or at_ms >= happened_at_ms(past[-1]):
+    past = contact.history.get(name)
+    if past is None:
+        assert at_ms is not None
+        _begin(contact, name, happening, at_ms)
+    elif in_order or at_ms >= happened_at_ms(past[-1]):  # type: ignore[operator]
         past.append(happening)
+        if len(past) > HISTORY_EVENTS_MAX:
+            del past[0]
     else:
+        assert at_ms is not None
         insort_right(past, happening, key=happened_at_ms)
         contact.history_since_ms = min(contact.history_since_ms, at_ms)
-    if len(past) > HISTORY_EVENTS_MAX:
-        del past[0]
+        if len(past) > HISTORY_EVENTS_MAX:
+            del past[0]
+
+
+def _begin(contact: Contact, name: str, happening: bytes, at_ms: int) -> None:
+    if len(contact.history) < HISTORY_NAMES_MAX:
+        contact.history[name] = [happening]
+        contact.history_since_ms = min(contact.history_since_ms, at_ms)
 
 
 def happened_at_ms(happening: bytes) -> int:

@@ -4,6 +4,8 @@ The part of the fold that every event goes through. It never raises, whatever th
 property test tries), so that it needs no copy of the contact to go back to.
 """
 
+from itertools import islice
+
 from engine.cart import update_cart
 from engine.consent import consent_suffices, consents_in, record_consents
 from engine.contact import Contact
@@ -11,7 +13,13 @@ from engine.decision import NO_CONSENT
 from engine.history import remember
 from engine.identity import shortened_id
 from engine.input import CART_UPDATE, CONSENT, IDENTIFY, Event
-from engine.limits import ATTRIBUTES_MAX, EVENT_ID_CHARS_KEPT, EVENT_IDS_MAX, EVENT_IDS_MS
+from engine.limits import (
+    ATTRIBUTES_MAX,
+    EVENT_ID_CHARS_KEPT,
+    EVENT_IDS_MAX,
+    EVENT_IDS_MIN,
+    EVENT_IDS_MS,
+)
 from engine.outbox import stop_pending
 from engine.program import Programs
 from engine.session import extend_session
@@ -31,8 +39,8 @@ def take_in(programs: Programs, contact: Contact, event: Event, now_ms: int) -> 
             return False
         del seen[event_id]  # It goes to the end: the oldest stands first.
     seen[event_id] = now_ms
-    if len(seen) > EVENT_IDS_MAX:
-        del seen[next(iter(seen))]
+    if len(seen) >= EVENT_IDS_MAX:
+        contact.event_ids = dict(islice(seen.items(), EVENT_IDS_MAX - EVENT_IDS_MIN, None))
 
     name = event.name
     if name == IDENTIFY or name == CONSENT:  # noqa: SIM109, PLR1714 - a tuple costs twice as much
@@ -41,8 +49,7 @@ def take_in(programs: Programs, contact: Contact, event: Event, now_ms: int) -> 
     payload = event.payload
     if name not in programs.no_session:
         extend_session(contact, name, payload, now_ms, programs.session_gap_ms)
-    at_ms = event.at_ms
-    remember(contact, name, payload, now_ms if at_ms is None else at_ms, now_ms)
+    remember(contact, name, payload, event.at_ms, now_ms)
     if name == CART_UPDATE:
         update_cart(contact, payload)
     return True

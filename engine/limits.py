@@ -10,9 +10,13 @@ PARTITIONS: Final = 256
 HOT_CONTACTS_MAX: Final = 256
 """Contacts of one partition held decoded; the others are bytes until something touches them."""
 
-EVENT_IDS_MAX: Final = 64
+EVENT_IDS_MIN: Final = 64
+EVENT_IDS_MAX: Final = 96
 EVENT_IDS_MS: Final = DAY_MS
-"""A repeat is known among a contact's last 64 event ids of the last 24 hours."""
+"""A repeat is known among a contact's last 64 event ids of the last 24 hours.
+
+They are cut back to 64 when they are 96: one by one it would cost 0.4 µs an event.
+"""
 
 EVENT_ID_CHARS_KEPT: Final = 24
 """A longer event id is remembered by a hash of this many characters."""

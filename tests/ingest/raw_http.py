@@ -68,6 +68,7 @@ class Sender:
         async with asyncio.timeout(PATIENCE_S):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             first, *lines = head.rstrip().split("\r\n")
+            assert first.startswith("HTTP/1.1 "), first
             headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
             answer = Answer(int(first.split()[1]), headers)
             if not head_only:
@@ -93,8 +94,8 @@ class Sender:
             return True
 
 
-async def until(condition: Any) -> None:
+async def until(condition: Any, within_s: float = PATIENCE_S) -> None:
     """Wait until the condition holds."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - any condition, not only events
             await asyncio.sleep(0.002)

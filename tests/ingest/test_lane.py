@@ -21,10 +21,12 @@ class Asked(Exchange):
         self.events = self.left = count
         self.began_s = began_s
         self.status = 0
+        self.answers = 0
         self.text = b""
 
     def keep(self, _: Exchange, status: int, body: bytes, headers: str) -> None:
         self.status, self.text = status, body
+        self.answers += 1
 
 
 def event(id: str, name: str = "x", size: int = 2) -> LinkEvent:
@@ -159,6 +161,20 @@ async def test_what_began_before_the_deadline_is_refused_and_only_unsent_events_
     await until(lambda: late.status == 202)  # The link was not trusted, and another was made.
     assert [each.id for each in shard.events] == ["sent", "second", "second", "late"]
     assert lane.waiting == 0
+
+
+async def test_who_was_refused_is_not_answered_again_when_its_frame_is(
+    lane: Lane, shard: FakeShard
+) -> None:
+    shard.hold = True
+    old, young = Asked(began_s=1), Asked(began_s=9)
+    lane.put(old, event("old"))
+    lane.put(young, event("young"))
+    await until(lambda: shard.held)
+    lane.expire(before_s=5)
+    shard.hold = False
+    await until(lambda: young.status == 202)
+    assert (old.status, old.answers) == (503, 1)
 
 
 async def test_a_refusal_of_the_shard_reaches_the_sender(lane: Lane, shard: FakeShard) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from ingest.gateway import Gateway
-from ingest.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX
+from ingest.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, LINGER_S
 from ingest.settings import GatewaySettings
 from tests.ingest.raw_http import Sender, event, get, post, until
 from tests.ingest.serving import serving
@@ -278,6 +279,43 @@ async def test_a_sender_that_closed_its_side_still_gets_its_answer(tmp_path: Pat
         served.shard.release()
         assert (await sender.answer()).status == 202
         assert await sender.end() == b""
+        await until(lambda: not served.gateway._connections, within_s=LINGER_S / 2)
+
+
+async def test_a_connection_that_ended_goes_once_its_sender_closes_though_more_had_come(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as served:
+        async with served.sender() as sender:
+            served.shard.hold = True
+            sender.write(post(event(), "Connection: close"))
+            await until(lambda: served.shard.held)
+            sender.write(b"more that nobody reads")
+            await asyncio.sleep(0.01)
+            served.shard.release()
+            assert (await sender.answer()).status == 202
+        await until(lambda: not served.gateway._connections, within_s=LINGER_S / 2)
+
+
+async def test_a_body_cut_off_holds_no_memory(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        async with served.sender() as sender:
+            sender.write(post(event())[:-3])
+            await until(lambda: served.gateway.admission.body_bytes > 0)
+        await until(lambda: served.gateway.admission.body_bytes == 0)
+
+
+async def test_a_refused_sender_that_sends_on_and_reads_late_still_reads_why(
+    tmp_path: Path,
+) -> None:
+    def send_all_then_read(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+            plain.sendall(post(b" " * (BODY_BYTES_MAX * 2)))
+            return plain.recv(1000)
+
+    async with serving(tmp_path) as served:
+        told = await asyncio.to_thread(send_all_then_read, served.gateway.port)
+        assert told.startswith(b"HTTP/1.1 413 ")
 
 
 async def test_a_sender_that_went_away_loses_nothing_it_sent_whole(tmp_path: Path) -> None:
