@@ -20,6 +20,7 @@ from actors.link import (
     LinkEvent,
     PublishNow,
     Pull,
+    Reply,
     RunOut,
     Settle,
     Status,
@@ -112,17 +113,23 @@ async def test_a_failed_commit_stops_the_process_and_answers_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors: list[OSError] = []
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(error: OSError) -> None:
+        errors.append(error)
+        loop.call_soon_threadsafe(stopped.set)
 
     def no_space(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    service = ShardService(Shard(0, 1, EventClock()), open_log(tmp_path), errors.append)
+    service = ShardService(Shard(0, 1, EventClock()), open_log(tmp_path), stop)
     await service.start(str(tmp_path / "s.sock"))
     client = await LinkClient.connect(str(tmp_path / "s.sock"))
     monkeypatch.setattr("os.fdatasync", no_space)
     answer = client.ask(Accept(0, [event("a")]))
-    while not errors:
-        await asyncio.sleep(0.01)
+    await stopped.wait()
+    assert [error.errno for error in errors] == [28]
     assert not answer.done()
     monkeypatch.undo()
     client.close()
@@ -271,7 +278,7 @@ async def test_waits_fire_by_the_wall_clock_and_never_early(tmp_path: Path) -> N
 async def test_a_thousand_events_in_flight_take_few_commits(tmp_path: Path) -> None:
     """A gateway keeps two frames in flight; what comes meanwhile shares the next."""
     async with serving(tmp_path) as (service, client):
-        lanes: list[asyncio.Future] = []
+        lanes: list[asyncio.Future[Reply]] = []
         commits = service.log.commits
         for start in range(0, 5_000, 64):
             if len(lanes) == 2:

@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,7 +30,7 @@ SLOW = journey(
 )  # fmt: skip
 
 
-def write_journeys(folder: Path, *journeys: dict) -> Path:
+def write_journeys(folder: Path, *journeys: dict[str, Any]) -> Path:
     (folder / "templates").mkdir(parents=True, exist_ok=True)
     (folder / "templates" / "hello.en.liquid").write_text(HELLO)
     for each in journeys:
@@ -47,7 +48,7 @@ def applied_events(data: Path) -> list[tuple[str, str]]:
     ]
 
 
-def messages(data: Path) -> list[dict]:
+def messages(data: Path) -> list[dict[str, Any]]:
     path = data / "messages.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
