@@ -7,7 +7,7 @@ import pytest
 from engine import walk
 from engine.decision import Fault, Outcome
 from engine.input import Advance, Event, Handover, Receipt, Verdict
-from engine.limits import EVENT_IDS_MAX, FAR_MS, TIMERS_PER_ADVANCE_MAX
+from engine.limits import EVENT_IDS_MAX, EVENT_IDS_MIN, FAR_MS, TIMERS_PER_ADVANCE_MAX
 from engine.partition import Partition
 from tests.engine.situation import (
     DAY_MS,
@@ -94,7 +94,7 @@ def test_a_repeat_does_not_begin_the_day_anew() -> None:
 
 @pytest.mark.parametrize(
     ("others", "verdict"),
-    [(EVENT_IDS_MAX - 1, Verdict.REPEAT), (EVENT_IDS_MAX, Verdict.APPLIED)],
+    [(EVENT_IDS_MIN - 1, Verdict.REPEAT), (EVENT_IDS_MAX, Verdict.APPLIED)],
 )
 def test_a_repeat_is_known_among_sixty_four(others: int, verdict: int) -> None:
     situation = Situation()
@@ -108,10 +108,10 @@ def test_a_repeat_is_known_among_sixty_four(others: int, verdict: int) -> None:
 def test_an_id_used_again_after_a_day_is_known_as_the_newest() -> None:
     situation = Situation()
     situation.event(id="a")
-    for i in range(EVENT_IDS_MAX - 1):
+    for i in range(EVENT_IDS_MIN - 1):
         situation.event(id=f"b-{i}")
     situation.event(id="a", after_ms=DAY_MS)
-    for i in range(EVENT_IDS_MAX - 1):
+    for i in range(EVENT_IDS_MIN - 1):
         situation.event(id=f"c-{i}")
     situation.event(id="a")
     assert situation.verdict == Verdict.REPEAT

@@ -7,15 +7,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
+from actors.courier import PULL_MESSAGES_MAX
 from actors.errors import OperatorError
-from actors.frame import EventRecord
+from actors.frame import EventRecord, HandoverRecord
 from actors.log import read_log
 from actors.store import open_store
+from console.logbook import outcomes_in
 from engine.input import Verdict
 from tests.publications import journey
+from tests.system.mailbox import Mailbox
 from tests.system.process import AnlassProcess, Ledger
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
@@ -95,6 +99,58 @@ def test_a_kill_in_the_middle_of_a_stream_loses_and_doubles_nothing(
     late = {message["contact"] for message in sent if message["journey"] == "late"}
     assert late == entered, "a journey published now acts on what comes now"
     assert count_of(data, "late") == len(late), "and not on what the log brings back"
+
+
+def test_over_smtp_a_kill_doubles_at_most_what_was_handed_over_and_by_the_same_id(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}))
+    with Mailbox() as mailbox:
+        smtp = {"host": "127.0.0.1", "port": mailbox.port, "sender": "shop@shop.example"}
+        settings = {"channels": {"email": smtp | {"tls": "none"}}}
+        (journeys / "anlass.yaml").write_text(yaml.safe_dump(settings))
+        with AnlassProcess(data, journeys) as system:
+            identify(system.url, contacts=40)
+            ledger = Ledger(system.url, contacts=40, name="tick")
+            ledger.start()
+            wait_for(lambda: len(mailbox.message_ids) > 50)
+            system.kill_all()
+            again = AnlassProcess(data, journeys, port=int(system.url.rpartition(":")[2]))
+            with again:
+                ledger.reach(len(ledger.acknowledged) + 100)
+                ledger.end()
+                wait_for(lambda: len(set(mailbox.message_ids)) >= len(ledger.acknowledged))
+                assert again.stop() == 0
+    counts = Counter(mailbox.message_ids)
+    sent = {key for key, outcome in outcomes_in(data).items() if outcome.outcome == "sent"}
+    assert {id.strip("<>").partition("@")[0] for id in counts} == sent
+    handed_again = handed_over(data)
+    doubled = {id.strip("<>").partition("@")[0] for id, count in counts.items() if count > 1}
+    assert all(handed_again[key] > 1 for key in doubled), "doubled without a second handover"
+    assert len(doubled) <= 2 * PULL_MESSAGES_MAX
+
+
+def identify(url: str, contacts: int) -> None:
+    events = [
+        {
+            "contact": f"c-{number}",
+            "name": "identify",
+            "payload": {"attributes": {"email": f"c-{number}@shop.example"}},
+        }
+        for number in range(contacts)
+    ]
+    assert httpx.post(f"{url}/v1/events", json=events, trust_env=False).status_code == 202
+
+
+def handed_over(data: Path) -> Counter[str]:
+    return Counter(
+        record.key
+        for folder in sorted(data.glob("shard-*"))
+        for frame in read_log(folder)
+        for record in frame.records
+        if isinstance(record, HandoverRecord)
+    )
 
 
 def count_of(data: Path, journey: str) -> int:
