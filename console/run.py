@@ -1,6 +1,7 @@
 """Run: the whole system in one command: shards and courier by Ray, and the gateway."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 
 VARIABLE_SIGN: Final = "$"
+GC_THRESHOLDS: Final = (100_000, 50, 50)
+"""Of the gateway's process: what lives longer than a request is there from the start, frozen."""
 
 
 class System:
@@ -96,6 +99,9 @@ async def run_system(system: System, ready: Callable[[], None]) -> None:
         loop.add_signal_handler(number, ended.set)
     try:
         await system.start()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         ready()
         await ended.wait()
     finally:

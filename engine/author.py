@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from engine.errors import Mistake
 from engine.journey import CONDITION_KINDS, NODE_KINDS, Condition, Node
+from engine.limits import CONDITION_DEPTH_MAX
 from engine.span import SPAN_FORM, span_ms, span_text
 
 KINDS: Final[dict[type[Struct], dict[str, Any]]] = {
@@ -19,6 +20,7 @@ KINDS: Final[dict[type[Struct], dict[str, Any]]] = {
 """Types told apart by which key is there."""
 
 NOTHING: Final = object()
+PATH_NAMES_MAX: Final = 3 * CONDITION_DEPTH_MAX
 NAME_FORM: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$")
 
@@ -43,6 +45,10 @@ class Reader:
             (item,) = get_args(wanted)
             items = [self.read(item, each, f"{path}[{i}]") for i, each in enumerate(data)]
             return NOTHING if any(each is NOTHING for each in items) else items
+        if origin is dict and isinstance(data, dict):
+            _, item = get_args(wanted)
+            fields = {key: self.read(item, each, _below(path, key)) for key, each in data.items()}
+            return NOTHING if any(each is NOTHING for each in fields.values()) else fields
         if origin in (Union, types.UnionType) and isinstance(data, dict):
             for choice in get_args(wanted):
                 if isinstance(choice, type) and issubclass(choice, Struct):
@@ -80,6 +86,11 @@ class Reader:
     def _read_struct(self, wanted: type[Struct], data: Any, path: str) -> Any:
         if not isinstance(data, dict):
             self.add(path, f"expected fields, got {data!r:.60}", "write it as `key: value` lines")
+            return NOTHING
+        if path.count(".") > PATH_NAMES_MAX:
+            self.add(
+                f"{path[:60]}...", "conditions are nested too deep", "say it with fewer levels"
+            )
             return NOTHING
         kinds = KINDS.get(wanted)
         if kinds is not None:

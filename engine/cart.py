@@ -5,6 +5,7 @@ from typing import Any, Final
 from engine.contact import Contact
 from engine.limits import CART_ITEMS_MAX
 
+QUANTITY_MAX: Final = 1_000_000
 ITEM_FIELDS: Final = ("product_id", "name", "price", "quantity", "url", "image")
 
 
@@ -21,7 +22,7 @@ def update_cart(contact: Contact, payload: dict[str, Any]) -> None:
         if item.get("product_id") == added.get("product_id"):
             quantity = item.get("quantity")
             if isinstance(quantity, int):
-                added["quantity"] += quantity
+                added["quantity"] = min(added["quantity"] + quantity, QUANTITY_MAX)
             # A new list: a session's summary may hold the old one.
             contact.cart = [*contact.cart[:i], added, *contact.cart[i + 1 :]]
             return

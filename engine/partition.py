@@ -73,6 +73,8 @@ class Partition:
         except Exception as error:  # noqa: BLE001 - one poisoned input must not stop the others
             fault = Fault(key, _name_of(input), _words(error))
             self.decisions.append(fault)
+            if contact.next_due_at_ms < contact.armed_at_ms:  # It was taken in all the same.
+                self._arm(contact)
             return Verdict.FAILED
         if contact.next_due_at_ms < contact.armed_at_ms:
             self._arm(contact)

@@ -15,7 +15,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Port to listen on; 0 picks a free one."""
 
     keys: list[str] = []
-    """Write keys that senders show. Without any, everybody who reaches the loopback may write."""
+    """Write keys that senders show. On the loopback none is asked for; one shown must be right."""
 
     deadline_s: float = 30.0
     """A request of events has its answer by then, or a 503."""

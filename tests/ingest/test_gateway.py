@@ -85,14 +85,27 @@ async def test_repeats_rejections_and_poison_are_told_apart(tmp_path: Path) -> N
         ("Authorization: Bearer ", 401),
     ],
 )
-async def test_with_keys_only_who_shows_one_may_write(
+async def test_beyond_the_loopback_only_who_shows_a_key_may_write(
     tmp_path: Path, header: str, status: int
 ) -> None:
-    async with serving(tmp_path, keys=["right", "second"]) as served, served.sender() as sender:
+    keys = ["right", "second"]
+    async with (
+        serving(tmp_path, host="0.0.0.0", keys=keys) as served,
+        served.sender() as sender,
+    ):
         answer = await sender.ask(post(event(), header))
         assert answer.status == status
         assert len(served.shard.events) == (status == 202)
         assert answer.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
+
+
+@pytest.mark.parametrize(("header", "status"), [("X-Other: 1", 202), ("X-Write-Key: wrong", 401)])
+async def test_on_the_loopback_no_key_is_asked_for_but_a_wrong_one_is_refused(
+    tmp_path: Path, header: str, status: int
+) -> None:
+    async with serving(tmp_path, keys=["right"]) as served, served.sender() as sender:
+        answer = await sender.ask(post(event(), header))
+        assert answer.status == status
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "shop.example"])
