@@ -9,8 +9,8 @@ from zlib import crc32
 from msgspec import Struct
 
 from actors.folder import read_folder
-from console.replay import Replay, ReplayReport, replay_blocks
-from console.source import blocks_of
+from console.replay import Replay, ReplayReport, replay_chunks
+from console.source import chunks_of
 from engine.decision import SENT
 
 RULES: Final = Path(__file__).parent / "w1"
@@ -41,7 +41,7 @@ def generate_w1(generator: Path, folder: Path) -> Path:
 def replay_w1(path: Path) -> W1Result:
     """Replay the file with W1's two rules, and check counts and checksum."""
     replay = Replay(read_folder(RULES).source)
-    wall_s = replay_blocks(replay, blocks_of(path, "w1", consent_all=False), lambda _: None)
+    wall_s = replay_chunks(replay, chunks_of(path, "w1", consent_all=False), lambda _: None)
     report = replay.report(0, wall_s)
     sent = [outcome for outcome in replay.outcomes.values() if outcome.outcome == SENT]
     checksum = 0

@@ -18,7 +18,7 @@ from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.demo import play
 from console.logbook import failed_inputs
-from console.replay import Replay, replay_blocks, write_outcomes
+from console.replay import Replay, replay_chunks, write_outcomes
 from console.run import System, checked_folder, run_system
 from console.screen import (
     console,
@@ -29,9 +29,9 @@ from console.screen import (
     show_replay,
 )
 from console.simulator import simulate
-from console.source import blocks_from, blocks_of
+from console.source import chunks_from, chunks_of
 from engine.errors import AuthorError
-from ingest.readers import Block
+from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
@@ -91,10 +91,10 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Play a stream of shop events through the whole system, and sum up."""
     if events is None:
-        blocks = blocks_from(simulate(seed, count))
+        chunks = chunks_from(simulate(seed, count))
         total: int | None = count
     else:
-        blocks = blocks_of(events, format, consent_all=consent == "all")
+        chunks = chunks_of(events, format, consent_all=consent == "all")
         total = None
     folder = data or Path(tempfile.mkdtemp(prefix="anlass-demo-"))
     settings = SystemSettings(data=folder, journeys=journeys, clock="events")
@@ -114,7 +114,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
                     rate = done / (time.perf_counter() - began)
                     bar.update(task, completed=done, rate=rate)
 
-                report = await play(system, blocks, folder, advance)
+                report = await play(system, chunks, folder, advance)
         finally:
             await system.stop()
         if json:
@@ -136,7 +136,7 @@ def replay(
 ) -> None:
     """Say what journeys would have done with a file of events, in simulated time."""
     folder = checked_folder(journeys)
-    blocks = blocks_of(events, format, consent_all=consent == "all")
+    chunks = chunks_of(events, format, consent_all=consent == "all")
     replaying = Replay(folder.source)
     rejected = 0
     with progress_bar() as bar:
@@ -144,17 +144,17 @@ def replay(
         began = time.perf_counter()
         done = 0
 
-        def advance(block: Block) -> None:
+        def advance(chunk: Chunk) -> None:
             nonlocal done, rejected
-            done += len(block.events)
-            for rejection in block.rejections:
+            done += len(chunk.events)
+            for rejection in chunk.rejections:
                 rejected += 1
                 if rejected <= REJECTIONS_SHOWN:
                     where = f"{events}, line {rejection.line}: {rejection.error}"
                     errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
             bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
-        wall_s = replay_blocks(replaying, blocks, advance)
+        wall_s = replay_chunks(replaying, chunks, advance)
     if out is not None:
         write_outcomes(out, replaying.outcomes.values())
     report = replaying.report(rejected, wall_s)
@@ -189,7 +189,7 @@ def send(
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Post a file of events to a gateway, in order; what fails is sent again with the same ids."""
-    blocks = blocks_of(file, format, consent_all=consent == "all")
+    chunks = chunks_of(file, format, consent_all=consent == "all")
     with progress_bar() as bar:
         task = bar.add_task("sending", total=None, rate=0.0)
         began = time.perf_counter()
@@ -198,7 +198,7 @@ def send(
             done = report.accepted + report.repeated + report.rejected
             bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
-        report = uvloop.run(Sender(url, key).send(blocks, advance))
+        report = uvloop.run(Sender(url, key).send(chunks, advance))
     for rejection in report.rejections:
         where = f"{file}, line {rejection.line}: {rejection.error}"
         errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)

@@ -16,7 +16,7 @@ from console.logbook import outcomes_in
 from console.replay import write_outcomes
 from console.run import System
 from engine.decision import SENT, Outcome
-from ingest.readers import Block
+from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
 OUTCOMES_FILE: Final = "outcomes.jsonl"
@@ -49,11 +49,11 @@ class DemoReport(Struct, kw_only=True):
 
 
 async def play(
-    system: System, blocks: Iterator[Block], folder: Path, progress: Callable[[SendReport], None]
+    system: System, chunks: Iterator[Chunk], folder: Path, progress: Callable[[SendReport], None]
 ) -> DemoReport:
-    """Send blocks through the gateway of a started system, let time run out, and sum up."""
+    """Send chunks through the gateway of a started system, let time run out, and sum up."""
     began = time.perf_counter()
-    sent = await Sender(system.url).send(blocks, progress)
+    sent = await Sender(system.url).send(chunks, progress)
     wall_s = time.perf_counter() - began
     if sent.error:
         raise OperatorError(sent.error)

@@ -16,10 +16,10 @@ from engine.identity import partition_of
 from engine.input import Advance, Event, Publish, Receipt
 from engine.limits import FAR_MS, PARTITIONS
 from engine.partition import Partition
-from ingest.readers import Block
+from ingest.readers import Chunk
 
 SAMPLE_EVERY: Final = 8
-"""Of so many blocks of events the decisions of one are timed, which costs 0.2 µs each."""
+"""Of so many chunks of events the decisions of one are timed, which costs 0.2 µs each."""
 
 
 class ReplayReport(Struct, kw_only=True):
@@ -51,16 +51,16 @@ class Replay:
         self._tally = OutcomeTally()
         self._verdicts = [0, 0, 0]
         self._sampled_ns: list[int] = []
-        self._blocks = 0
+        self._chunks = 0
         self._contacts: dict[str, Partition] = {}
         self._partition_for = self._contacts.get
         self.events = 0
 
     def fold(self, events: list[Event]) -> None:
         """Fold events in their order; time goes on by what they say, in each partition."""
-        self._blocks += 1
+        self._chunks += 1
         self.events += len(events)
-        if self._blocks % SAMPLE_EVERY == 1:
+        if self._chunks % SAMPLE_EVERY == 1:
             self._fold_timed(events)
         else:
             partition_for = self._partition_for
@@ -141,10 +141,10 @@ class Replay:
         partition.fold(Receipt(sent.contact, sent.key, delivered=True), partition.now_ms)
 
 
-def replay_blocks(
-    replay: Replay, blocks: Iterable[Block], progress: Callable[[Block], None]
+def replay_chunks(
+    replay: Replay, chunks: Iterable[Chunk], progress: Callable[[Chunk], None]
 ) -> float:
-    """Fold all blocks and run time out; return the seconds it took, reading included.
+    """Fold all chunks and run time out; return the seconds it took, reading included.
 
     The cyclic collector is off meanwhile: the fold makes no cycles.
     """
@@ -152,9 +152,9 @@ def replay_blocks(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for block in blocks:
-            replay.fold(block.events)
-            progress(block)
+        for chunk in chunks:
+            replay.fold(chunk.events)
+            progress(chunk)
         replay.run_out()
     finally:
         if collecting:

@@ -8,10 +8,10 @@ from typing import Final
 from actors.errors import OperatorError
 from channels import KNOWN_CHANNELS
 from engine.input import CONSENT, Event
-from ingest.readers import FORMATS, Block, open_plain, read_blocks
+from ingest.readers import FORMATS, Chunk, open_plain, read_chunks
 from ingest.sender import id_prefix_of
 
-BLOCK_EVENTS: Final = 500
+CHUNK_EVENTS: Final = 500
 CONSENT_ID: Final = "consent-all"
 HEADERS: Final = {
     "event_time,event_type,product_id,": "rees46",
@@ -19,8 +19,8 @@ HEADERS: Final = {
 }
 
 
-def blocks_of(path: Path, format: str, *, consent_all: bool) -> Iterator[Block]:
-    """Read a file's events block by block; with `consent_all`, every contact opts in first.
+def chunks_of(path: Path, format: str, *, consent_all: bool) -> Iterator[Chunk]:
+    """Read a file's events chunk by chunk; with `consent_all`, every contact opts in first.
 
     `format` may be `auto`. Raises OperatorError where the file or the format cannot be read.
     """
@@ -31,13 +31,13 @@ def blocks_of(path: Path, format: str, *, consent_all: bool) -> Iterator[Block]:
     if format not in FORMATS:
         known = ", ".join(["auto", *FORMATS])
         raise OperatorError(f"no format {format!r}; use one of {known}")
-    blocks = _read(path, format)
-    return with_consent(blocks) if consent_all else blocks
+    chunks = _read(path, format)
+    return with_consent(chunks) if consent_all else chunks
 
 
-def _read(path: Path, format: str) -> Iterator[Block]:
+def _read(path: Path, format: str) -> Iterator[Chunk]:
     try:
-        yield from read_blocks(path, format, id_prefix_of(path))
+        yield from read_chunks(path, format, id_prefix_of(path))
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error}") from None
 
@@ -55,35 +55,35 @@ def guess_format(path: Path) -> str:
     return "w1" if '"ts":' in first and '"at' not in first else "canonical"
 
 
-def blocks_from(events: Iterable[Event]) -> Iterator[Block]:
-    """Put events together in blocks, numbered as lines from 1."""
+def chunks_from(events: Iterable[Event]) -> Iterator[Chunk]:
+    """Put events together in chunks, numbered as lines from 1."""
     stream = iter(events)
     first = 1
-    while block := list(islice(stream, BLOCK_EVENTS)):
-        yield Block(block, range(first, first + len(block)), [])
-        first += len(block)
+    while chunk := list(islice(stream, CHUNK_EVENTS)):
+        yield Chunk(chunk, range(first, first + len(chunk)), [])
+        first += len(chunk)
 
 
-def with_consent(blocks: Iterable[Block]) -> Iterator[Block]:
+def with_consent(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Let every contact opt in twice, on every channel, right before its first event.
 
     The events of this are in the file's order and on the line of that first event.
     """
     seen: set[str] = set()
     payload = {CONSENT: dict.fromkeys(KNOWN_CHANNELS, "double_opt_in")}
-    for block in blocks:
-        fresh = {event.contact for event in block.events} - seen
+    for chunk in chunks:
+        fresh = {event.contact for event in chunk.events} - seen
         if not fresh:
-            yield block
+            yield chunk
             continue
         seen |= fresh
         events: list[Event] = []
         lines: list[int] = []
-        for event, line in zip(block.events, block.lines, strict=True):
+        for event, line in zip(chunk.events, chunk.lines, strict=True):
             if event.contact in fresh:
                 fresh.discard(event.contact)
                 events.append(Event(CONSENT_ID, event.contact, CONSENT, event.at_ms, payload))
                 lines.append(line)
             events.append(event)
             lines.append(line)
-        yield Block(events, lines, block.rejections)
+        yield Chunk(events, lines, chunk.rejections)

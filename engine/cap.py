@@ -1,5 +1,7 @@
 """Caps: how many messages in a window, and is one more allowed."""
 
+from collections import Counter
+
 from engine.contact import Contact, Sent
 from engine.limits import MESSAGES_KEPT_MAX
 from engine.program import Cap, Program, Programs, Send
@@ -39,10 +41,16 @@ def _reached(cap: Cap, send: Send, messages: list[Sent], journey: str, now_ms: i
 
 
 def reserve(contact: Contact, sent: Sent) -> None:
-    """Count a message from the decision on."""
-    contact.messages.append(sent)
-    if len(contact.messages) > MESSAGES_KEPT_MAX:
-        del contact.messages[0]
+    """Count a message from the decision on.
+
+    Where too many are kept, the oldest of the journey with the most goes: a busy journey must
+    not make the cap of a rare one forget.
+    """
+    messages = contact.messages
+    messages.append(sent)
+    if len(messages) > MESSAGES_KEPT_MAX:
+        busiest = Counter(each.journey for each in messages).most_common(1)[0][0]
+        del messages[next(i for i, each in enumerate(messages) if each.journey == busiest)]
 
 
 def release(contact: Contact, key: str) -> None:

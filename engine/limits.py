@@ -41,6 +41,9 @@ ATTRIBUTES_MAX: Final = 200
 CONSENT_CHANNELS_MAX: Final = 20
 
 MESSAGES_KEPT_MAX: Final = 128
+PENDING_MAX: Final = 100
+"""Messages of one contact not settled yet; further ones are held back, and say so."""
+
 CAP_MESSAGES_MAX: Final = 100
 CAP_SPAN_MS_MAX: Final = 366 * DAY_MS
 """A cap counts the messages kept, so it cannot ask for more of them than are kept."""

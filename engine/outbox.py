@@ -16,8 +16,8 @@ def find_pending(contact: Contact, key: str) -> Pending | None:
 
 
 def stop_pending(pending: Pending, now_ms: int, outcome: str, why: str) -> None:
-    """End a message that no courier has got yet; what a courier has is beyond recall."""
-    if pending.handed_at_ms == 0 and now_ms < pending.stopped_at_ms:
+    """End a message; it holds if no courier has it yet (see `hand_over`)."""
+    if now_ms < pending.stopped_at_ms:
         pending.stopped_at_ms = now_ms
         pending.stopped_as = outcome
         pending.stopped_why = why

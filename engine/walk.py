@@ -10,7 +10,7 @@ from engine.decision import CAPPED, DECLINED, EXITED, NO_CONSENT, SENT, Decision
 from engine.guard import Guard
 from engine.identity import message_key, visit_id
 from engine.input import Event
-from engine.limits import FAR_MS, JOURNEYS_MAX, NODES_PER_INPUT_MAX
+from engine.limits import FAR_MS, JOURNEYS_MAX, NODES_PER_INPUT_MAX, PENDING_MAX
 from engine.outbox import stop_pending
 from engine.program import (
     REENTRY_ALWAYS,
@@ -197,6 +197,8 @@ def send(
         outcome, reason = NO_CONSENT, consent_reason(contact, place.channel, place.consent)
     else:
         reason = cap_reached(programs, program, place, contact, now_ms)
+        if len(contact.pending) >= PENDING_MAX:
+            reason = f"outbox: {PENDING_MAX} messages are not settled yet"
         if reason:
             outcome = CAPPED
     if outcome == SENT:

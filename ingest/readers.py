@@ -1,6 +1,6 @@
-"""Readers: files of events in several formats, as blocks of the engine's events.
+"""Readers: files of events in several formats, as chunks of the engine's events.
 
-Streaming: what is held is one block, whatever the size of the file.
+Streaming: what is held is one chunk, whatever the size of the file.
 """
 
 import csv
@@ -22,10 +22,10 @@ from ingest.payload import WITH_RULES
 from ingest.rows import event_of_d2c, event_of_rees46
 from ingest.wire import Reader, SentEvent
 
-BLOCK_BYTES: Final = 128 * 1024
-"""One `decode_lines` per so much: 600 events of 220 bytes; larger blocks were no faster."""
+CHUNK_BYTES: Final = 128 * 1024
+"""One `decode_lines` per so much: 600 events of 220 bytes; larger chunks were no faster."""
 LINE_BYTES_MAX: Final = 1 << 20
-ROWS_PER_BLOCK: Final = 500
+ROWS_PER_CHUNK: Final = 500
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$", re.DOTALL)
 
 _gateway = Reader("line-")
@@ -43,7 +43,7 @@ class LineRejection(Struct, frozen=True):
     error: str
 
 
-class Block(Struct, frozen=True):
+class Chunk(Struct, frozen=True):
     """Events in the file's order, the line each stands in, and the lines that are none."""
 
     events: list[Event]
@@ -55,8 +55,8 @@ class UnknownFormatError(ValueError):
     """The format is none of FORMATS."""
 
 
-def read_blocks(path: Path | str, format: str, id_prefix: str = "line-") -> Iterator[Block]:
-    """Read a file (plain, or `.gz` or `.zst` by its name) block by block.
+def read_chunks(path: Path | str, format: str, id_prefix: str = "line-") -> Iterator[Chunk]:
+    """Read a file (plain, or `.gz` or `.zst` by its name) chunk by chunk.
 
     An event without an id gets `id_prefix` and its line's number as one. Raises
     UnknownFormatError, and OSError where the file cannot be read.
@@ -74,11 +74,11 @@ def read_blocks(path: Path | str, format: str, id_prefix: str = "line-") -> Iter
 def read_events(
     path: Path | str, format: str, rejections: list[LineRejection] | None = None
 ) -> Iterator[list[Event]]:
-    """Read as `read_blocks` does and yield events only; lines that are none go to `rejections`."""
-    for block in read_blocks(path, format):
+    """Read as `read_chunks` does and yield events only; lines that are none go to `rejections`."""
+    for chunk in read_chunks(path, format):
         if rejections is not None:
-            rejections += block.rejections
-        yield block.events
+            rejections += chunk.rejections
+        yield chunk.events
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -147,7 +147,7 @@ def _events_of_w1(events: list[Event], _first: int, _id_prefix: str) -> list[Eve
 
 
 class _JsonReader:
-    """Reads JSON lines of one type: a block at once, and line by line where that fails."""
+    """Reads JSON lines of one type: a chunk at once, and line by line where that fails."""
 
     def __init__(self, type: Any, events_of: Callable[[list[Any], int, str], list[Event]]) -> None:
         decoder = msgspec.json.Decoder(type)
@@ -155,36 +155,36 @@ class _JsonReader:
         self._decode_lines = decoder.decode_lines
         self._events_of = events_of
 
-    def __call__(self, stream: BinaryIO, id_prefix: str) -> Iterator[Block]:
+    def __call__(self, stream: BinaryIO, id_prefix: str) -> Iterator[Chunk]:
         first = 1
         for data in _whole_lines(stream):
             count = data.count(b"\n")
-            yield self._block(data, first, count, id_prefix)
+            yield self._chunk(data, first, count, id_prefix)
             first += count
 
-    def _block(self, data: bytes, first: int, count: int, id_prefix: str) -> Block:
+    def _chunk(self, data: bytes, first: int, count: int, id_prefix: str) -> Chunk:
         try:
             lines = self._decode_lines(data)
             if len(lines) == count:
                 events = self._events_of(lines, first, id_prefix)
-                return Block(events, range(first, first + count), [])
+                return Chunk(events, range(first, first + count), [])
         except _UNREADABLE:
             pass  # Which line it is, the slow way tells.
-        return self._block_by_line(data, first, id_prefix)
+        return self._chunk_by_line(data, first, id_prefix)
 
-    def _block_by_line(self, data: bytes, first: int, id_prefix: str) -> Block:
-        block = Block([], numbers := [], [])
+    def _chunk_by_line(self, data: bytes, first: int, id_prefix: str) -> Chunk:
+        chunk = Chunk([], numbers := [], [])
         for number, line in enumerate(data.split(b"\n"), first):
             if not line.strip():
                 continue
             try:
                 if len(line) > LINE_BYTES_MAX:
                     raise ValueError(f"the line is longer than {LINE_BYTES_MAX} bytes")
-                block.events.extend(self._events_of([self._decode(line)], number, id_prefix))
+                chunk.events.extend(self._events_of([self._decode(line)], number, id_prefix))
                 numbers.append(number)
             except _UNREADABLE as error:
-                block.rejections.append(_rejection(number, _words_of(error)))
-        return block
+                chunk.rejections.append(_rejection(number, _words_of(error)))
+        return chunk
 
 
 def _rejection(line: int, error: str) -> LineRejection:
@@ -203,9 +203,9 @@ def _words_of(error: Exception) -> str:
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield blocks of whole lines, each ending in a newline; a line too long is cut."""
+    """Yield chunks of whole lines, each ending in a newline; a line too long is cut."""
     rest = b""
-    while data := stream.read(BLOCK_BYTES):
+    while data := stream.read(CHUNK_BYTES):
         head, newline, tail = data.rpartition(b"\n")
         if newline:
             yield rest + head + newline
@@ -222,34 +222,34 @@ class _CsvReader:
     def __init__(self, event_of: Callable[[dict[str, str], int], Event]) -> None:
         self._event_of = event_of
 
-    def __call__(self, stream: BinaryIO, _: str) -> Iterator[Block]:
+    def __call__(self, stream: BinaryIO, _: str) -> Iterator[Chunk]:
         with io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as text:
             rows = csv.DictReader(text)
-            block = Block([], numbers := [], [])
+            chunk = Chunk([], numbers := [], [])
             for i, row in enumerate(rows, 1):
-                if self._add(row, i, rows.line_num, block):
+                if self._add(row, i, rows.line_num, chunk):
                     numbers.append(rows.line_num)
-                if i % ROWS_PER_BLOCK == 0:
-                    yield block
-                    block = Block([], numbers := [], [])
-        if block.events or block.rejections:
-            yield block
+                if i % ROWS_PER_CHUNK == 0:
+                    yield chunk
+                    chunk = Chunk([], numbers := [], [])
+        if chunk.events or chunk.rejections:
+            yield chunk
 
-    def _add(self, row: dict[str, str], i: int, line: int, block: Block) -> bool:
+    def _add(self, row: dict[str, str], i: int, line: int, chunk: Chunk) -> bool:
         """Add the row's event, or why it is none; say which."""
         try:
-            block.events.append(self._event_of(row, i))
+            chunk.events.append(self._event_of(row, i))
         except KeyError as error:
             problem = "the header has no such column"
-            block.rejections.append(LineRejection(line, f"$.{error.args[0]}", problem))
+            chunk.rejections.append(LineRejection(line, f"$.{error.args[0]}", problem))
         except ValueError as error:
-            block.rejections.append(_rejection(line, str(error)))
+            chunk.rejections.append(_rejection(line, str(error)))
         else:
             return True
         return False
 
 
-FORMATS: Final[dict[str, Callable[[BinaryIO, str], Iterator[Block]]]] = {
+FORMATS: Final[dict[str, Callable[[BinaryIO, str], Iterator[Chunk]]]] = {
     "canonical": _JsonReader(Line, _events_of_lines),
     "w1": _JsonReader(W1Event, _events_of_w1),
     "rees46": _CsvReader(event_of_rees46),

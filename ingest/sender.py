@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from engine.input import ANONYMOUS_PREFIX, Event
 from ingest.exchange import Problem, Taken
-from ingest.readers import Block, LineRejection, as_wire
+from ingest.readers import Chunk, LineRejection, as_wire
 
 EVENTS_PER_POST: Final = 500
 TRIES_MAX: Final = 12
@@ -82,9 +82,9 @@ class Sender:
         self._sleep = sleep
 
     async def send(
-        self, blocks: Iterable[Block], progress: Callable[[SendReport], None] | None = None
+        self, chunks: Iterable[Chunk], progress: Callable[[SendReport], None] | None = None
     ) -> SendReport:
-        """Send all blocks and report; `progress` is called with the report after each batch.
+        """Send all chunks and report; `progress` is called with the report after each batch.
 
         Never raises for what the gateway says or for a lost connection: see `error`.
         """
@@ -93,17 +93,17 @@ class Sender:
         async with httpx.AsyncClient(
             transport=self._transport, limits=limits, timeout=TIMEOUT_S, trust_env=False
         ) as client:
-            for block in blocks:
-                for rejection in block.rejections:
+            for chunk in chunks:
+                for rejection in chunk.rejections:
                     _reject(report, rejection)
-                for at in range(0, len(block.events), EVENTS_PER_POST):
-                    events = block.events[at : at + EVENTS_PER_POST]
-                    lines = block.lines[at : at + EVENTS_PER_POST]
+                for at in range(0, len(chunk.events), EVENTS_PER_POST):
+                    events = chunk.events[at : at + EVENTS_PER_POST]
+                    lines = chunk.lines[at : at + EVENTS_PER_POST]
                     await self._send_batch(client, events, lines, report)
                     if progress is not None:
                         progress(report)
                     if report.error:
-                        report.failed += len(block.events) - at - len(events)
+                        report.failed += len(chunk.events) - at - len(events)
                         return report
         return report
 

@@ -1,3 +1,5 @@
+"""Fixtures: a real SMTP server for the channels that need one."""
+
 from collections.abc import AsyncIterator
 
 import pytest_asyncio

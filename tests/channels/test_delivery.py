@@ -1,3 +1,5 @@
+"""Delivery: each channel goes its way, and one that fails delays only its own."""
+
 import asyncio
 import json
 from collections.abc import Sequence

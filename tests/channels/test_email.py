@@ -1,3 +1,5 @@
+"""E-mail over a real SMTP server: what is sent, what fails and what is tried again."""
+
 import asyncio
 import socket
 

@@ -1,3 +1,5 @@
+"""The file: no key twice, no torn line, damage named."""
+
 # ruff: noqa: ASYNC220, ASYNC240  # a test may block the loop that it has to itself
 import asyncio
 import contextlib

@@ -1,3 +1,5 @@
+"""Rendering: languages, missing values, bounds, and nothing smuggled into a header."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -10,7 +10,7 @@ import pytest
 
 from console.simulator import HOUR_MS, START_MS, simulate
 from engine.input import ANONYMOUS_PREFIX, Event
-from ingest.readers import read_blocks
+from ingest.readers import read_chunks
 from ingest.sender import encode_events
 from tests.test_real_data import Fold
 
@@ -90,6 +90,6 @@ def test_consent_is_of_all_sorts_and_sometimes_withdrawn(events: list[Event]) ->
 def test_the_gateways_rules_take_every_event(events: list[Event], tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(encode_events(events[:20_000]))
-    blocks = list(read_blocks(path, "canonical"))
-    assert [each for block in blocks for each in block.rejections] == []
-    assert [event for block in blocks for event in block.events] == events[:20_000]
+    chunks = list(read_chunks(path, "canonical"))
+    assert [each for chunk in chunks for each in chunk.rejections] == []
+    assert [event for chunk in chunks for event in chunk.events] == events[:20_000]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from engine.limits import MESSAGES_KEPT_MAX
+from engine.decision import Outcome
+from engine.limits import MESSAGES_KEPT_MAX, PENDING_MAX
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -152,8 +153,19 @@ def test_the_largest_cap_is_counted_in_full() -> None:
 def test_messages_kept_are_bounded() -> None:
     situation = Situation(journey())
     for _ in range(MESSAGES_KEPT_MAX + 10):
-        situation.event(after_ms=1)
+        (sent,) = situation.event(after_ms=1)
+        assert isinstance(sent, Outcome)
+        situation.receipt(sent.key, delivered=True)
     assert len(situation.contact().messages) == MESSAGES_KEPT_MAX
+
+
+def test_messages_that_nobody_settles_are_bounded_and_what_is_held_back_says_so() -> None:
+    situation = Situation(journey())
+    made = [situation.event(after_ms=1)[0] for _ in range(PENDING_MAX + 1)]
+    last = made[-1]
+    assert isinstance(last, Outcome)
+    assert (last.outcome, last.reason) == ("capped", "outbox: 100 messages are not settled yet")
+    assert len(situation.contact().pending) == PENDING_MAX
 
 
 def test_many_messages_of_others_do_not_make_a_cap_forget() -> None:

@@ -10,7 +10,7 @@ import zstandard
 
 from engine.input import Event
 from ingest import readers
-from ingest.readers import LineRejection, UnknownFormatError, as_wire, read_blocks, read_events
+from ingest.readers import LineRejection, UnknownFormatError, as_wire, read_chunks, read_events
 from ingest.sender import encode_events
 
 REES46 = """\
@@ -30,11 +30,11 @@ event_time,event_type,user_id,event_id,variant,price,order_total
 
 
 def read(path: Path, format: str) -> tuple[list[Event], list[int], list[LineRejection]]:
-    blocks = list(read_blocks(path, format))
+    chunks = list(read_chunks(path, format))
     return (
-        [event for block in blocks for event in block.events],
-        [line for block in blocks for line in block.lines],
-        [each for block in blocks for each in block.rejections],
+        [event for chunk in chunks for event in chunk.events],
+        [line for chunk in chunks for line in chunk.lines],
+        [each for chunk in chunks for each in chunk.rejections],
     )
 
 
@@ -103,7 +103,7 @@ def test_two_objects_on_a_line_are_no_two_events(tmp_path: Path) -> None:
 
 
 def test_line_numbers_hold_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(readers, "CHUNK_BYTES", 100)
     text = "".join(
         "broken\n" if i in (3, 40) else f'{{"contact":"c","name":"n{i}"}}\n' for i in range(1, 51)
     )
@@ -203,11 +203,11 @@ def test_what_is_written_as_wire_is_read_as_it_was(tmp_path: Path) -> None:
         Event("2", "anonymous/v", "hi", None, {}),
     ]
     path = written(tmp_path, encode_events(events))
-    assert [event for block in read_events(path, "canonical") for event in block] == events
+    assert [event for chunk in read_events(path, "canonical") for event in chunk] == events
     assert as_wire(events[1]) == {"id": "2", "name": "hi", "payload": {}, "anonymous": "v"}
 
 
 def test_a_stream_is_not_read_ahead(tmp_path: Path) -> None:
     path = written(tmp_path, b'{"contact":"c","name":"hi"}\n' * 100_000)
-    blocks = read_blocks(path, "canonical")
-    assert len(next(blocks).events) < 10_000
+    chunks = read_chunks(path, "canonical")
+    assert len(next(chunks).events) < 10_000

@@ -10,7 +10,7 @@ import httpx
 
 from console.simulator import simulate
 from engine.input import Event
-from ingest.readers import Block, LineRejection
+from ingest.readers import Chunk, LineRejection
 from ingest.sender import (
     EVENTS_PER_POST,
     REJECTIONS_KEPT_MAX,
@@ -53,9 +53,9 @@ class Gateway(httpx.AsyncBaseTransport):
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    async def take(self, *blocks: Block, key: str = "") -> SendReport:
+    async def take(self, *chunks: Chunk, key: str = "") -> SendReport:
         sender = Sender("http://gate:8080/", key, transport=self, sleep=self.sleep)
-        return await sender.send(blocks)
+        return await sender.send(chunks)
 
 
 def taken(accepted: int, repeated: int = 0, rejected: Any = (), status: int = 202) -> Answer:
@@ -63,9 +63,9 @@ def taken(accepted: int, repeated: int = 0, rejected: Any = (), status: int = 20
     return httpx.Response(status, json=answer)
 
 
-def block(count: int, first: int = 1) -> Block:
+def chunk(count: int, first: int = 1) -> Chunk:
     lines = range(first, first + count)
-    return Block([Event(f"e{line}", "c", "hi", 1, {}) for line in lines], lines, [])
+    return Chunk([Event(f"e{line}", "c", "hi", 1, {}) for line in lines], lines, [])
 
 
 def counts(report: SendReport) -> tuple[int, int, int, int]:
@@ -74,7 +74,7 @@ def counts(report: SendReport) -> tuple[int, int, int, int]:
 
 async def test_events_go_in_order_a_batch_after_the_other() -> None:
     gateway = Gateway()
-    report = await gateway.take(block(EVENTS_PER_POST + 3), block(2, EVENTS_PER_POST + 4))
+    report = await gateway.take(chunk(EVENTS_PER_POST + 3), chunk(2, EVENTS_PER_POST + 4))
     ids = [json.loads(line)["id"] for body in gateway.bodies for line in body.splitlines()]
     assert ids == [f"e{i}" for i in range(1, EVENTS_PER_POST + 6)]
     assert len(gateway.bodies) == 3
@@ -85,7 +85,7 @@ async def test_events_go_in_order_a_batch_after_the_other() -> None:
 
 async def test_the_request_is_lines_of_json_with_the_key() -> None:
     gateway = Gateway()
-    await gateway.take(block(1), key="k1")
+    await gateway.take(chunk(1), key="k1")
     (request,) = gateway.requests
     assert str(request.url) == "http://gate:8080/v1/events"
     assert request.headers["content-type"] == "application/x-ndjson"
@@ -100,7 +100,7 @@ async def test_the_same_bytes_are_tried_again_until_they_are_taken() -> None:
         httpx.ReadError("cut"),
         taken(1, repeated=1),
     )
-    report = await gateway.take(block(2))
+    report = await gateway.take(chunk(2))
     assert len(set(gateway.bodies)) == 1
     assert len(gateway.bodies) == 5
     assert counts(report) == (1, 1, 0, 0)
@@ -111,7 +111,7 @@ async def test_the_same_bytes_are_tried_again_until_they_are_taken() -> None:
 
 async def test_a_gateway_that_stays_away_ends_it_and_the_rest_counts_as_failed() -> None:
     gateway = Gateway(taken(EVENTS_PER_POST), *[httpx.ConnectError("refused")] * 50)
-    report = await gateway.take(block(2 * EVENTS_PER_POST + 5), block(9))
+    report = await gateway.take(chunk(2 * EVENTS_PER_POST + 5), chunk(9))
     assert len(gateway.bodies) == 1 + TRIES_MAX
     assert counts(report) == (EVENTS_PER_POST, 0, 0, EVENTS_PER_POST + 5)
     assert "cannot be reached: refused" in report.error
@@ -120,7 +120,7 @@ async def test_a_gateway_that_stays_away_ends_it_and_the_rest_counts_as_failed()
 async def test_a_refusal_of_all_stops_at_once_with_one_line_that_says_why() -> None:
     for status, said in ((401, "write key"), (404, "own address"), (400, "cannot be read")):
         gateway = Gateway(httpx.Response(status, json={"error": "the body\ncannot be read"}))
-        report = await gateway.take(block(2), block(2))
+        report = await gateway.take(chunk(2), chunk(2))
         assert len(gateway.bodies) == 1
         assert counts(report) == (0, 0, 0, 2)
         assert str(status) in report.error
@@ -133,9 +133,9 @@ async def test_rejections_carry_the_line_of_the_file() -> None:
         taken(1, rejected=[{"index": 1, "path": "$.name", "error": "empty"}]),
         taken(0, rejected=[{"index": 0, "path": "$", "error": "no"}], status=400),
     )
-    events = block(2).events
+    events = chunk(2).events
     bad = LineRejection(11, "$", "malformed")
-    report = await gateway.take(Block(events, [10, 12], [bad]), block(1, 13))
+    report = await gateway.take(Chunk(events, [10, 12], [bad]), chunk(1, 13))
     assert counts(report) == (1, 0, 3, 0)
     assert report.rejections == [
         bad,
@@ -147,13 +147,13 @@ async def test_rejections_carry_the_line_of_the_file() -> None:
 
 async def test_only_the_first_rejections_are_kept_and_all_are_counted() -> None:
     bad = [LineRejection(i, "$", "malformed") for i in range(100)]
-    report = await Gateway().take(Block([], [], bad))
+    report = await Gateway().take(Chunk([], [], bad))
     assert report.rejected == 100
     assert report.rejections == bad[:REJECTIONS_KEPT_MAX]
 
 
 async def test_an_event_that_the_answer_does_not_count_is_failed() -> None:
-    report = await Gateway(taken(1)).take(block(3))
+    report = await Gateway(taken(1)).take(chunk(3))
     assert counts(report) == (1, 0, 0, 2)
 
 
@@ -161,12 +161,12 @@ async def test_progress_is_told_after_each_batch() -> None:
     told: list[int] = []
     gateway = Gateway()
     sender = Sender("http://gate", transport=gateway, sleep=gateway.sleep)
-    await sender.send([block(2), block(3)], lambda report: told.append(report.accepted))
+    await sender.send([chunk(2), chunk(3)], lambda report: told.append(report.accepted))
     assert told == [2, 5]
 
 
 async def test_an_address_without_a_scheme_is_told() -> None:
-    report = await Sender("localhost:8080").send([block(1)])
+    report = await Sender("localhost:8080").send([chunk(1)])
     assert "http://" in report.error
     assert report.failed == 1
 
@@ -188,8 +188,8 @@ async def test_the_real_gateway_takes_what_is_sent_and_says_why_not(tmp_path: Pa
         url = f"http://127.0.0.1:{served.gateway.port}"
         lines = list(range(1, len(events) + 2))
         bad = Event("x", "c", "session_end", None, {})
-        report = await Sender(url, "k1").send([Block([*events, bad], lines, [])])
-        refused = await Sender(url, "k2").send([block(3)])
+        report = await Sender(url, "k1").send([Chunk([*events, bad], lines, [])])
+        refused = await Sender(url, "k2").send([chunk(3)])
         order = [each.id for fake in served.shards for each in fake.events]
     assert report.error == ""
     known = {event.id for event in events}
