@@ -1,6 +1,8 @@
 """The log in files: blocks of frames, with length and checksum, in segments; one writer.
 
 A block is what one commit wrote: all of it is there, or it is torn and nobody was told of it.
+Space is filled with zeroes ahead: a commit that need not make the file grow takes half the time
+and CPU (65 for 130 µs). Each time a log is opened to write, it begins a segment of its own.
 Layout of a segment: the magic, then blocks of {u32 bytes, u32 crc32 of them, u32 crc32
 of the two, {u32 bytes, frame}...}.
 """
@@ -8,7 +10,7 @@ of the two, {u32 bytes, frame}...}.
 import fcntl
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 from zlib import crc32
@@ -16,11 +18,14 @@ from zlib import crc32
 from actors.clock import process_start
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import Frame, decode_frame
+from actors.spare import Spare, fill
 
 MAGIC: Final = b"ANLASS-1"
 HEAD: Final = struct.Struct(">III")
 SIZE: Final = struct.Struct(">I")
 SEGMENT_BYTES_MAX: Final = 64 << 20
+FIRST_BYTES: Final = 2 << 20
+"""Filled before the first commit, in about 5 ms; further segments are filled in the background."""
 
 
 class Log:
@@ -34,9 +39,8 @@ class Log:
         self._segments = segments
         self._file = -1
         self._size = 0
-        if segments:
-            self._file = os.open(segments[-1], os.O_WRONLY | os.O_APPEND)
-            self._size = segments[-1].stat().st_size
+        self._capacity = 0
+        self._spare = Spare(folder / "spare")
 
     def frames(self) -> Iterator[Frame]:
         """Read all frames from the first. Raises LogCorruptError where one is not as written."""
@@ -48,14 +52,14 @@ class Log:
 
         Raises OSError; then the state of the disk is unknown and the process must not go on.
         """
-        if self._file < 0 or self._size >= SEGMENT_BYTES_MAX:
-            self._begin_segment(position)
         parts = []
         for frame in frames:
             parts += [SIZE.pack(len(frame)), frame]
         body = b"".join(parts)
         block = _head(body) + body
-        written = os.write(self._file, block)
+        if self._file < 0 or self._is_full(len(block)):
+            self._begin_segment(position)
+        written = os.pwrite(self._file, block, self._size)
         if written < len(block):
             raise OSError(f"only {written} of {len(block)} bytes fit into {self._segments[-1]}")
         os.fdatasync(self._file)
@@ -65,23 +69,40 @@ class Log:
 
     def close(self) -> None:
         """Close the files and release the lock."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._spare.close()
+        self._end_segment()
         os.close(self._lock)
 
+    def _is_full(self, more_bytes: int) -> bool:
+        """Say whether to go on in another segment."""
+        size = self._size + more_bytes
+        return size > SEGMENT_BYTES_MAX or (size > self._capacity and self._spare.ready)
+
     def _begin_segment(self, position: int) -> None:
+        self._end_segment()
         path = self.folder / f"log-{position:020}.seg"
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        os.write(file, MAGIC)
+        assert not path.exists(), f"{path} is there already"
+        spare = self._spare.take()
+        if spare is None:
+            spare = self.folder / "first"
+            fill(spare, FIRST_BYTES)
+        file = os.open(spare, os.O_WRONLY)
+        os.pwrite(file, MAGIC, 0)
         os.fsync(file)
+        spare.rename(path)
         sync_folder(self.folder)
-        if self._file >= 0:
-            os.close(self._file)
         self._file = file
         self._size = len(MAGIC)
+        self._capacity = os.fstat(file).st_size
         self.bytes += len(MAGIC)
         self._segments.append(path)
+        self._spare.prepare()
+
+    def _end_segment(self) -> None:
+        if self._file >= 0:
+            os.ftruncate(self._file, self._size)
+            os.close(self._file)
+            self._file = -1
 
 
 def open_log(folder: Path) -> Log:
@@ -101,7 +122,7 @@ def open_log(folder: Path) -> Log:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()} {process_start(os.getpid())}".encode(), 0)
     segments = segments_of(folder)
-    while segments and _cut_torn_tail(segments[-1]) == 0:
+    while segments and _cut_torn_tail(segments[-1]) <= len(MAGIC):
         segments.pop()
     return Log(folder, lock, segments)
 
@@ -139,30 +160,44 @@ def _whole_bytes(path: Path, file: BinaryIO) -> int:
     """Return how many bytes hold whole blocks; the rest, if any, is a torn last write.
 
     Only the last block can be torn: the next one is written when it is durable. A block that is
-    not as written with others behind it is damage, and raises LogCorruptError.
+    not as written with another one behind it is damage, and raises LogCorruptError.
     """
-    size = os.fstat(file.fileno()).st_size
     file.seek(0)
     if file.read(len(MAGIC)) != MAGIC:
-        if size <= len(MAGIC):
+        file.seek(0)
+        begun = file.read().rstrip(b"\0")
+        if MAGIC.startswith(begun):
             return 0
         raise LogCorruptError(f"{path} does not open like a log of Anlass")
     whole = len(MAGIC)
-    while len(head := file.read(HEAD.size)) == HEAD.size:
-        length, checksum, head_checksum = HEAD.unpack(head)
-        if crc32(head[:8]) != head_checksum:
-            if any(head) or any(file.read()):  # A file grown, and no byte of it written, is torn.
-                raise _damage(path, whole)
+    while True:
+        file.seek(whole)
+        head = file.read(HEAD.size)
+        size = _block_bytes(head, file.read)
+        if not size:
             break
-        end = whole + HEAD.size + length
-        if end > size:
-            break
-        if crc32(file.read(length)) != checksum:
-            if end < size:
-                raise _damage(path, whole)
-            break
-        whole = end
+        whole += size
+    file.seek(whole)
+    rest = file.read().rstrip(b"\0")
+    for start in range(1, len(rest) - HEAD.size + 1):
+        if _block_bytes(rest[start : start + HEAD.size], _reader(rest, start + HEAD.size)):
+            raise _damage(path, whole)
     return whole
+
+
+def _block_bytes(head: bytes, read: Callable[[int], bytes]) -> int:
+    """Return the size of the block with this head if it is as written, else 0."""
+    if len(head) < HEAD.size:
+        return 0
+    length, checksum, head_checksum = HEAD.unpack(head)
+    if not length or crc32(head[:8]) != head_checksum:
+        return 0
+    body = read(length)
+    return HEAD.size + length if len(body) == length and crc32(body) == checksum else 0
+
+
+def _reader(data: bytes, start: int) -> Callable[[int], bytes]:
+    return lambda size: data[start : start + size]
 
 
 def _damage(path: Path, offset: int) -> LogCorruptError:
@@ -179,13 +214,16 @@ def _frames_in(body: bytes) -> Iterator[Frame]:
 
 
 def _cut_torn_tail(path: Path) -> int:
-    """Cut off a last block that is not whole; return the bytes that stay, 0 if the file went."""
+    """Cut off a last block that is not whole, and zeroes; return the bytes that stay.
+
+    A segment without a block goes altogether.
+    """
     with path.open("r+b") as file:
         whole = _whole_bytes(path, file)
-        if 0 < whole < os.fstat(file.fileno()).st_size:
+        if len(MAGIC) < whole < os.fstat(file.fileno()).st_size:
             file.truncate(whole)
             os.fsync(file.fileno())
-    if not whole:
+    if whole <= len(MAGIC):
         path.unlink()
         sync_folder(path.parent)
     return whole

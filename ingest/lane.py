@@ -24,6 +24,7 @@ from ingest.limits import (
     FRAME_BYTES_MAX,
     FRAME_EVENTS_MAX,
     FRAMES_IN_FLIGHT_MAX,
+    SECOND_FRAME_EVENTS_MIN,
     RECONNECT_S_MAX,
     RECONNECT_S_MIN,
 )
@@ -137,17 +138,30 @@ class Lane:
 
     def _schedule(self) -> None:
         """Send soon: later in this turn of the loop, so that its other events come along."""
-        if self._link is not None and len(self._flight) < FRAMES_IN_FLIGHT_MAX:
+        if self._has_room():
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
-        while self._events and self._link is not None and len(self._flight) < FRAMES_IN_FLIGHT_MAX:
+        while self._events and self._has_room():
             frame = self._cut()
             self._flight.append(frame)
             self._sent += len(frame.events)
             self._link.send(Accept(frame.seq, frame.events))
+
+    def _has_room(self) -> bool:
+        """Say whether what waits may go out: at once where no frame is in flight.
+
+        Beside another one only once it is worth a frame: 64 senders with one event each were
+        served a third faster so, as a frame costs a shard more than the events in it.
+        """
+        if self._link is None:
+            return False
+        in_flight = len(self._flight)
+        return in_flight == 0 or (
+            in_flight < FRAMES_IN_FLIGHT_MAX and len(self._events) >= SECOND_FRAME_EVENTS_MIN
+        )
 
     def _cut(self) -> Frame:
         """Take the next frame's events off the queue."""

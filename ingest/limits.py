@@ -19,6 +19,7 @@ AT_MS_MAX: Final = 4_102_444_800_000
 """2000-01-01 to 2100-01-01: seconds sent as milliseconds, or microseconds, fall outside."""
 
 FRAMES_IN_FLIGHT_MAX: Final = 2
+SECOND_FRAME_EVENTS_MIN: Final = 64
 FRAME_EVENTS_MAX: Final = 512
 FRAME_BYTES_MAX: Final = 1 << 20
 EVENT_HEAD_BYTES: Final = 128

@@ -74,6 +74,23 @@ def test_zeroes_at_the_end_are_a_torn_write(tmp_path: Path) -> None:
     assert positions(tmp_path) == [0, 1]
 
 
+def test_a_write_that_reached_the_disk_in_part_only_is_torn(tmp_path: Path) -> None:
+    """Space is filled ahead: what is missing of a block is zeroes, at its begin as at its end."""
+    log = open_log(tmp_path)
+    log.append(0, [encode_frame(frame_at(0))])
+    log.append(1, [encode_frame(frame_at(1))])
+    path = segment(tmp_path)
+    os.close(log._lock)  # As a crash leaves it: the zeroes are there.
+    whole = path.read_bytes()
+    end = len(whole.rstrip(b"\0"))
+    start = (end - len(MAGIC)) // 2 + len(MAGIC)
+    for first, last in [(start, start + 7), (start + 5, end), (end - 9, end), (start, end)]:
+        path.write_bytes(whole[:first] + bytes(last - first) + whole[last:])
+        assert positions(tmp_path) == [0]
+    open_log(tmp_path).close()
+    assert positions(tmp_path) == [0]
+
+
 @pytest.mark.parametrize("place", [0, 4, 9, HEAD.size + 3])
 def test_damage_in_the_middle_is_named_and_never_skipped(tmp_path: Path, place: int) -> None:
     write(tmp_path, [0], [1], [2])
@@ -109,20 +126,21 @@ def test_a_write_that_does_not_fit_is_an_error_and_leaves_a_torn_tail(
 ) -> None:
     write(tmp_path, [0])
     log = open_log(tmp_path)
-    whole = os.write
-    monkeypatch.setattr("os.write", lambda file, data: whole(file, data[:10]))
+    log.append(1, [encode_frame(frame_at(1))])
+    whole = os.pwrite
+    monkeypatch.setattr("os.pwrite", lambda file, data, at: whole(file, data[:10], at))
     with pytest.raises(OSError, match="only 10 of"):
-        log.append(1, [encode_frame(frame_at(1))])
+        log.append(2, [encode_frame(frame_at(2))])
     monkeypatch.undo()
-    log.close()
-    assert positions(tmp_path) == [0]
-    write(tmp_path, [1])
+    os.close(log._lock)  # As a crash leaves it: nothing cut.
     assert positions(tmp_path) == [0, 1]
+    write(tmp_path, [2])
+    assert positions(tmp_path) == [0, 1, 2]
 
 
 def test_each_append_is_one_commit(tmp_path: Path) -> None:
     log: Log = open_log(tmp_path)
     log.append(0, [encode_frame(frame_at(position)) for position in range(100)])
     assert log.commits == 1
-    assert log.bytes == segment(tmp_path).stat().st_size
     log.close()
+    assert log.bytes == segment(tmp_path).stat().st_size
