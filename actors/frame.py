@@ -12,8 +12,6 @@ from engine.input import Advance, Event, Handover, Input, Publish, Receipt
 FOLD_VERSION: Final = 1
 """Raised with each change that lets the same inputs fold to other decisions."""
 
-ALL_PARTITIONS: Final = -1
-
 
 class EventRecord(Struct, frozen=True, array_like=True, tag="e", gc=False):
     """An event, as its gateway sent it."""
@@ -90,14 +88,3 @@ def input_of(record: Record) -> Input:
             return Handover(record.contact, record.key, record.as_of_ms)
         case ReceiptRecord(receipt=receipt):
             return receipt
-
-
-def partition_number(record: Record) -> int:
-    """Return the partition a record is for, or ALL_PARTITIONS."""
-    match record:
-        case EventRecord(event=event):
-            return event.partition
-        case PublishRecord():
-            return ALL_PARTITIONS
-        case _:
-            return record.partition

@@ -229,7 +229,7 @@ class ShardService:
         apply_event = self.shard.apply_event
         for event in events[begun : begun + inputs_left]:
             verdicts.append(apply_event(event, read_ms))
-            if time.perf_counter_ns() >= end_ns:
+            if self.shard.folded_at_ns >= end_ns:
                 break
         folded = len(verdicts) - begun
         if len(verdicts) < len(events):

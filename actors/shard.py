@@ -9,7 +9,6 @@ from typing import Any
 
 from actors.clock import Clock
 from actors.frame import (
-    ALL_PARTITIONS,
     FOLD_VERSION,
     AdvanceRecord,
     EventRecord,
@@ -18,14 +17,14 @@ from actors.frame import (
     PublishRecord,
     ReceiptRecord,
     Record,
+    decode_payload,
     input_of,
-    partition_number,
 )
 from actors.link import LinkEvent
 from actors.outbox import Outbox
 from actors.tally import Durations, OutcomeTally
 from engine.decision import Decision, Delivery, Fault, Outcome
-from engine.input import Publish, Receipt, Verdict
+from engine.input import Event, Receipt, Verdict
 from engine.limits import FAR_MS, PARTITIONS
 from engine.partition import Partition
 
@@ -58,6 +57,8 @@ class Shard:
         self.decision_times = Durations()
         self.verdict_counts = [0, 0, 0]
         """Events by Verdict."""
+        self.folded_at_ns = 0
+        """When the last event was folded, by the process's own counter."""
         self.differences = 0
         """Outcomes that a refold decided otherwise than the log says."""
         self._records: list[Record] = []
@@ -69,7 +70,8 @@ class Shard:
         """Fold one event, at the time of day `read_ms`, and return its Verdict."""
         partition = self.partitions[event.partition]
         now_ms = self.clock.now_ms(read_ms, partition, event.at_ms)
-        return self._apply(EventRecord(max(now_ms, partition.now_ms), event))
+        now_ms = max(now_ms, partition.now_ms)
+        return self._apply_event(EventRecord(now_ms, event), partition)
 
     def publish(self, source: bytes, read_ms: int) -> None:
         """Put a publication in force in all partitions. It must compile."""
@@ -166,35 +168,43 @@ class Shard:
         owner = self.partitions[partition]
         return max(self.clock.now_ms(read_ms, owner, None), owner.now_ms)
 
-    def _apply(self, record: Record) -> int:
-        """Fold a record and note it, its verdict and what was decided in the slice."""
-        number = partition_number(record)
-        began_ns = time.perf_counter_ns()
+    def _apply_event(self, record: EventRecord, partition: Partition) -> int:
+        event = record.event
         try:
-            input = input_of(record)
+            payload = decode_payload(event.payload)
         except ValueError as error:  # msgspec's decode errors: JSON that no gateway let pass.
-            assert isinstance(record, EventRecord)
-            event = record.event
             self.decisions.append(Fault(event.contact, event.id, f"payload: {error}"))
             verdict = Verdict.FAILED
         else:
-            if number == ALL_PARTITIONS:
-                assert isinstance(input, Publish)
-                self.published = input.source
-                for partition in self.partitions.values():
-                    partition.fold(input, record.now_ms)
-                verdict = Verdict.APPLIED
-            else:
-                began_ns = time.perf_counter_ns()
-                verdict = self.partitions[number].fold(input, record.now_ms)
-        if type(record) is EventRecord:
-            self.decision_times.add(time.perf_counter_ns() - began_ns)
-            self.verdict_counts[verdict] += 1
+            input = Event(event.id, event.contact, event.name, event.at_ms, payload)
+            began_ns = time.perf_counter_ns()
+            verdict = partition.fold(input, record.now_ms)
+            self.folded_at_ns = time.perf_counter_ns()
+            self.decision_times.add(self.folded_at_ns - began_ns)
+        self.verdict_counts[verdict] += 1
+        self._note(record, verdict)
+        return verdict
+
+    def _apply(self, record: Record) -> None:
+        """Fold a record and note it, its verdict and what was decided in the slice."""
+        if isinstance(record, EventRecord):
+            self._apply_event(record, self.partitions[record.event.partition])
+            return
+        verdict = Verdict.APPLIED
+        input = input_of(record)
+        if isinstance(record, PublishRecord):
+            self.published = record.source
+            for partition in self.partitions.values():
+                partition.fold(input, record.now_ms)
+        else:
+            verdict = self.partitions[record.partition].fold(input, record.now_ms)
+        self._note(record, verdict)
+
+    def _note(self, record: Record, verdict: int) -> None:
         self._records.append(record)
         self._verdicts.append(verdict)
         if self.decisions:
             self._take_decisions(record)
-        return verdict
 
     def _take_decisions(self, record: Record) -> None:
         replaces = isinstance(record, HandoverRecord | ReceiptRecord)
