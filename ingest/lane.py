@@ -23,6 +23,7 @@ from ingest.limits import (
     EVENT_HEAD_BYTES,
     FRAME_BYTES_MAX,
     FRAME_EVENTS_MAX,
+    BUSY_FRAME_EVENTS,
     FRAMES_IN_FLIGHT_MAX,
     SECOND_FRAME_EVENTS_MIN,
     RECONNECT_S_MAX,
@@ -66,6 +67,7 @@ class Lane:
         self._flight: deque[Frame] = deque()
         self._sent = 0
         self._flushing = False
+        self._last_events = 0
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
     @property
@@ -137,16 +139,25 @@ class Lane:
             self._asked.pop(seq, None)
 
     def _schedule(self) -> None:
-        """Send soon: later in this turn of the loop, so that its other events come along."""
+        """Send soon: in the loop's next turn, so that other events of this one come along.
+
+        Where frames are well filled already, one turn later still: more come along, and under
+        such load that costs nobody time.
+        """
         if self._has_room():
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            soon = self._flush if self._last_events < BUSY_FRAME_EVENTS else self._flush_next_turn
+            asyncio.get_running_loop().call_soon(soon)
+
+    def _flush_next_turn(self) -> None:
+        asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
         while self._events and self._has_room():
             frame = self._cut()
             self._flight.append(frame)
+            self._last_events = len(frame.events)
             self._sent += len(frame.events)
             self._link.send(Accept(frame.seq, frame.events))
 
