@@ -20,14 +20,14 @@ from actors.link import (
 from engine.input import Verdict
 from ingest.exchange import Exchange
 from ingest.limits import (
+    BUSY_FRAME_EVENTS,
     EVENT_HEAD_BYTES,
     FRAME_BYTES_MAX,
     FRAME_EVENTS_MAX,
-    BUSY_FRAME_EVENTS,
     FRAMES_IN_FLIGHT_MAX,
-    SECOND_FRAME_EVENTS_MIN,
     RECONNECT_S_MAX,
     RECONNECT_S_MIN,
+    SECOND_FRAME_EVENTS_MIN,
 )
 
 UNREACHABLE: Final = "the shard did not answer in time; repeat the request with the same event ids"
