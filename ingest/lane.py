@@ -154,7 +154,7 @@ class Lane:
 
     def _flush(self) -> None:
         self._flushing = False
-        while self._events and self._has_room():
+        while self._events and self._link is not None and self._has_room():
             frame = self._cut()
             self._flight.append(frame)
             self._last_events = len(frame.events)
