@@ -8,7 +8,7 @@ import pytest
 from actors.link import LinkEvent
 from ingest.exchange import Exchange
 from ingest.lane import Lane
-from ingest.limits import FRAME_EVENTS_MAX
+from ingest.limits import FRAME_EVENTS_MAX, SECOND_FRAME_EVENTS_MIN
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import until
 
@@ -68,6 +68,29 @@ async def test_events_of_one_turn_of_the_loop_share_a_frame(lane: Lane, shard: F
     assert lane.waiting == 0
 
 
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a second frame go out with a single event, so that small tests have two in flight."""
+    monkeypatch.setattr("ingest.lane.SECOND_FRAME_EVENTS_MIN", 1)
+
+
+async def test_beside_a_frame_in_flight_only_a_well_filled_one_goes_out(
+    lane: Lane, shard: FakeShard
+) -> None:
+    shard.hold = True
+    put(lane, "first")
+    await until(lambda: shard.frames)
+    put(lane, *map(str, range(SECOND_FRAME_EVENTS_MIN - 1)))
+    await asyncio.sleep(0.02)
+    assert len(shard.frames) == 1
+    put(lane, "last")
+    await until(lambda: len(shard.frames) == 2)
+    assert len(ids(shard)[1]) == SECOND_FRAME_EVENTS_MIN
+    shard.answer_next()
+    shard.answer_next()
+
+
+@pytest.mark.usefixtures("eager")
 async def test_two_frames_are_in_flight_and_the_rest_collects(lane: Lane, shard: FakeShard) -> None:
     shard.hold = True
     for i in range(6):
@@ -108,6 +131,7 @@ async def test_verdicts_are_counted_for_the_exchange_they_belong_to(
     assert other.text == b'{"accepted":1,"repeated":0,"rejected":[]}'
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("applied", [False, True])
 async def test_frames_without_answer_go_again_in_order_before_anything_new(
     lane: Lane, shard: FakeShard, *, applied: bool
@@ -143,6 +167,7 @@ async def test_a_shard_that_comes_late_gets_what_waited(tmp_path: Path) -> None:
     await shard.stop()
 
 
+@pytest.mark.usefixtures("eager")
 async def test_what_began_before_the_deadline_is_refused_and_only_unsent_events_are_dropped(
     lane: Lane, shard: FakeShard
 ) -> None:
