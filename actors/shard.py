@@ -207,11 +207,15 @@ class Shard:
             self._take_decisions(record)
 
     def _take_decisions(self, record: Record) -> None:
-        replaces = isinstance(record, HandoverRecord | ReceiptRecord)
+        about = ""
+        if isinstance(record, HandoverRecord):
+            about = record.key
+        elif isinstance(record, ReceiptRecord):
+            about = record.receipt.key
         for decision in self.decisions:
             if isinstance(decision, Outcome):
                 self._outcomes.append(decision)
-                if replaces:
+                if decision.key == about:  # Others are of timers that were due before.
                     self.tally.replace(decision)
                 else:
                     self.tally.add(decision)

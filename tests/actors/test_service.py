@@ -289,6 +289,22 @@ async def test_a_thousand_events_in_flight_take_few_commits(tmp_path: Path) -> N
         assert service.log.commits - commits <= 5_000 * 50 / 1_000
 
 
+async def test_a_timer_that_a_handover_meets_is_counted_on_its_own(tmp_path: Path) -> None:
+    """A message falls due, and its contact's other message is handed over, in one input."""
+    slow = journey("slow", entry={"event": "later"}, nodes=[{"id": "w", "wait": "1h"}, MAIL_NODE])
+    async with serving(tmp_path) as (service, client):
+        await client.ask(PublishNow(0, source_of(journey(), slow)))
+        other = next(
+            f"c-{i}" for i in range(2, 10_000) if partition_of(f"c-{i}") == partition_of("c-1")
+        )
+        service._tick = lambda: None  # type: ignore[method-assign]
+        service.shard.timers_due = lambda read_ms: False  # type: ignore[method-assign]
+        await verdicts(client, event("a"), event("b", "later"))
+        await verdicts(client, event("c", "x", other, NOON + 2 * 3_600_000))
+        assert len(await pulled(client)) == 1
+        assert service.shard.tally.by_journey == {"hello": {"sent": 1}, "slow": {"sent": 1}}
+
+
 async def test_garbage_on_the_link_closes_it_and_harms_nobody(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, client):
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s.sock"))
