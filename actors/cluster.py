@@ -93,6 +93,7 @@ class Cluster:
         left = self._processes.end_leftovers()
         if left:
             log.warning("ended processes that an earlier start had left", processes=left)
+        self._processes.note([os.getpid()])
         set_ray_environment()
         ray.init(
             address="local",
@@ -131,7 +132,7 @@ class Cluster:
         self._keep(CourierActor, "courier", msgspec.json.encode(courier))
         await asyncio.gather(*[self._answers(socket) for socket in self.sockets])
         statuses = await self.status()
-        self._processes.note([os.getpid(), *[status["pid"] for status in statuses]])
+        self._processes.note([status["pid"] for status in statuses])
 
     async def publish(self, source: bytes) -> bool:
         """Put a publication in force where another one is; return whether that was anywhere."""

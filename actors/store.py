@@ -34,7 +34,7 @@ def open_store(folder: Path, shards: int | None, clock: ClockName) -> Store:
     try:
         store = msgspec.json.decode(path.read_bytes(), type=Store)
     except FileNotFoundError:
-        return _make_store(folder, path, shards or 2, clock)
+        return _make_store(folder, path, 2 if shards is None else shards, clock)
     except (msgspec.DecodeError, OSError) as error:
         raise OperatorError(f"{path} cannot be read: {error}; restore it from a copy") from None
     if store.version != STORE_VERSION or store.partitions != PARTITIONS:
@@ -72,13 +72,16 @@ class Processes:
     """The processes of the last start, so that the next one can end what a kill -9 left behind."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._path = folder / "processes.json"
         self._started: dict[int, str] = {}
+        """Pid -> when it started; the driver first."""
 
     def end_leftovers(self) -> int:
         """Kill what the last start left running; return how many that were.
 
-        A process is ours only if it began at the very moment noted: pids are given anew.
+        A process is ours only if it began at the very moment noted: pids are given anew. Raises
+        OperatorError if the last start's driver is well: then the folder is in use.
         """
         try:
             noted = msgspec.json.decode(self._path.read_bytes(), type=dict[int, str])
@@ -86,7 +89,11 @@ class Processes:
             return 0
         except msgspec.DecodeError:
             return 0  # Torn by the crash itself: its shards hold their locks, and say so.
-        alive = [pid for pid, start in noted.items() if start and process_start(pid) == start]
+        alive = [pid for pid, start in noted.items() if start and _runs(pid, start)]
+        driver = next(iter(noted), 0)
+        if driver in alive and driver != os.getpid():
+            text = f"{self._folder} is in use by process {driver}"
+            raise OperatorError(f"{text}; stop it, or name another --data")
         for pid in alive:
             os.kill(pid, signal.SIGKILL)
         end = time.monotonic() + KILL_WAIT_S

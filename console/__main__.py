@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -29,7 +30,7 @@ from console.screen import (
     show_replay,
 )
 from console.simulator import simulate
-from console.source import chunks_from, chunks_of
+from console.source import chunks_from, chunks_of, consents_added
 from engine.errors import AuthorError
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
@@ -91,7 +92,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Play a stream of shop events through the whole system, and sum up."""
     if events is None:
-        chunks = chunks_from(simulate(seed, count))
+        chunks: Iterable[Chunk] = chunks_from(simulate(seed, count))
         total: int | None = count
     else:
         chunks = chunks_of(events, format, consent_all=consent == "all")
@@ -157,7 +158,7 @@ def replay(
         wall_s = replay_chunks(replaying, chunks, advance)
     if out is not None:
         write_outcomes(out, replaying.outcomes.values())
-    report = replaying.report(rejected, wall_s)
+    report = replaying.report(rejected, wall_s, consents_added(chunks))
     if json:
         _print_json(report)
     else:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +49,7 @@ class DemoReport(Struct, kw_only=True):
 
 
 async def play(
-    system: System, chunks: Iterator[Chunk], folder: Path, progress: Callable[[SendReport], None]
+    system: System, chunks: Iterable[Chunk], folder: Path, progress: Callable[[SendReport], None]
 ) -> DemoReport:
     """Send chunks through the gateway of a started system, let time run out, and sum up."""
     began = time.perf_counter()

@@ -97,19 +97,20 @@ class Replay:
                 partition.fold(Advance(FAR_MS), partition.now_ms)
                 self._take_decisions()
 
-    def report(self, rejected: int, wall_s: float) -> ReplayReport:
-        """Return the counts so far."""
+    def report(self, rejected: int, wall_s: float, added: int = 0) -> ReplayReport:
+        """Return the counts so far; `added` of the events were not in the file."""
+        events = self.events - added
         _, repeated, failed = self._verdicts
         sampled = sorted(self._sampled_ns)
         return ReplayReport(
-            events=self.events,
+            events=events,
             repeated=repeated,
             rejected=rejected,
             failed=failed,
             contacts=sum(each.contact_count for each in self._partitions),
             sessions=sum(each.sessions_ended for each in self._partitions),
             wall_s=round(wall_s, 3),
-            events_per_s=round(self.events / wall_s) if wall_s else 0,
+            events_per_s=round(events / wall_s) if wall_s else 0,
             outcomes=merge_tallies([self._tally.by_journey]),
             decision_us={
                 name: round(sampled[min(int(len(sampled) * ratio), len(sampled) - 1)] / 1000, 2)

@@ -19,7 +19,7 @@ HEADERS: Final = {
 }
 
 
-def chunks_of(path: Path, format: str, *, consent_all: bool) -> Iterator[Chunk]:
+def chunks_of(path: Path, format: str, *, consent_all: bool) -> Iterable[Chunk]:
     """Read a file's events chunk by chunk; with `consent_all`, every contact opts in first.
 
     `format` may be `auto`. Raises OperatorError where the file or the format cannot be read.
@@ -32,7 +32,7 @@ def chunks_of(path: Path, format: str, *, consent_all: bool) -> Iterator[Chunk]:
         known = ", ".join(["auto", *FORMATS])
         raise OperatorError(f"no format {format!r}; use one of {known}")
     chunks = _read(path, format)
-    return with_consent(chunks) if consent_all else chunks
+    return ConsentedChunks(chunks) if consent_all else chunks
 
 
 def _read(path: Path, format: str) -> Iterator[Chunk]:
@@ -64,26 +64,42 @@ def chunks_from(events: Iterable[Event]) -> Iterator[Chunk]:
         first += len(chunk)
 
 
-def with_consent(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Let every contact opt in twice, on every channel, right before its first event.
+class ConsentedChunks:
+    """Chunks in which every contact opts in twice, on every channel, right before its first event.
 
     The events of this are in the file's order and on the line of that first event.
     """
-    seen: set[str] = set()
-    payload = {CONSENT: dict.fromkeys(KNOWN_CHANNELS, "double_opt_in")}
-    for chunk in chunks:
-        fresh = {event.contact for event in chunk.events} - seen
-        if not fresh:
-            yield chunk
-            continue
-        seen |= fresh
-        events: list[Event] = []
-        lines: list[int] = []
-        for event, line in zip(chunk.events, chunk.lines, strict=True):
-            if event.contact in fresh:
-                fresh.discard(event.contact)
-                events.append(Event(CONSENT_ID, event.contact, CONSENT, event.at_ms, payload))
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self._chunks = chunks
+        self._seen: set[str] = set()
+
+    @property
+    def added(self) -> int:
+        """How many events were added so far: one a contact."""
+        return len(self._seen)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Yield the chunks, once."""
+        payload = {CONSENT: dict.fromkeys(KNOWN_CHANNELS, "double_opt_in")}
+        for chunk in self._chunks:
+            fresh = {event.contact for event in chunk.events} - self._seen
+            if not fresh:
+                yield chunk
+                continue
+            self._seen |= fresh
+            events: list[Event] = []
+            lines: list[int] = []
+            for event, line in zip(chunk.events, chunk.lines, strict=True):
+                if event.contact in fresh:
+                    fresh.discard(event.contact)
+                    events.append(Event(CONSENT_ID, event.contact, CONSENT, event.at_ms, payload))
+                    lines.append(line)
+                events.append(event)
                 lines.append(line)
-            events.append(event)
-            lines.append(line)
-        yield Chunk(events, lines, chunk.rejections)
+            yield Chunk(events, lines, chunk.rejections)
+
+
+def consents_added(chunks: Iterable[Chunk]) -> int:
+    """Return how many events of these chunks were not in the file."""
+    return chunks.added if isinstance(chunks, ConsentedChunks) else 0
