@@ -27,6 +27,7 @@ from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_
 from actors.shard import Shard
 from actors.store import Processes, Store, open_store, shard_folder
 from channels import KNOWN_CHANNELS
+from channels.channel import ChannelError
 from channels.delivery import ChannelSettings, open_channels
 from engine.limits import FAR_MS
 
@@ -84,6 +85,9 @@ class Cluster:
         self._lifeline = Lifeline(str(self._runtime / "life.sock"))
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._started = False
+        self._refusals: list[str] = []
+        """Why actors could not run."""
         self.sockets = [
             str(self._runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
         ]
@@ -132,6 +136,7 @@ class Cluster:
         self._keep(CourierActor, "courier", msgspec.json.encode(courier))
         await asyncio.gather(*[self._answers(socket) for socket in self.sockets])
         statuses = await self.status()
+        self._started = True
         self._processes.note([status["pid"] for status in statuses])
 
     async def publish(self, source: bytes) -> bool:
@@ -200,8 +205,13 @@ class Cluster:
         while not self._stopping:
             try:
                 await asyncio.wrap_future(actor.run.remote(settings).future())
-            except ray.exceptions.RayTaskError:
-                log.exception("an actor failed", actor=name)
+            except ray.exceptions.RayTaskError as error:
+                cause = error.cause or error
+                self._refusals.append(str(cause))
+                if not isinstance(cause, OperatorError | ChannelError):
+                    log.exception("an actor failed", actor=name)
+                elif self._started:
+                    log.error("an actor cannot run", actor=name, error=str(cause))  # noqa: TRY400
                 await asyncio.sleep(1)
             except ray.exceptions.RayActorError:
                 log.warning("an actor's process died and starts again", actor=name)
@@ -214,6 +224,8 @@ class Cluster:
                 async with _client(socket) as client:
                     await client.ask(AskStatus(0))
                     return
+            if self._refusals:
+                raise OperatorError(self._refusals[0])
             if asyncio.get_running_loop().time() > end:
                 raise OperatorError(f"a shard does not answer at {socket}; see its log above")
             await asyncio.sleep(0.02)

@@ -24,7 +24,7 @@ class Committer:
         self,
         file: Log,
         committed: Callable[[int], None],
-        failed: Callable[[OSError], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         self._file = file
         self._committed = committed
@@ -59,12 +59,12 @@ class Committer:
                 continue
             try:
                 self._file.append(batch[0][0], [frame for _, frame in batch])
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: nothing more may be answered
                 self._failed(error)
                 return
             self._loop.call_soon_threadsafe(self._committed, len(batch))
 
 
-def _end_process(error: OSError) -> None:
+def _end_process(error: Exception) -> None:
     log.error("the log cannot be written; the shard stops", error=str(error))
     os._exit(70)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from actors.committer import Committer
 from actors.frame import encode_frame
@@ -46,6 +47,9 @@ TICK_S: Final = 0.01
 """How often timers are looked after: what is due waits 10 ms at most."""
 
 
+log = structlog.get_logger()
+
+
 class Answer:
     """A reply, held back until the frames it depends on are durable."""
 
@@ -60,7 +64,7 @@ class ShardService:
     """Serves one shard. All on one event loop, but for the commit thread."""
 
     def __init__(
-        self, shard: Shard, log: Log, failed: Callable[[OSError], None] | None = None
+        self, shard: Shard, log: Log, failed: Callable[[Exception], None] | None = None
     ) -> None:
         self.shard = shard
         self.log = log
@@ -136,6 +140,8 @@ class ShardService:
         elif isinstance(request, Pull):
             self._pulls.setdefault(request.channel, deque()).append((link, request))
             self._loop.call_later(request.wait_ms / 1000, self._end_pull, link, request)
+        elif isinstance(request, Accept) and not self.shard.owns(request.events):
+            link.send(Refused(request.seq, "events of partitions that another shard owns"))
         else:
             self._inbox.append((link, request))
         self._schedule()
@@ -160,10 +166,21 @@ class ShardService:
             return
         if self._inbox or self._timers_due or self._pull_ready():
             self._scheduled = True
-            self._loop.call_soon(self._fold_slice)
+            self._loop.call_soon(self._fold_or_end)
 
     def _pull_ready(self) -> bool:
         return any(pulls and self.outbox.waiting(name) for name, pulls in self._pulls.items())
+
+    def _fold_or_end(self) -> None:
+        """Fold a slice; a fault outside the fold's own care ends the process, as a commit's does.
+
+        To go on would leave a frame half made, and its senders without an answer for ever.
+        """
+        try:
+            self._fold_slice()
+        except Exception:
+            log.exception("a slice cannot be folded; the shard stops")
+            os._exit(70)
 
     def _fold_slice(self) -> None:
         self._scheduled = False

@@ -73,6 +73,10 @@ class Shard:
         now_ms = max(now_ms, partition.now_ms)
         return self._apply_event(EventRecord(now_ms, event), partition)
 
+    def owns(self, events: list[LinkEvent]) -> bool:
+        """Say whether all these events are of partitions that are here."""
+        return all(event.partition in self.partitions for event in events)
+
     def publish(self, source: bytes, read_ms: int) -> None:
         """Put a publication in force in all partitions. It must compile."""
         self._apply(PublishRecord(read_ms, source))
@@ -82,7 +86,14 @@ class Shard:
 
         Due means by `until_ms`, or where that is None, by now.
         """
-        partition = min(self.partitions.values(), key=lambda each: each.next_due_at_ms)
+        partitions = self.partitions.values()
+        if until_ms is None:  # The longest overdue: by the clock `events` each has its own now.
+            partition = min(
+                partitions,
+                key=lambda each: each.next_due_at_ms - self.clock.now_ms(read_ms, each, None),
+            )
+        else:
+            partition = min(partitions, key=lambda each: each.next_due_at_ms)
         now_ms = max(self.clock.now_ms(read_ms, partition, None), partition.now_ms)
         limit_ms = now_ms if until_ms is None else until_ms
         if partition.next_due_at_ms > limit_ms:

@@ -1,15 +1,11 @@
 """Router: which lane an event takes."""
 
 from actors.link import LinkEvent
+from actors.shard import shard_of
 from engine.limits import PARTITIONS
 from ingest.admission import Admission
 from ingest.exchange import Exchange
 from ingest.lane import Lane
-
-
-def shard_of(partition: int, shards: int) -> int:
-    """Return the shard that owns this partition."""
-    return partition * shards // PARTITIONS
 
 
 class Router:

@@ -42,7 +42,7 @@ def event(id: str, name: str = "hi", contact: str = "c-1", at_ms: int = NOON) ->
 
 @asynccontextmanager
 async def serving(
-    folder: Path, clock: type = EventClock, failed: Callable[[OSError], None] | None = None
+    folder: Path, clock: type = EventClock, failed: Callable[[Exception], None] | None = None
 ) -> AsyncIterator[tuple[ShardService, LinkClient]]:
     service = ShardService(Shard(0, 1, clock()), open_log(folder), failed)
     socket = str(folder / "s.sock")
@@ -112,11 +112,11 @@ async def test_nothing_is_answered_before_it_is_durable(
 async def test_a_failed_commit_stops_the_process_and_answers_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    errors: list[OSError] = []
+    errors: list[Exception] = []
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def stop(error: OSError) -> None:
+    def stop(error: Exception) -> None:
         errors.append(error)
         loop.call_soon_threadsafe(stopped.set)
 
@@ -129,7 +129,7 @@ async def test_a_failed_commit_stops_the_process_and_answers_nobody(
     monkeypatch.setattr("os.fdatasync", no_space)
     answer = client.ask(Accept(0, [event("a")]))
     await stopped.wait()
-    assert [error.errno for error in errors] == [28]
+    assert [getattr(error, "errno", 0) for error in errors] == [28]
     assert not answer.done()
     monkeypatch.undo()
     client.close()
@@ -313,6 +313,47 @@ async def test_garbage_on_the_link_closes_it_and_harms_nobody(tmp_path: Path) ->
         writer.close()
         await writer.wait_closed()
         assert await verdicts(client, event("a")) == [0]
+
+
+async def test_events_of_another_shards_partitions_are_refused_and_harm_nobody(
+    tmp_path: Path,
+) -> None:
+    service = ShardService(Shard(0, 3, EventClock()), open_log(tmp_path))
+    await service.start(str(tmp_path / "s.sock"))
+    client = await LinkClient.connect(str(tmp_path / "s.sock"))
+    mine = next(f"c-{i}" for i in range(999) if partition_of(f"c-{i}") in partitions_of(0, 3))
+    other = next(f"c-{i}" for i in range(999) if partition_of(f"c-{i}") in partitions_of(1, 3))
+    with pytest.raises(LinkError, match="another shard owns"):
+        await client.ask(Accept(0, [event("a", contact=mine), event("b", contact=other)]))
+    assert await verdicts(client, event("a", contact=mine)) == [Verdict.APPLIED]
+    client.close()
+    await service.stop()
+
+
+async def test_by_the_clock_of_events_no_partition_waits_for_one_that_stands_still(
+    tmp_path: Path,
+) -> None:
+    nodes = [{"id": "w", "wait": "1h"}, MAIL_NODE]
+    async with serving(tmp_path) as (_, client):
+        await client.ask(PublishNow(0, source_of(journey(nodes=nodes))))
+        still, goes_on = "c-1", "c-2"
+        assert partition_of(still) != partition_of(goes_on)
+        await verdicts(client, event("a", contact=still, at_ms=NOON - 60_000))
+        await verdicts(client, event("b", contact=goes_on))
+        await verdicts(client, event("c", "x", goes_on, NOON + 2 * 3_600_000))
+        same = next(
+            f"c-{i}" for i in range(3, 9_999) if partition_of(f"c-{i}") == partition_of(goes_on)
+        )
+        await verdicts(client, event("d", contact=same, at_ms=NOON + 2 * 3_600_000))
+        await verdicts(client, event("e", "x", goes_on, NOON + 4 * 3_600_000))
+        reply = await client.ask(Pull(0, "email", 10, 5_000))
+        assert isinstance(reply, Handed)
+        handed = {delivery.contact for delivery in reply.deliveries}
+        while same not in handed:
+            reply = await client.ask(Pull(0, "email", 10, 5_000))
+            assert isinstance(reply, Handed)
+            assert reply.deliveries, "its timer waits for a partition that stands still"
+            handed |= {delivery.contact for delivery in reply.deliveries}
 
 
 async def test_status_counts(tmp_path: Path) -> None:
