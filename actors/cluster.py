@@ -69,8 +69,12 @@ class CourierActor:
         lifeline = asyncio.ensure_future(tie_to(told.lifeline))
         channel_settings = msgspec.json.decode(told.channels, type=ChannelSettings)
         channels = open_channels(channel_settings, Path(told.folder))
-        serving = asyncio.ensure_future(Courier(told.sockets, channels, KNOWN_CHANNELS).run())
-        await asyncio.wait([lifeline, serving], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await Courier(told.sockets, channels, KNOWN_CHANNELS).run()
+        except Exception:
+            log.exception("the courier stops, and starts again")
+            os._exit(70)
+        await lifeline
 
 
 class Cluster:
