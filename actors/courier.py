@@ -19,6 +19,7 @@ PULL_WAIT_MS: Final = 2_000
 RECONNECT_S: Final = 0.2
 RETRY_S_MIN: Final = 1.0
 RETRY_S_MAX: Final = 60.0
+PARKED_MESSAGES_MAX: Final = 10_000
 GIVE_UP_TRIES: Final = 1_000
 """About 16 hours of a channel that is down; then its messages fail, and say so."""
 
@@ -32,6 +33,8 @@ class Courier:
         self._sockets = sockets
         self._channels = channels
         self._names = list(names)
+        self._parked = 0
+        """Messages that wait to be tried again."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -59,36 +62,57 @@ class Courier:
             await asyncio.sleep(RECONNECT_S)
 
     async def _serve_channel(self, client: LinkClient, name: str, renderer: Renderer) -> None:
-        while True:
-            handed = await client.ask(Pull(0, name, PULL_MESSAGES_MAX, PULL_WAIT_MS))
-            assert isinstance(handed, Handed)
-            renderer.add(handed.templates)
-            renderer.language = handed.language
-            messages, receipts = _render(renderer, handed.deliveries)
-            contact_of = {message.key: message.contact for message in messages}
-            delay_s = RETRY_S_MIN
+        async with asyncio.TaskGroup() as group:
+            while True:
+                handed = await client.ask(Pull(0, name, PULL_MESSAGES_MAX, PULL_WAIT_MS))
+                assert isinstance(handed, Handed)
+                renderer.add(handed.templates)
+                renderer.language = handed.language
+                messages, receipts = _render(renderer, handed.deliveries)
+                again = await self._deliver(client, name, messages, receipts)
+                if not again:
+                    continue
+                retrying = self._retry(client, name, again)
+                if len(again) == len(messages) or self._parked >= PARKED_MESSAGES_MAX:
+                    await retrying  # The channel is down: what follows would fare the same.
+                else:
+                    group.create_task(retrying)
+
+    async def _retry(self, client: LinkClient, name: str, messages: list[Message]) -> None:
+        """Try messages again until each is settled; the pauses grow."""
+        delay_s = RETRY_S_MIN
+        self._parked += len(messages)
+        parked = len(messages)
+        try:
             for _ in range(GIVE_UP_TRIES):
-                way = self._channels.route(name)
-                results = await way.deliver(messages) if messages else []
-                for result in results:
-                    if result.kind != "retry":
-                        contact = contact_of[result.key]
-                        delivered = result.kind == "delivered"
-                        receipts.append(Receipt(contact, result.key, delivered, result.reason))
-                if receipts:
-                    await client.ask(Settle(0, receipts))
-                    receipts = []
-                again = {result.key: result.reason for result in results if result.kind == "retry"}
-                messages = [message for message in messages if message.key in again]
-                if not messages:
-                    break
-                log.warning("channel fails for now", channel=name, reason=again[messages[0].key])
                 await asyncio.sleep(delay_s)
+                messages = await self._deliver(client, name, messages, [])
+                if not messages:
+                    return
                 delay_s = min(delay_s * 2, RETRY_S_MAX)
-            else:
-                gone = "given up after many tries"
-                receipts = [Receipt(each.contact, each.key, False, gone) for each in messages]  # noqa: FBT003
-                await client.ask(Settle(0, receipts))
+            gone = "given up after many tries"
+            receipts = [Receipt(each.contact, each.key, False, gone) for each in messages]  # noqa: FBT003
+            await client.ask(Settle(0, receipts))
+        finally:
+            self._parked -= parked
+
+    async def _deliver(
+        self, client: LinkClient, name: str, messages: list[Message], receipts: list[Receipt]
+    ) -> list[Message]:
+        """Deliver messages, settle those that came to an end, and return the others."""
+        contact_of = {message.key: message.contact for message in messages}
+        results = await self._channels.route(name).deliver(messages) if messages else []
+        for result in results:
+            if result.kind != "retry":
+                contact, delivered = contact_of[result.key], result.kind == "delivered"
+                receipts.append(Receipt(contact, result.key, delivered, result.reason))
+        if receipts:
+            await client.ask(Settle(0, receipts))
+        again = {result.key: result.reason for result in results if result.kind == "retry"}
+        if again:
+            reasons = sorted(set(again.values()))
+            log.warning("messages to be tried again", channel=name, reasons=reasons)
+        return [message for message in messages if message.key in again]
 
     async def close(self) -> None:
         """Close the channels."""

@@ -101,6 +101,7 @@ class Log:
     def _end_segment(self) -> None:
         if self._file >= 0:
             os.ftruncate(self._file, self._size)
+            os.fsync(self._file)
             os.close(self._file)
             self._file = -1
 

@@ -75,7 +75,8 @@ class ShardService:
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self._links: set[Link] = set()
-        self._inbox: deque[tuple[Link, Accept | Settle | PublishNow | RunOut]] = deque()
+        self._inbox: deque[tuple[Link, Accept | Settle | PublishNow | RunOut | None]] = deque()
+        """Requests in the order of arrival; None where the link was lost."""
         self._part: bytearray | None = None
         """Verdicts so far of the Accept in front, where a slice ended amid it."""
         self._pulls: dict[str, deque[tuple[Link, Pull]]] = {}
@@ -123,7 +124,7 @@ class ShardService:
     def _lost(self, link: Link) -> None:
         self._links.discard(link)
         self._templates_sent.pop(link, None)
-        self.outbox.lose(link)
+        self._inbox.append((link, None))  # What it has settled already is folded before.
         for pulls in self._pulls.values():
             for pull in [each for each in pulls if each[0] is link]:
                 pulls.remove(pull)
@@ -201,6 +202,8 @@ class ShardService:
             assert self._committer is not None
             self._uncommitted.append((answers, frame.outcomes))
             self._committer.put(frame.position, encode_frame(frame))
+        elif self._uncommitted:  # It may tell of what these frames hold.
+            self._uncommitted[-1][0].extend(answers)
         else:
             self._answer(answers)
         self._schedule()
@@ -210,6 +213,10 @@ class ShardService:
     ) -> int:
         """Fold the request in front, or a part of it; return how many inputs that were."""
         link, request = self._inbox[0]
+        if request is None:
+            self._inbox.popleft()
+            self.outbox.lose(link)
+            return 1
         if isinstance(request, Accept):
             return self._fold_events(link, request, inputs_left, end_ns, read_ms, answers)
         if isinstance(request, RunOut):
@@ -262,8 +269,9 @@ class ShardService:
         taken = self.outbox.take(pull.channel, min(pull.limit, SLICE_INPUTS_MAX))
         for outcome in taken:
             shard.hand_over(partition_of(outcome.contact), outcome, read_ms)
-        self.outbox.hand(link, taken)
         deliveries, shard.deliveries = shard.deliveries, []
+        packed = {delivery.key for delivery in deliveries}
+        self.outbox.hand(link, [outcome for outcome in taken if outcome.key in packed])
         sent = self._templates_sent.setdefault(link, {})
         needed = {delivery.template for delivery in deliveries}
         templates = {

@@ -19,7 +19,7 @@ from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.demo import play
 from console.logbook import failed_inputs
-from console.replay import Replay, replay_chunks, write_outcomes
+from console.replay import Replay, check_writable, replay_chunks, write_outcomes
 from console.run import System, checked_folder, run_system
 from console.screen import (
     console,
@@ -60,7 +60,9 @@ def run(
     journeys: Journeys,
     data: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("data"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks one.")
+    ] = 8080,
     shards: Annotated[int | None, typer.Option(help="Shard actors; 2 for a new store.")] = None,
     clock: Annotated[Clock, typer.Option(help="`events`: time goes by what events say.")] = "wall",
 ) -> None:
@@ -85,7 +87,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     consent: ConsentOption = "asked",
     journeys: Journeys = EXAMPLES,
     shards: Annotated[int, typer.Option(help="Shard actors.")] = 2,
-    count: Annotated[int, typer.Option(help="Events the simulator makes.")] = 100_000,
+    count: Annotated[int, typer.Option(min=1, help="Events the simulator makes.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of the simulator.")] = 7,
     data: Annotated[Path | None, typer.Option(help="Folder for it; else a temporary one.")] = None,
     json: AsJson = False,  # noqa: FBT002
@@ -138,6 +140,8 @@ def replay(
     """Say what journeys would have done with a file of events, in simulated time."""
     folder = checked_folder(journeys)
     chunks = chunks_of(events, format, consent_all=consent == "all")
+    if out is not None:
+        check_writable(out)
     replaying = Replay(folder.source)
     rejected = 0
     with progress_bar() as bar:

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from actors.errors import OperatorError
 from actors.tally import OutcomeTally, merge_tallies
 from engine.decision import SENT, Decision, Fault, Outcome
 from engine.identity import partition_of
@@ -166,6 +167,14 @@ def replay_chunks(
 def sorted_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return outcomes in the order in which `--out` lists them."""
     return sorted(outcomes, key=lambda each: (each.at_ms, each.contact, each.journey, each.key))
+
+
+def check_writable(path: Path) -> None:
+    """Make the file, empty. Raises OperatorError now, not at the end of a long replay."""
+    try:
+        path.write_bytes(b"")
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:

@@ -14,6 +14,7 @@ from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
 from channels.delivery import ChannelSettings
+from channels.email import EmailChannel
 from engine.errors import AuthorError
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
@@ -86,9 +87,12 @@ def channel_settings(said: dict[str, Any]) -> ChannelSettings:
         for channel, settings in said.items()
     }
     try:
-        return msgspec.convert(resolved, ChannelSettings)
+        settings = msgspec.convert(resolved, ChannelSettings)
     except msgspec.ValidationError as error:
         raise OperatorError(f"anlass.yaml, channels: {error}") from None
+    if settings.email is not None:
+        EmailChannel(settings.email)  # It says what is wrong with the sender; nothing is sent.
+    return settings
 
 
 async def run_system(system: System, ready: Callable[[], None]) -> None:

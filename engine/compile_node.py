@@ -18,6 +18,7 @@ def compile_nodes(
         return {}, ""
     if len(nodes) > NODES_MAX:
         reader.add("$.nodes", f"{len(nodes)} nodes", f"{NODES_MAX} at most")
+        return {}, ""
     places: dict[str, Place] = {}
     ids = [node.id for node in nodes]
     for i, node in enumerate(nodes):

@@ -16,6 +16,8 @@ from engine.input import CART_UPDATE, CONSENT, IDENTIFY, Event
 from engine.limits import (
     ATTRIBUTES_MAX,
     EVENT_ID_CHARS_KEPT,
+    EVENT_IDS_BURST_MAX,
+    EVENT_IDS_BURST_MS,
     EVENT_IDS_MAX,
     EVENT_IDS_MIN,
     EVENT_IDS_MS,
@@ -40,7 +42,7 @@ def take_in(programs: Programs, contact: Contact, event: Event, now_ms: int) -> 
         del seen[event_id]  # It goes to the end: the oldest stands first.
     seen[event_id] = now_ms
     if len(seen) >= EVENT_IDS_MAX:
-        contact.event_ids = dict(islice(seen.items(), EVENT_IDS_MAX - EVENT_IDS_MIN, None))
+        _cut_event_ids(contact, now_ms)
 
     name = event.name
     if name == IDENTIFY or name == CONSENT:  # noqa: SIM109, PLR1714 - a tuple costs twice as much
@@ -53,6 +55,22 @@ def take_in(programs: Programs, contact: Contact, event: Event, now_ms: int) -> 
     if name == CART_UPDATE:
         update_cart(contact, payload)
     return True
+
+
+def _cut_event_ids(contact: Contact, now_ms: int) -> None:
+    """Drop the oldest ids, but for the last EVENT_IDS_MIN and those of a burst going on."""
+    seen = contact.event_ids
+    drop = len(seen) - EVENT_IDS_MIN
+    if len(seen) < EVENT_IDS_BURST_MAX:
+        kept_since_ms = now_ms - EVENT_IDS_BURST_MS
+        old = 0
+        for applied_at_ms in islice(seen.values(), drop):
+            if applied_at_ms > kept_since_ms:
+                break
+            old += 1
+        drop = old
+    if drop >= EVENT_IDS_MAX - EVENT_IDS_MIN:  # Fewer are not worth the copy.
+        contact.event_ids = dict(islice(seen.items(), drop, None))
 
 
 def _identify(contact: Contact, event: Event, now_ms: int) -> None:

@@ -18,6 +18,11 @@ EVENT_IDS_MS: Final = DAY_MS
 They are cut back to 64 when they are 96: one by one it would cost 0.4 µs an event.
 """
 
+EVENT_IDS_BURST_MAX: Final = 1_280
+EVENT_IDS_BURST_MS: Final = 10 * 60_000
+"""Ids of the last 10 minutes stay, up to this many: a sender's batch or a gateway's frames in
+flight (1,024 events) may be all of one contact, and are sent again as a whole."""
+
 EVENT_ID_CHARS_KEPT: Final = 24
 """A longer event id is remembered by a hash of this many characters."""
 

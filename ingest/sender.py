@@ -1,6 +1,7 @@
 """Sender: posts events to a gateway, in their order, and counts what became of each."""
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -8,13 +9,15 @@ from typing import Final
 
 import httpx
 import msgspec
+import zstandard
 from msgspec import Struct
 
 from engine.input import ANONYMOUS_PREFIX, Event
 from ingest.exchange import Problem, Taken
-from ingest.readers import Chunk, LineRejection, as_wire
+from ingest.readers import Chunk, LineRejection, as_wire, open_plain
 
 EVENTS_PER_POST: Final = 500
+FIRST_LINE_BYTES: Final = 64 << 10
 TRIES_MAX: Final = 12
 """Of one batch: with the pauses below, about a minute and a half of a gateway that is away."""
 PAUSE_S_MIN: Final = 0.1
@@ -198,5 +201,14 @@ def encode_events(events: Sequence[Event]) -> bytes:
 
 
 def id_prefix_of(path: Path | str) -> str:
-    """Return what ids of a file's events without one begin with: the same whenever it is sent."""
-    return blake2b(Path(path).name.encode(), digest_size=6).hexdigest() + "-"
+    """Return what ids of a file's events without one begin with: the same whenever it is sent.
+
+    It derives from the file's name and first line: tomorrow's export may have the same name, and
+    a file that has grown is still the same.
+    """
+    try:
+        with open_plain(Path(path)) as stream:
+            first = stream.read(FIRST_LINE_BYTES).partition(b"\n")[0]
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError):
+        first = b""  # Who reads the events will say what is wrong with it.
+    return blake2b(Path(path).name.encode() + b"\0" + first, digest_size=6).hexdigest() + "-"

@@ -194,6 +194,21 @@ async def test_what_a_lost_courier_had_is_handed_over_again_with_the_same_key(
         assert await pulled(client, 1000) == keys
 
 
+async def test_what_a_courier_settled_before_it_was_lost_is_not_handed_over_again(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as (_, client):
+        await client.ask(PublishNow(0, source_of(journey())))
+        await verdicts(client, event("a"))
+        courier = await LinkClient.connect(str(tmp_path / "s.sock"))
+        (key,) = await pulled(courier)
+        load = [client.ask(Accept(0, [event(f"l-{i}", "x")] * 100)) for i in range(20)]
+        courier.ask(Settle(0, [Receipt("c-1", key, delivered=True)]))
+        courier.close()
+        assert await pulled(client, 300) == []
+        await asyncio.gather(*load)
+
+
 async def test_state_waits_and_outbox_come_back_from_the_log(tmp_path: Path) -> None:
     waits = journey("slow", entry={"event": "later"}, nodes=[{"id": "w", "wait": "2h"}, MAIL_NODE])
     async with serving(tmp_path) as (before, client):

@@ -7,8 +7,15 @@ import pytest
 from engine import walk
 from engine.decision import Fault, Outcome
 from engine.input import Advance, Event, Handover, Receipt, Verdict
-from engine.limits import EVENT_IDS_MAX, EVENT_IDS_MIN, FAR_MS, TIMERS_PER_ADVANCE_MAX
+from engine.limits import (
+    EVENT_IDS_BURST_MS,
+    EVENT_IDS_MAX,
+    EVENT_IDS_MIN,
+    FAR_MS,
+    TIMERS_PER_ADVANCE_MAX,
+)
 from engine.partition import Partition
+from ingest.limits import FRAME_EVENTS_MAX
 from tests.engine.situation import (
     DAY_MS,
     GAP_MS,
@@ -100,9 +107,27 @@ def test_a_repeat_is_known_among_sixty_four(others: int, verdict: int) -> None:
     situation = Situation()
     situation.event(id="a")
     for i in range(others):
-        situation.event(id=f"other-{i}")
+        situation.event(id=f"other-{i}", after_ms=60_000)
     situation.event(id="a")
     assert situation.verdict == verdict
+
+
+def test_a_batch_of_one_contact_sent_again_is_known_as_a_whole() -> None:
+    """A gateway's two frames in flight, lost with their link, may be all of one contact."""
+    situation = Situation()
+    batch = [f"b-{i}" for i in range(2 * FRAME_EVENTS_MAX)]
+    for expected in (Verdict.APPLIED, Verdict.REPEAT):
+        for id in batch:
+            situation.event(id=id, after_ms=1)
+            assert situation.verdict == expected
+
+
+def test_a_burst_is_forgotten_again() -> None:
+    situation = Situation()
+    for i in range(1_000):
+        situation.event(id=f"b-{i}")
+    situation.event(after_ms=EVENT_IDS_BURST_MS)
+    assert len(situation.contact().event_ids) == EVENT_IDS_MIN
 
 
 def test_an_id_used_again_after_a_day_is_known_as_the_newest() -> None:

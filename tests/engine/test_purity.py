@@ -17,7 +17,7 @@ from engine.limits import (
     ATTRIBUTES_MAX,
     CART_ITEMS_MAX,
     CONSENT_CHANNELS_MAX,
-    EVENT_IDS_MAX,
+    EVENT_IDS_BURST_MAX,
     HISTORY_EVENTS_MAX,
     HISTORY_NAMES_MAX,
     JOURNEYS_MAX,
@@ -145,7 +145,7 @@ def test_what_is_kept_of_a_contact_is_bounded() -> None:
     assert len(encode_contact(contact)) <= CONTACT_BYTES_MAX
     session = contact.session
     assert session is not None
-    assert len(contact.event_ids) < EVENT_IDS_MAX
+    assert len(contact.event_ids) <= EVENT_IDS_BURST_MAX
     assert len(contact.history) == HISTORY_NAMES_MAX
     assert max(map(len, contact.history.values())) == HISTORY_EVENTS_MAX
     assert len(contact.attributes) == ATTRIBUTES_MAX

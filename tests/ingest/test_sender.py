@@ -182,6 +182,16 @@ def test_ids_of_a_file_are_its_own_and_stay() -> None:
     assert id_prefix_of("/a/x.jsonl") == id_prefix_of("/b/x.jsonl") != id_prefix_of("y.jsonl")
 
 
+def test_tomorrows_export_has_other_ids_and_one_that_has_grown_the_same(tmp_path: Path) -> None:
+    export = tmp_path / "export.jsonl"
+    export.write_text("first\nsecond\n")
+    before = id_prefix_of(export)
+    export.write_text("first\nsecond\nthird\n")
+    assert id_prefix_of(export) == before
+    export.write_text("another\nsecond\n")
+    assert id_prefix_of(export) != before
+
+
 async def test_the_real_gateway_takes_what_is_sent_and_says_why_not(tmp_path: Path) -> None:
     events = list(simulate(1, 1_500))
     async with serving(tmp_path, shards=2, keys=["k1"]) as served:
