@@ -20,6 +20,8 @@ RECONNECT_S: Final = 0.2
 RETRY_S_MIN: Final = 1.0
 RETRY_S_MAX: Final = 60.0
 PARKED_MESSAGES_MAX: Final = 10_000
+"""Messages held to be tried again; a channel that is down for longer stops being pulled for."""
+
 GIVE_UP_TRIES: Final = 1_000
 """About 16 hours of a channel that is down; then its messages fail, and say so."""
 
@@ -73,8 +75,8 @@ class Courier:
                 if not again:
                     continue
                 retrying = self._retry(client, name, again)
-                if len(again) == len(messages) or self._parked >= PARKED_MESSAGES_MAX:
-                    await retrying  # The channel is down: what follows would fare the same.
+                if self._parked >= PARKED_MESSAGES_MAX:
+                    await retrying  # The others stay in the outbox meanwhile.
                 else:
                     group.create_task(retrying)
 
