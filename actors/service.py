@@ -206,6 +206,8 @@ class ShardService:
             self._uncommitted[-1][0].extend(answers)
         else:
             self._answer(answers)
+            if not self._inbox:
+                self._quiet.set()
         self._schedule()
 
     def _fold_request(
