@@ -25,7 +25,7 @@ from actors.outbox import Outbox
 from actors.tally import Durations, OutcomeTally
 from engine.decision import Decision, Delivery, Fault, Outcome
 from engine.input import Event, Receipt, Verdict
-from engine.limits import FAR_MS, PARTITIONS
+from engine.limits import PARTITIONS
 from engine.partition import Partition
 
 
@@ -170,10 +170,6 @@ class Shard:
             "position": self.position,
             "differences": self.differences,
         }
-
-    def next_due_at_ms(self) -> int:
-        """Return when the next timer is due; FAR_MS where none is."""
-        return min((each.next_due_at_ms for each in self.partitions.values()), default=FAR_MS)
 
     def _now_ms(self, partition: int, read_ms: int) -> int:
         owner = self.partitions[partition]

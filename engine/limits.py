@@ -66,8 +66,5 @@ TIMERS_PER_ADVANCE_MAX: Final = 64
 FAR_MS: Final = 1 << 62
 """No moment at all: later than any."""
 
-HOPS_MAX: Final = 8
-"""Derived inputs deriving inputs; a chain longer than this is a loop."""
-
 assert CAP_MESSAGES_MAX <= MESSAGES_KEPT_MAX
 assert NODES_MAX < NODES_PER_INPUT_MAX

@@ -109,6 +109,28 @@ async def test_nothing_is_answered_before_it_is_durable(
         assert await again == Accepted(2, bytes([Verdict.REPEAT]))
 
 
+async def test_that_time_has_run_out_is_said_only_when_what_it_brought_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last look at the calendar folds nothing; its answer waits for the frames before."""
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    sync = os.fdatasync
+
+    def slow_sync(file: int) -> None:
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+        sync(file)
+
+    async with serving(tmp_path) as (_, client):
+        await verdicts(client, event("a"))
+        monkeypatch.setattr("os.fdatasync", slow_sync)
+        done = client.ask(RunOut(0, FAR_MS - 1))
+        await asyncio.sleep(0.1)
+        assert not done.done()
+        gate.set()
+        await done
+
+
 async def test_a_failed_commit_stops_the_process_and_answers_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
