@@ -123,6 +123,7 @@ async def test_that_time_has_run_out_is_said_only_when_what_it_brought_is_durabl
 
     async with serving(tmp_path) as (_, client):
         await verdicts(client, event("a"))
+        monkeypatch.setattr("actors.service.SLICE_INPUTS_MAX", 1)
         monkeypatch.setattr("os.fdatasync", slow_sync)
         done = client.ask(RunOut(0, FAR_MS - 1))
         await asyncio.sleep(0.1)
