@@ -77,6 +77,20 @@ def test_every_partition_has_one_owner() -> None:
             assert number in partitions_of(shard_of(number, shards), shards)
 
 
+def hold_disk(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let no commit end before the event is set."""
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    sync = os.fdatasync
+
+    def slow_sync(file: int) -> None:
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+        sync(file)
+
+    monkeypatch.setattr("os.fdatasync", slow_sync)
+    return gate
+
+
 async def test_what_is_answered_is_in_the_log(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, client):
         assert await verdicts(client, event("a"), event("b"), event("a")) == [0, 0, 1]
@@ -88,16 +102,8 @@ async def test_nothing_is_answered_before_it_is_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An event, and its repeat in a later frame: both wait for the disk."""
-    gate = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    sync = os.fdatasync
-
-    def slow_sync(file: int) -> None:
-        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
-        sync(file)
-
     async with serving(tmp_path) as (_, client):
-        monkeypatch.setattr("os.fdatasync", slow_sync)
+        gate = hold_disk(monkeypatch)
         first = client.ask(Accept(0, [event("a")]))
         await asyncio.sleep(0.05)
         again = client.ask(Accept(0, [event("a")]))
@@ -113,18 +119,10 @@ async def test_that_time_has_run_out_is_said_only_when_what_it_brought_is_durabl
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last look at the calendar folds nothing; its answer waits for the frames before."""
-    gate = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    sync = os.fdatasync
-
-    def slow_sync(file: int) -> None:
-        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
-        sync(file)
-
     async with serving(tmp_path) as (_, client):
         await verdicts(client, event("a"))
         monkeypatch.setattr("actors.service.SLICE_INPUTS_MAX", 1)
-        monkeypatch.setattr("os.fdatasync", slow_sync)
+        gate = hold_disk(monkeypatch)
         done = client.ask(RunOut(0, FAR_MS - 1))
         await asyncio.sleep(0.1)
         assert not done.done()
