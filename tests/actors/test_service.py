@@ -27,11 +27,11 @@ from actors.link import (
 )
 from actors.log import open_log, read_log
 from actors.service import ShardService
-from actors.shard import Shard, partitions_of, shard_of
+from actors.shard import Shard, partitions_of
 from engine.identity import partition_of
 from engine.input import Receipt, Verdict
-from engine.limits import FAR_MS, PARTITIONS
-from tests.publications import journey, source_of
+from engine.limits import FAR_MS
+from tests.publications import MAIL, journey, source_of
 
 NOON = 1_700_000_000_000
 
@@ -65,16 +65,6 @@ async def pulled(client: LinkClient, wait_ms: int = 50) -> list[str]:
     reply = await client.ask(Pull(0, "email", 10, wait_ms))
     assert isinstance(reply, Handed)
     return [delivery.key for delivery in reply.deliveries]
-
-
-def test_every_partition_has_one_owner() -> None:
-    for shards in (1, 2, 3, 7, 64):
-        owners = [
-            slot for slot in range(shards) for number in partitions_of(slot, shards) if number >= 0
-        ]
-        assert len(owners) == PARTITIONS
-        for number in range(PARTITIONS):
-            assert number in partitions_of(shard_of(number, shards), shards)
 
 
 def hold_disk(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
@@ -231,7 +221,7 @@ async def test_what_a_courier_settled_before_it_was_lost_is_not_handed_over_agai
 
 
 async def test_state_waits_and_outbox_come_back_from_the_log(tmp_path: Path) -> None:
-    waits = journey("slow", entry={"event": "later"}, nodes=[{"id": "w", "wait": "2h"}, MAIL_NODE])
+    waits = journey("slow", entry={"event": "later"}, nodes=[{"id": "w", "wait": "2h"}, MAIL])
     async with serving(tmp_path) as (before, client):
         await client.ask(PublishNow(0, source_of(journey(), waits)))
         await verdicts(client, event("a"), event("b", "later"))
@@ -254,9 +244,6 @@ async def test_state_waits_and_outbox_come_back_from_the_log(tmp_path: Path) -> 
         assert key not in handed
 
 
-MAIL_NODE = {"id": "mail", "send": "email", "template": "hello", "purpose": "transactional"}
-
-
 async def test_a_publication_with_mistakes_is_refused_and_the_old_one_stays(
     tmp_path: Path,
 ) -> None:
@@ -264,9 +251,7 @@ async def test_a_publication_with_mistakes_is_refused_and_the_old_one_stays(
         good = source_of(journey())
         await client.ask(PublishNow(0, good))
         with pytest.raises(LinkError, match="there is no template 'nope'"):
-            await client.ask(
-                PublishNow(0, source_of(journey(nodes=[MAIL_NODE | {"template": "nope"}])))
-            )
+            await client.ask(PublishNow(0, source_of(journey(nodes=[MAIL | {"template": "nope"}]))))
         assert service.shard.published == good
         assert await verdicts(client, event("a")) == [0]
 
@@ -299,7 +284,7 @@ async def test_a_payload_that_is_no_json_fails_alone(tmp_path: Path) -> None:
 
 
 async def test_waits_fire_by_the_wall_clock_and_never_early(tmp_path: Path) -> None:
-    nodes = [{"id": "w", "wait": "200ms"}, MAIL_NODE]
+    nodes = [{"id": "w", "wait": "200ms"}, MAIL]
     async with serving(tmp_path, WallClock) as (_, client):
         await client.ask(PublishNow(0, source_of(journey(nodes=nodes))))
         began_ms = WallClock().read()
@@ -327,7 +312,7 @@ async def test_a_thousand_events_in_flight_take_few_commits(tmp_path: Path) -> N
 
 async def test_a_timer_that_a_handover_meets_is_counted_on_its_own(tmp_path: Path) -> None:
     """A message falls due, and its contact's other message is handed over, in one input."""
-    slow = journey("slow", entry={"event": "later"}, nodes=[{"id": "w", "wait": "1h"}, MAIL_NODE])
+    slow = journey("slow", entry={"event": "later"}, nodes=[{"id": "w", "wait": "1h"}, MAIL])
     async with serving(tmp_path) as (service, client):
         await client.ask(PublishNow(0, source_of(journey(), slow)))
         other = next(
@@ -369,7 +354,7 @@ async def test_events_of_another_shards_partitions_are_refused_and_harm_nobody(
 async def test_by_the_clock_of_events_no_partition_waits_for_one_that_stands_still(
     tmp_path: Path,
 ) -> None:
-    nodes = [{"id": "w", "wait": "1h"}, MAIL_NODE]
+    nodes = [{"id": "w", "wait": "1h"}, MAIL]
     async with serving(tmp_path) as (_, client):
         await client.ask(PublishNow(0, source_of(journey(nodes=nodes))))
         still, goes_on = "c-1", "c-2"
