@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,14 +68,14 @@ async def pulled(client: LinkClient, wait_ms: int = 50) -> list[str]:
     return [delivery.key for delivery in reply.deliveries]
 
 
-def hold_disk(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Let no commit end before the event is set."""
-    gate = asyncio.Event()
-    loop = asyncio.get_running_loop()
+def hold_disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let no commit end before the event is set; the spare file is no commit."""
+    gate = threading.Event()
     sync = os.fdatasync
 
     def slow_sync(file: int) -> None:
-        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+        if threading.current_thread().name != "spare":
+            assert gate.wait(10)
         sync(file)
 
     monkeypatch.setattr("os.fdatasync", slow_sync)
