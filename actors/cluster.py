@@ -21,11 +21,12 @@ from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.lifeline import Lifeline, tie_to
 from actors.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
-from actors.log import open_log
+from actors.processes import Processes
 from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
 from actors.shard import Shard
-from actors.store import Processes, Store, open_store, shard_folder
+from actors.store.log import open_log
+from actors.store.manifest import Store, open_store, shard_folder
 from channels import KNOWN_CHANNELS
 from channels.channel import ChannelError
 from channels.delivery import ChannelSettings, open_channels

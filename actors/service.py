@@ -29,9 +29,9 @@ from actors.link import (
     Status,
     decode_request,
 )
-from actors.log import Log
 from actors.outbox import Outbox
 from actors.shard import Shard
+from actors.store.log import Log
 from engine.compile import programs_of
 from engine.decision import Outcome
 from engine.errors import AuthorError

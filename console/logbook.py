@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from actors.errors import OperatorError
-from actors.log import read_log
+from actors.store.log import read_log
 from engine.decision import Outcome
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from actors.clock import EventClock
 from actors.courier import Courier
 from actors.link import Accept, LinkClient, LinkEvent, PublishNow
-from actors.log import open_log
 from actors.service import ShardService
 from actors.shard import Shard
+from actors.store.log import open_log
 from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message

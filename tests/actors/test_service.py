@@ -26,9 +26,9 @@ from actors.link import (
     Settle,
     Status,
 )
-from actors.log import open_log, read_log
 from actors.service import ShardService
 from actors.shard import Shard, partitions_of
+from actors.store.log import open_log, read_log
 from engine.identity import partition_of
 from engine.input import Receipt, Verdict
 from engine.limits import FAR_MS

@@ -10,7 +10,8 @@ import pytest
 
 from actors.clock import process_start
 from actors.errors import OperatorError
-from actors.store import Processes, open_store
+from actors.processes import Processes
+from actors.store.manifest import open_store
 
 
 def sleeper() -> "subprocess.Popen[bytes]":

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from actors.frame import Frame, encode_frame
-from actors.log import open_log
-from actors.store import open_store, shard_folder
+from actors.store.log import open_log
+from actors.store.manifest import open_store, shard_folder
 from engine.decision import Fault
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"

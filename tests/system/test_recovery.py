@@ -14,8 +14,8 @@ import yaml
 from actors.courier import PULL_MESSAGES_MAX
 from actors.errors import OperatorError
 from actors.frame import EventRecord, HandoverRecord
-from actors.log import read_log
-from actors.store import open_store
+from actors.store.log import read_log
+from actors.store.manifest import open_store
 from console.logbook import outcomes_in
 from engine.input import Verdict
 from tests.publications import journey

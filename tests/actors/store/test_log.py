@@ -7,7 +7,7 @@ import pytest
 
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import AdvanceRecord, Frame, encode_frame
-from actors.log import HEAD, MAGIC, Log, open_log, read_log
+from actors.store.log import HEAD, MAGIC, Log, open_log, read_log
 
 
 def frame_at(position: int) -> Frame:
@@ -115,7 +115,7 @@ def test_a_segment_cut_before_its_first_block_is_begun_anew(tmp_path: Path) -> N
 def test_a_full_segment_is_followed_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.log.SEGMENT_BYTES_MAX", 64)
+    monkeypatch.setattr("actors.store.log.SEGMENT_BYTES_MAX", 64)
     write(tmp_path, *[[position] for position in range(10)])
     assert len(list(tmp_path.glob("log-*.seg"))) > 2
     assert positions(tmp_path) == list(range(10))

@@ -18,7 +18,7 @@ from zlib import crc32
 from actors.clock import process_start
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import Frame, decode_frame
-from actors.spare import Spare, fill
+from actors.store.spare import Spare, fill
 
 MAGIC: Final = b"ANLASS-1"
 HEAD: Final = struct.Struct(">III")

@@ -1,0 +1,1 @@
+"""The store on one machine: log, snapshots and archive in files."""
