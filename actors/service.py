@@ -310,7 +310,7 @@ class ShardService:
         return self.shard.status() | {
             "pid": os.getpid(),
             "commits": self.log.commits,
-            "log_bytes": self.log.bytes,
+            "log_bytes": self.log.size_bytes,
             "outbox": self.outbox.depth,
             "queue": len(self._inbox),
             "recovered_ms": self.recovered_ms,

@@ -3,26 +3,21 @@
 A block is what one commit wrote: all of it is there, or it is torn and nobody was told of it.
 Space is filled with zeroes ahead: a commit that need not make the file grow takes half the time
 and CPU (65 for 130 µs). Each time a log is opened to write, it begins a segment of its own.
-Layout of a segment: the magic, then blocks of {u32 bytes, u32 crc32 of them, u32 crc32
-of the two, {u32 bytes, frame}...}.
+A segment is a file of blocks (`actors.store.block`), the body of each {u32 bytes, frame}...
 """
 
 import fcntl
 import os
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
-from zlib import crc32
+from typing import Final
 
 from actors.clock import process_start
-from actors.errors import LogCorruptError, OperatorError
+from actors.errors import OperatorError
 from actors.frame import Frame, decode_frame
+from actors.store.block import HEADER, LOG, SIZE, Blocks, new_blocks, open_blocks, read_blocks
 from actors.store.spare import Spare, fill
 
-MAGIC: Final = b"ANLASS-1"
-HEAD: Final = struct.Struct(">III")
-SIZE: Final = struct.Struct(">I")
 SEGMENT_BYTES_MAX: Final = 64 << 20
 FIRST_BYTES: Final = 2 << 20
 """Filled before the first commit, in about 5 ms; further segments are filled in the background."""
@@ -31,13 +26,17 @@ FIRST_BYTES: Final = 2 << 20
 class Log:
     """The log of one shard. Made by `open_log`, which holds the lock on its folder."""
 
-    def __init__(self, folder: Path, lock: int, segments: list[Path]) -> None:
+    def __init__(
+        self, folder: Path, lock: int, segments: list[Path], key: bytes | None = None
+    ) -> None:
         self.folder = folder
+        self._key = key
         self.commits = 0
-        self.bytes = sum(segment.stat().st_size for segment in segments)
+        self.size_bytes = sum(segment.stat().st_size for segment in segments)
         self._lock = lock
         self._segments = segments
         self._file = -1
+        self._blocks = Blocks(b"", None)
         self._size = 0
         self._capacity = 0
         self._spare = Spare(folder / "spare")
@@ -45,7 +44,7 @@ class Log:
     def frames(self) -> Iterator[Frame]:
         """Read all frames from the first. Raises LogCorruptError where one is not as written."""
         for segment in self._segments:
-            yield from read_segment(segment)
+            yield from read_segment(segment, self._key)
 
     def append(self, position: int, frames: list[bytes]) -> None:
         """Write frames, the first at `position`, as one block, and wait until it is durable.
@@ -56,15 +55,15 @@ class Log:
         for frame in frames:
             parts += [SIZE.pack(len(frame)), frame]
         body = b"".join(parts)
-        block = _head(body) + body
-        if self._file < 0 or self._is_full(len(block)):
+        if self._file < 0 or self._is_full(len(body)):
             self._begin_segment(position)
+        block = self._blocks.encode(self._size, body)
         written = os.pwrite(self._file, block, self._size)
         if written < len(block):
             raise OSError(f"only {written} of {len(block)} bytes fit into {self._segments[-1]}")
         os.fdatasync(self._file)
         self.commits += 1
-        self.bytes += len(block)
+        self.size_bytes += len(block)
         self._size += len(block)
 
     def close(self) -> None:
@@ -87,14 +86,16 @@ class Log:
             spare = self.folder / "first"
             fill(spare, FIRST_BYTES)
         file = os.open(spare, os.O_WRONLY)
-        os.pwrite(file, MAGIC, 0)
+        blocks = new_blocks(LOG, self._key)
+        os.pwrite(file, blocks.header, 0)
         os.fsync(file)
         spare.rename(path)
         sync_folder(self.folder)
         self._file = file
-        self._size = len(MAGIC)
+        self._blocks = blocks
+        self._size = HEADER.size
         self._capacity = os.fstat(file).st_size
-        self.bytes += len(MAGIC)
+        self.size_bytes += HEADER.size
         self._segments.append(path)
         self._spare.prepare()
 
@@ -106,7 +107,7 @@ class Log:
             self._file = -1
 
 
-def open_log(folder: Path) -> Log:
+def open_log(folder: Path, key: bytes | None = None) -> Log:
     """Open a shard's log to write: take its lock, cut a torn tail off its last segment.
 
     Raises OperatorError if another process has it.
@@ -123,9 +124,9 @@ def open_log(folder: Path) -> Log:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()} {process_start(os.getpid())}".encode(), 0)
     segments = segments_of(folder)
-    while segments and _cut_torn_tail(segments[-1]) <= len(MAGIC):
+    while segments and _cut_torn_tail(segments[-1], key) <= HEADER.size:
         segments.pop()
-    return Log(folder, lock, segments)
+    return Log(folder, lock, segments, key)
 
 
 def segments_of(folder: Path) -> list[Path]:
@@ -133,76 +134,17 @@ def segments_of(folder: Path) -> list[Path]:
     return sorted(folder.glob("log-*.seg"))
 
 
-def read_log(folder: Path) -> Iterator[Frame]:
+def read_log(folder: Path, key: bytes | None = None) -> Iterator[Frame]:
     """Read a log without owning it, up to the last whole block."""
     segments = segments_of(folder)
     for segment in segments:
-        yield from read_segment(segment, torn_tail=segment is segments[-1])
+        yield from read_segment(segment, key, torn_tail=segment is segments[-1])
 
 
-def read_segment(path: Path, *, torn_tail: bool = False) -> Iterator[Frame]:
+def read_segment(path: Path, key: bytes | None, *, torn_tail: bool = False) -> Iterator[Frame]:
     """Read the frames of a segment; a torn block at its end is an error, unless it may be there."""
-    with path.open("rb") as file:
-        whole = _whole_bytes(path, file)
-        if whole < os.fstat(file.fileno()).st_size and not torn_tail:
-            raise _damage(path, whole)
-        file.seek(len(MAGIC))
-        while file.tell() < whole:
-            length, _, _ = HEAD.unpack(file.read(HEAD.size))
-            yield from _frames_in(file.read(length))
-
-
-def _head(body: bytes) -> bytes:
-    head = HEAD.pack(len(body), crc32(body), 0)[:8]
-    return head + SIZE.pack(crc32(head))
-
-
-def _whole_bytes(path: Path, file: BinaryIO) -> int:
-    """Return how many bytes hold whole blocks; the rest, if any, is a torn last write.
-
-    Only the last block can be torn: the next one is written when it is durable. A block that is
-    not as written with another one behind it is damage, and raises LogCorruptError.
-    """
-    file.seek(0)
-    if file.read(len(MAGIC)) != MAGIC:
-        file.seek(0)
-        begun = file.read().rstrip(b"\0")
-        if MAGIC.startswith(begun):
-            return 0
-        raise LogCorruptError(f"{path} does not open like a log of Anlass")
-    whole = len(MAGIC)
-    while True:
-        file.seek(whole)
-        head = file.read(HEAD.size)
-        size = _block_bytes(head, file.read)
-        if not size:
-            break
-        whole += size
-    file.seek(whole)
-    rest = file.read().rstrip(b"\0")
-    for start in range(1, len(rest) - HEAD.size + 1):
-        if _block_bytes(rest[start : start + HEAD.size], _reader(rest, start + HEAD.size)):
-            raise _damage(path, whole)
-    return whole
-
-
-def _block_bytes(head: bytes, read: Callable[[int], bytes]) -> int:
-    """Return the size of the block with this head if it is as written, else 0."""
-    if len(head) < HEAD.size:
-        return 0
-    length, checksum, head_checksum = HEAD.unpack(head)
-    if not length or crc32(head[:8]) != head_checksum:
-        return 0
-    body = read(length)
-    return HEAD.size + length if len(body) == length and crc32(body) == checksum else 0
-
-
-def _reader(data: bytes, start: int) -> Callable[[int], bytes]:
-    return lambda size: data[start : start + size]
-
-
-def _damage(path: Path, offset: int) -> LogCorruptError:
-    return LogCorruptError(f"{path} is damaged at byte {offset}; restore it from a copy")
+    for body in read_blocks(path, LOG, key, torn_tail=torn_tail):
+        yield from _frames_in(body)
 
 
 def _frames_in(body: bytes) -> Iterator[Frame]:
@@ -214,17 +156,17 @@ def _frames_in(body: bytes) -> Iterator[Frame]:
         start += size
 
 
-def _cut_torn_tail(path: Path) -> int:
+def _cut_torn_tail(path: Path, key: bytes | None) -> int:
     """Cut off a last block that is not whole, and zeroes; return the bytes that stay.
 
     A segment without a block goes altogether.
     """
     with path.open("r+b") as file:
-        whole = _whole_bytes(path, file)
-        if len(MAGIC) < whole < os.fstat(file.fileno()).st_size:
+        _, whole = open_blocks(path, file, LOG, key)
+        if HEADER.size < whole < os.fstat(file.fileno()).st_size:
             file.truncate(whole)
             os.fsync(file.fileno())
-    if whole <= len(MAGIC):
+    if whole <= HEADER.size:
         path.unlink()
         sync_folder(path.parent)
     return whole

@@ -7,7 +7,8 @@ import pytest
 
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import AdvanceRecord, Frame, encode_frame
-from actors.store.log import HEAD, MAGIC, Log, open_log, read_log
+from actors.store.block import HEAD, HEADER
+from actors.store.log import Log, open_log, read_log
 
 
 def frame_at(position: int) -> Frame:
@@ -83,7 +84,7 @@ def test_a_write_that_reached_the_disk_in_part_only_is_torn(tmp_path: Path) -> N
     os.close(log._lock)  # As a crash leaves it: the zeroes are there.
     whole = path.read_bytes()
     end = len(whole.rstrip(b"\0"))
-    start = (end - len(MAGIC)) // 2 + len(MAGIC)
+    start = (end - HEADER.size) // 2 + HEADER.size
     for first, last in [(start, start + 7), (start + 5, end), (end - 9, end), (start, end)]:
         path.write_bytes(whole[:first] + bytes(last - first) + whole[last:])
         assert positions(tmp_path) == [0]
@@ -96,9 +97,9 @@ def test_damage_in_the_middle_is_named_and_never_skipped(tmp_path: Path, place: 
     write(tmp_path, [0], [1], [2])
     path = segment(tmp_path)
     data = bytearray(path.read_bytes())
-    data[len(MAGIC) + place] ^= 0x40
+    data[HEADER.size + place] ^= 0x40
     path.write_bytes(data)
-    with pytest.raises(LogCorruptError, match=f"damaged at byte {len(MAGIC)}"):
+    with pytest.raises(LogCorruptError, match=f"damaged at byte {HEADER.size}"):
         open_log(tmp_path)
     with pytest.raises(LogCorruptError, match="damaged"):
         positions(tmp_path)
@@ -143,4 +144,4 @@ def test_each_append_is_one_commit(tmp_path: Path) -> None:
     log.append(0, [encode_frame(frame_at(position)) for position in range(100)])
     assert log.commits == 1
     log.close()
-    assert log.bytes == segment(tmp_path).stat().st_size
+    assert log.size_bytes == segment(tmp_path).stat().st_size
