@@ -92,7 +92,7 @@ class Contact(Struct, array_like=True, gc=False):
     armed_at_ms: int = FAR_MS
     """Due time of the contact's one valid entry in its partition's calendar; FAR_MS means none."""
     event_ids: dict[str, int] = {}
-    """The last event ids and when each was applied, the oldest first."""
+    """The last event ids and when each was applied, the oldest first; see `older_event_ids`."""
     history: dict[str, list[bytes]] = {}
     """Recent events by name, as `engine.history` packs them, each list in order of `at_ms`."""
     history_since_ms: int = FAR_MS
@@ -107,6 +107,8 @@ class Contact(Struct, array_like=True, gc=False):
     attributes: dict[str, Any] = {}
     consents: dict[str, Consent] = {}
     cart: list[dict[str, Any]] = []
+    older_event_ids: dict[str, int] = {}
+    """What `event_ids` was before it was full: both together know a repeat."""
 
 
 encode_contact = msgspec.msgpack.Encoder().encode

@@ -4,45 +4,60 @@ Each is kept packed, as msgpack of at_ms, or of [at_ms, product_id, category, pr
 """
 
 from bisect import insort_right
-from typing import Any
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
 
 from engine.contact import Contact, pack, unpack
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
 
 
-def remember(
-    contact: Contact, name: str, payload: dict[str, Any], at_ms: int | None, now_ms: int
-) -> None:
-    """Add an event to the contact's history, in order of `at_ms` (clamped to now)."""
-    in_order = at_ms is None or at_ms >= now_ms
-    if in_order:
-        at_ms = now_ms
+class Fields(Struct, gc=False):
+    """What of a payload is remembered, of whatever type it is."""
+
+    product_id: Any = None
+    category: Any = None
+    price: Any = None
+    quantity: Any = None
+
+
+NO_FIELDS: Final = Fields()
+decode_fields: Final = msgspec.json.Decoder(Fields).decode
+"""Pick what is remembered of a payload's JSON. Raises msgspec.DecodeError if it is no object."""
+
+
+def pick_fields(payload: dict[str, Any]) -> Fields:
+    """Pick what is remembered of a payload."""
+    if "product_id" not in payload:
+        return NO_FIELDS
     get = payload.get
-    product_id = get("product_id")
+    return Fields(payload["product_id"], get("category"), get("price"), get("quantity"))
+
+
+def pack_happening(at_ms: int, fields: Fields) -> bytes:
+    """Pack a past event."""
+    product_id = fields.product_id
     if product_id is None:
-        happening = pack(at_ms)
-    else:
-        happening = pack((at_ms, product_id, get("category"), get("price"), get("quantity")))
+        return pack(at_ms)
+    return pack((at_ms, product_id, fields.category, fields.price, fields.quantity))
+
+
+def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now_ms: int) -> None:
+    """Add an event to the contact's history, in order of `at_ms` (clamped to now)."""
+    if at_ms is None or at_ms > now_ms:
+        at_ms = now_ms
+    happening = pack_happening(at_ms, fields)
     past = contact.history.get(name)
     if past is None:
-        assert at_ms is not None
-        _begin(contact, name, happening, at_ms)
-    elif in_order or at_ms >= happened_at_ms(past[-1]):  # type: ignore[operator]
-        past.append(happening)
-        if len(past) > HISTORY_EVENTS_MAX:
-            del past[0]
-    else:
-        assert at_ms is not None
-        insort_right(past, happening, key=happened_at_ms)
-        contact.history_since_ms = min(contact.history_since_ms, at_ms)
-        if len(past) > HISTORY_EVENTS_MAX:
-            del past[0]
-
-
-def _begin(contact: Contact, name: str, happening: bytes, at_ms: int) -> None:
-    if len(contact.history) < HISTORY_NAMES_MAX:
+        if len(contact.history) >= HISTORY_NAMES_MAX:
+            return
         contact.history[name] = [happening]
-        contact.history_since_ms = min(contact.history_since_ms, at_ms)
+    else:
+        insort_right(past, happening, key=happened_at_ms)
+        if len(past) > HISTORY_EVENTS_MAX:
+            del past[0]
+    contact.history_since_ms = min(contact.history_since_ms, at_ms)
 
 
 def happened_at_ms(happening: bytes) -> int:

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 IDENTIFY: Final = "identify"
 CONSENT: Final = "consent"
@@ -32,7 +33,25 @@ class Event(Struct, frozen=True, gc=False):
     name: str
     at_ms: int | None
     """When it happened at the sender; None where it did not say: the moment of application."""
-    payload: dict[str, Any]
+    payload: dict[str, Any] | Raw
+    """Raw is JSON that nobody has looked into yet: most payloads are kept, and never asked."""
+
+
+decode_payload: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def looked_into(event: Event) -> Event:
+    """Return the event with its payload decoded. Raises msgspec.DecodeError if it is no object."""
+    if isinstance(event.payload, dict):
+        return event
+    payload = decode_payload(event.payload)
+    return Event(event.id, event.contact, event.name, event.at_ms, payload)
+
+
+def payload_of(event: Event) -> dict[str, Any]:
+    """Return an event's payload, decoded. Raises msgspec.DecodeError where it is no object."""
+    payload = event.payload
+    return payload if isinstance(payload, dict) else decode_payload(payload)
 
 
 class Advance(Struct, frozen=True, gc=False):

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from engine.compile import programs_of
 from engine.contact import Contact, decode_contact, encode_contact, plan_next_due
 from engine.decision import Decision, Fault
-from engine.input import Advance, ContactInput, Event, Input, Publish, Verdict
+from engine.input import Advance, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
 from engine.program import NO_PROGRAMS
 from engine.step import step
@@ -59,16 +59,17 @@ class Partition:
             now_ms = self.now_ms
         else:
             self.now_ms = now_ms
-        if not isinstance(input, Event) and isinstance(input, Advance | Publish):
+        try:
+            key = input.contact  # type: ignore[union-attr]
+        except AttributeError:  # A third of the cost of asking for the type.
             return self._fold_for_all(input)
-        key = input.contact
         contact = self._hot.get(key)
         if contact is None:
             contact = self._warm(key)
         if contact.next_due_at_ms <= now_ms:
             self._apply_timers(contact, now_ms)
         try:
-            if not step(self.programs, contact, input, now_ms, self.decisions):
+            if not step(self.programs, contact, input, now_ms, self.decisions):  # type: ignore[arg-type]
                 return Verdict.REPEAT
         except Exception as error:  # noqa: BLE001 - one poisoned input must not stop the others
             fault = Fault(key, _name_of(input), _words(error))
@@ -165,8 +166,8 @@ class Partition:
         return contact
 
 
-def _name_of(input: ContactInput) -> str:
-    return input.id if isinstance(input, Event) else input.key
+def _name_of(input: Input) -> str:
+    return input.id if isinstance(input, Event) else input.key  # type: ignore[union-attr]
 
 
 def _words(error: Exception) -> str:

@@ -3,6 +3,19 @@
 from typing import Final
 
 from engine.condition import Test, reads_field
+from engine.input import CART_UPDATE, CONSENT, IDENTIFY, PRODUCT_VIEW, STANDARD_NAMES
+
+ORDINARY: Final = 0
+VIEWS_PRODUCT: Final = 1
+CHANGES_CART: Final = 2
+DESCRIBES_CONTACT: Final = 3
+KINDS: Final = dict.fromkeys(STANDARD_NAMES, ORDINARY) | {
+    PRODUCT_VIEW: VIEWS_PRODUCT,
+    CART_UPDATE: CHANGES_CART,
+    IDENTIFY: DESCRIBES_CONTACT,
+    CONSENT: DESCRIBES_CONTACT,
+}
+"""What events of a name do to their contact, beyond being counted and remembered."""
 
 REENTRY_ALWAYS: Final = 0
 REENTRY_ONCE: Final = -1
@@ -104,11 +117,18 @@ class Program:
 
 
 class Route:
-    """All that live programs want of one event name."""
+    """All that there is to do for one event name: what it means, and what live programs want."""
 
-    __slots__ = ("entries", "exits", "reads_products")
+    __slots__ = ("asked", "entries", "exits", "in_session", "kind", "name", "reads_products")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, kind: int = ORDINARY) -> None:
+        self.name = name
+        """The one string that all contacts' counts and histories share: a copy in each would
+        cost memory, and a cache miss to compare."""
+        self.kind = kind
+        self.in_session = True
+        self.asked = False
+        """Whether a program wants anything of it."""
         self.reads_products = False
         """Whether a condition of it looks at a session's `products`."""
         self.entries: list[Program] = []
@@ -119,7 +139,7 @@ class Route:
 class Programs:
     """The journeys in force, indexed by what can move them, and the settings over all."""
 
-    __slots__ = ("by_journey", "caps", "no_session", "routes", "session_gap_ms")
+    __slots__ = ("by_journey", "caps", "routes", "session_gap_ms")
 
     def __init__(
         self, programs: list[Program], caps: list[Cap], session_gap_ms: int, no_session: list[str]
@@ -127,16 +147,26 @@ class Programs:
         self.by_journey = {program.journey: program for program in programs}
         self.caps = caps
         self.session_gap_ms = session_gap_ms
-        self.no_session = frozenset(no_session)
-        self.routes: dict[str, Route] = {}
+        self.routes = {name: Route(name, kind) for name, kind in KINDS.items()}
+        """By event name. One look-up answers all questions about it."""
+        for name in no_session:
+            self._route(name).in_session = False
         for program in sorted(programs, key=lambda each: (-each.priority, each.journey)):
-            route = self.routes.setdefault(program.entry_event, Route())
+            route = self._asked(program.entry_event)
             route.entries.append(program)
             route.reads_products |= reads_field(program.entry_test, "products")
             for name, tests in program.exit_on.items():
-                route = self.routes.setdefault(name, Route())
+                route = self._asked(name)
                 route.exits[program.journey] = tests
                 route.reads_products |= any(reads_field(test, "products") for test in tests)
+
+    def _route(self, name: str) -> Route:
+        return self.routes.setdefault(name, Route(name))
+
+    def _asked(self, name: str) -> Route:
+        route = self._route(name)
+        route.asked = True
+        return route
 
 
 NO_PROGRAMS: Final = Programs([], [], 30 * 60_000, [])

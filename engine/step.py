@@ -6,7 +6,7 @@ from engine.guard import Guard
 from engine.input import ContactInput, Event, Handover, Receipt
 from engine.intake import take_in
 from engine.outbox import hand_over, settle
-from engine.program import Programs
+from engine.program import Programs, Route
 from engine.walk import happen
 
 
@@ -25,10 +25,12 @@ def step(
     visit and no message has changed, and nothing was decided.
     """
     if isinstance(input, Event):
-        if not take_in(programs, contact, input, now_ms):
-            return False
         route = programs.routes.get(input.name)
-        if route is not None:
+        if route is None:
+            route = Route(input.name)
+        if not take_in(route, contact, input, now_ms, programs.session_gap_ms):
+            return False
+        if route.asked:
             happen(programs, route, contact, input, now_ms, decisions)
         return True
     guard = Guard(contact)

@@ -4,7 +4,8 @@ from engine.contact import Contact, Visit, plan_next_due
 from engine.decision import EXITED, FAILED, Decision
 from engine.guard import Guard
 from engine.history import forget_old
-from engine.input import SESSION_END
+from engine.input import SESSION_END, payload_of
+from engine.intake import forget_event_ids
 from engine.limits import FAR_MS
 from engine.program import Programs
 from engine.session import end_session, products_of
@@ -18,7 +19,7 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
     whether it is applied by an Advance, by the contact's next input, or in a replay. Where it
     raises, the contact and `decisions` are as they were before.
     """
-    visit = _next_visit(contact)
+    visit = _next_visit(contact) if contact.visits else None
     if visit is None:
         _end_session(programs, contact, decisions)
     else:
@@ -39,13 +40,14 @@ def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]
     assert session is not None
     now_ms = session.due_at_ms
     forget_old(contact, now_ms)
+    forget_event_ids(contact, now_ms)
     route = programs.routes.get(SESSION_END)
     event = end_session(contact)
-    if route is None:
+    if route is None or not route.asked:
         return
-    if route.reads_products:
-        event.payload["products"] = products_of(session.views)
     try:
+        if route.reads_products:
+            payload_of(event)["products"] = products_of(session.views)
         happen(programs, route, contact, event, now_ms, decisions, session.views)
     except Exception:
         contact.session = session

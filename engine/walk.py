@@ -9,7 +9,7 @@ from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import CAPPED, DECLINED, EXITED, NO_CONSENT, SENT, Decision, Outcome
 from engine.guard import Guard
 from engine.identity import message_key, visit_id
-from engine.input import Event
+from engine.input import Event, looked_into, payload_of
 from engine.limits import FAR_MS, JOURNEYS_MAX, NODES_PER_INPUT_MAX, PENDING_MAX
 from engine.outbox import stop_pending
 from engine.program import (
@@ -44,13 +44,14 @@ def happen(
     """
     guard: Guard | None = None
     mark = len(decisions)
+    event = looked_into(event)
     try:
         if route.exits and (contact.visits or contact.pending):
             guard = Guard(contact)
             _exit_visits(route, contact, event, now_ms, decisions)
         for program in route.entries:
             test = program.entry_test
-            if test is None or test.holds(contact, event.payload, now_ms):
+            if test is None or test.holds(contact, payload_of(event), now_ms):
                 if guard is None:
                     guard = Guard(contact)
                 _enter(programs, program, contact, event, views, now_ms, decisions)
@@ -75,7 +76,7 @@ def _exit_visits(
 def _ends(tests: list[Test | None] | None, contact: Contact, event: Event, now_ms: int) -> bool:
     if tests is None:
         return False
-    return any(test is None or test.holds(contact, event.payload, now_ms) for test in tests)
+    return any(test is None or test.holds(contact, payload_of(event), now_ms) for test in tests)
 
 
 def end_visit(
@@ -122,7 +123,7 @@ def _enter(
         entered_at_ms=now_ms,
         waits_since_ms=now_ms,
         due_at_ms=FAR_MS,
-        trigger=event.payload,
+        trigger=payload_of(event),
         views=views,
     )
     contact.visits.append(visit)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 import zstandard
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from actors.link import LinkEvent
 from engine.input import ANONYMOUS_PREFIX, Event
@@ -103,6 +103,7 @@ class W1Event(Event, frozen=True, gc=False, rename={"at_ms": "ts"}):
     """A line of the workload W1: an Event as it stands, but for the name of its time."""
 
     at_ms: int | None
+    payload: Raw
 
 
 def _events_of_lines(lines: list[Line], first: int, id_prefix: str) -> list[Event]:

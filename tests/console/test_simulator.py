@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from console.simulator import HOUR_MS, START_MS, simulate
-from engine.input import ANONYMOUS_PREFIX, Event
+from engine.input import ANONYMOUS_PREFIX, Event, payload_of
 from ingest.readers import read_chunks
 from ingest.sender import encode_events
 from tests.test_real_data import Fold
@@ -79,7 +79,7 @@ def test_every_outcome_occurs_for_both_journeys(events: list[Event]) -> None:
 
 def test_consent_is_of_all_sorts_and_sometimes_withdrawn(events: list[Event]) -> None:
     said = Counter(
-        (event.payload.get("consent") or event.payload).get("email", "none")
+        (payload_of(event).get("consent") or payload_of(event)).get("email", "none")
         for event in events
         if event.name in ("identify", "consent")
     )

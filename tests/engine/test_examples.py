@@ -13,7 +13,7 @@ import yaml
 from actors.folder import read_folder
 from console.simulator import simulate
 from engine.decision import Delivery, Outcome
-from engine.input import Advance, Event, Handover, Publish, Receipt
+from engine.input import Advance, Event, Handover, Publish, Receipt, payload_of
 from engine.journey import Publication
 from engine.limits import FAR_MS
 from engine.partition import Partition
@@ -256,7 +256,7 @@ def test_a_journey_written_only_as_yaml_decides_what_sql_says() -> None:
         shop.fold(event, event.at_ms)
     shop.run_out()
     wishes = [
-        (i, each.contact, each.id, each.at_ms, each.payload["price"])
+        (i, each.contact, each.id, each.at_ms, payload_of(each)["price"])
         for i, each in enumerate(events)
         if each.name == "wishlist_add"
     ]

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from engine.decision import Decision, Delivery, Outcome
-from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict
+from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict, payload_of
 from engine.limits import FAR_MS
 from engine.partition import Partition
 from tests.engine.model import JOURNEYS, SETTINGS, Model, Said
@@ -101,7 +101,7 @@ class Shop(RuleBasedStateMachine):
     def something_comes_again(self, data: some.DataObject, pause: int) -> None:
         self.situation.now_ms += pause
         event = data.draw(some.sampled_from(self.events[-4:]))
-        self.apply(event, event.payload["price"], "")
+        self.apply(event, payload_of(event)["price"], "")
 
     @rule(pause=pauses)
     def time_passes(self, pause: int) -> None:

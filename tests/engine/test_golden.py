@@ -27,6 +27,9 @@ FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
 FOLDS_CHANGED: dict[str, str] = {}
 """Folder -> why the engine decides otherwise since; its bytes must decode all the same."""
 
+STATES_CHANGED = {"2025-11-first": "views in a session are kept as JSON, not as msgpack"}
+"""Folder -> what of a contact's state is written otherwise since; the decisions are the same."""
+
 KINDS: dict[str, type[Input]] = {
     each.__name__: each for each in (Event, Advance, Publish, Handover, Receipt)
 }
@@ -75,8 +78,9 @@ def test_old_inputs_give_the_same_decisions(folder: Path) -> None:
 @each_folder
 def test_old_inputs_leave_the_same_contacts(folder: Path) -> None:
     """Compared as objects: a field added later, with its default, is no difference."""
-    if folder.name in FOLDS_CHANGED:
-        pytest.skip(FOLDS_CHANGED[folder.name])
+    changed = FOLDS_CHANGED | STATES_CHANGED
+    if folder.name in changed:
+        pytest.skip(changed[folder.name])
     _, partition = refolded(folder)
     contacts = {key: partition.contact(key) for key in partition.contact_keys()}
     before = {key: decode_contact(bytes.fromhex(data)) for key, data in kept(folder).items()}

@@ -146,6 +146,7 @@ def test_what_is_kept_of_a_contact_is_bounded() -> None:
     session = contact.session
     assert session is not None
     assert len(contact.event_ids) <= EVENT_IDS_BURST_MAX
+    assert len(contact.older_event_ids) <= EVENT_IDS_BURST_MAX
     assert len(contact.history) == HISTORY_NAMES_MAX
     assert max(map(len, contact.history.values())) == HISTORY_EVENTS_MAX
     assert len(contact.attributes) == ATTRIBUTES_MAX
