@@ -26,6 +26,22 @@ FRAME_BYTES_MAX: Final = 1 << 20
 EVENT_HEAD_BYTES: Final = 128
 """What an event is taken to weigh in a frame beside its payload."""
 
+LANE_EVENTS_MIN: Final = FRAMES_IN_FLIGHT_MAX * FRAME_EVENTS_MAX
+"""A lane takes this many events however slow its shard is: it keeps full frames in flight, and a
+hiccup of the disk makes nobody come back."""
+
+PACE_MEMORY_S: Final = 0.25
+"""How fast the pace of a shard follows what it does now."""
+
+PIPELINED_BYTES: Final = 512
+"""What a request weighs that waits behind another one of its connection, beside its body."""
+
+FILES_SPARE: Final = 256
+"""Open files beside connections: links, logs, Ray's own."""
+
+MEMORY_FREE_RATIO: Final = 0.95
+"""Once its memory was full, the gateway takes events again below this part of the watermark."""
+
 RECONNECT_S_MIN: Final = 0.01
 RECONNECT_S_MAX: Final = 1.0
 RETRY_AFTER_S_MAX: Final = 30

@@ -14,6 +14,7 @@ class Router:
     def __init__(self, lanes: list[Lane], admission: Admission) -> None:
         assert 1 <= len(lanes) <= PARTITIONS
         self._admission = admission
+        self._lanes = lanes
         self._lane_of = [lanes[shard_of(i, len(lanes))] for i in range(PARTITIONS)]
 
     def route(self, exchange: Exchange, events: list[LinkEvent]) -> int:
@@ -24,16 +25,14 @@ class Router:
         """
         admission = self._admission
         count = len(events)
-        wait_s = admission.wait_s(count)
-        if wait_s:
-            return wait_s
         lane_of = self._lane_of
         if count == 1:
             event = events[0]
             lane = lane_of[event.partition]
-            wait_s = admission.lane_wait_s(lane.waiting, 1)
-            if wait_s:
-                return wait_s
+            if lane.waiting >= lane.free_below or admission.events >= admission.events_max:
+                wait_s = self._wait_s({lane: 1}, 1, exchange.began_s)
+                if wait_s:
+                    return wait_s
             exchange.events = exchange.left = 1
             admission.events += 1
             lane.put(exchange, event)
@@ -42,7 +41,7 @@ class Router:
         for event in events:
             lane = lane_of[event.partition]
             counts[lane] = counts.get(lane, 0) + 1
-        wait_s = max(admission.lane_wait_s(lane.waiting, n) for lane, n in counts.items())
+        wait_s = self._wait_s(counts, count, exchange.began_s)
         if wait_s:
             return wait_s
         exchange.events = exchange.left = count
@@ -50,3 +49,17 @@ class Router:
         for event in events:
             lane_of[event.partition].put(exchange, event)
         return 0
+
+    def _wait_s(self, counts: dict[Lane, int], count: int, now_s: float) -> int:
+        """Return 0 if so many events may come in on these lanes, else when to try again.
+
+        Where no lane at all has room, what comes next need not even be read: see `shut`.
+        """
+        wait_s = self._admission.wait_s(count)
+        if wait_s == 0:
+            wait_s = max(lane.wait_s(n, now_s) for lane, n in counts.items())
+        if wait_s:
+            waits_s = [lane.wait_s(1, now_s) for lane in self._lanes]
+            if all(waits_s):
+                self._admission.shut_lanes(min(waits_s))
+        return wait_s
