@@ -23,6 +23,7 @@ class Admission:
         "_memory_full",
         "body_bytes",
         "body_bytes_max",
+        "crowded",
         "events",
         "events_max",
         "shut",
@@ -40,6 +41,8 @@ class Admission:
         wait behind another one of their connection."""
         self.shut: Refusal | None = None
         """What every request of events is refused with for now, before its body is looked at."""
+        self.crowded = False
+        """Whether a lane was full of late: then requests for it are found out before all else."""
         self._lanes_full: Refusal | None = None
         self._memory_full: Refusal | None = None
         self._events_per_s = 0.0

@@ -18,7 +18,7 @@ from ingest.metrics import CONTENT_TYPE, Counters, GatewayState, exposition
 from ingest.protocol import HttpConnection
 from ingest.router import Router
 from ingest.settings import GatewaySettings
-from ingest.wire import BodyError, Reader
+from ingest.wire import BodyError, Reader, keys_of
 
 EVENTS: Final = b"/v1/events"
 HEALTH: Final = b"/healthz"
@@ -187,6 +187,13 @@ class Gateway:
     def _take(self, exchange: Exchange) -> None:
         """Take the events of a request in, or say why not; the lanes answer when all are safe."""
         exchange.began_s = monotonic()
+        if self.admission.crowded:
+            wait_s = self._router.refuse_early(
+                lambda: keys_of(exchange.body, lines=exchange.lines), exchange.began_s
+            )
+            if wait_s:
+                exchange.refuse(*full(wait_s))
+                return
         try:
             events, rejected = self._reader.read(exchange.body, lines=exchange.lines)
         except BodyError as error:

@@ -1,7 +1,10 @@
 """Router: which lane an event takes."""
 
+from collections.abc import Callable, Iterable
+
 from actors.link import LinkEvent
 from actors.shard import shard_of
+from engine.identity import partition_of
 from engine.limits import PARTITIONS
 from ingest.admission import Admission
 from ingest.exchange import Exchange
@@ -50,16 +53,27 @@ class Router:
             lane_of[event.partition].put(exchange, event)
         return 0
 
-    def _wait_s(self, counts: dict[Lane, int], count: int, now_s: float) -> int:
-        """Return 0 if so many events may come in on these lanes, else when to try again.
+    def refuse_early(self, keys: Callable[[], Iterable[str]], now_s: float) -> int:
+        """Return when to try again if a contact of these `keys` has no room on its lane, or 0.
 
-        Where no lane at all has room, what comes next need not even be read: see `shut`.
+        Asked while the gateway is crowded. `keys` is called only if some lane is full, not all.
         """
+        waits_s = {lane: lane.wait_s(1, now_s) for lane in self._lanes}
+        least_s = self._admission.wait_s(1) or min(waits_s.values())
+        if least_s:
+            self._admission.shut_lanes(least_s)
+            return least_s
+        if not any(waits_s.values()):
+            self._admission.crowded = False
+            return 0
+        lane_of = self._lane_of
+        return next((w for key in keys() if (w := waits_s[lane_of[partition_of(key)]])), 0)
+
+    def _wait_s(self, counts: dict[Lane, int], count: int, now_s: float) -> int:
+        """Return 0 if so many events may come in on these lanes, else when to try again."""
         wait_s = self._admission.wait_s(count)
         if wait_s == 0:
             wait_s = max(lane.wait_s(n, now_s) for lane, n in counts.items())
         if wait_s:
-            waits_s = [lane.wait_s(1, now_s) for lane in self._lanes]
-            if all(waits_s):
-                self._admission.shut_lanes(min(waits_s))
+            self._admission.crowded = True
         return wait_s

@@ -1,6 +1,7 @@
 """Wire: the bytes of a request become events, or the reasons why not. Decoders are made once."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Annotated, Final, Never
@@ -43,6 +44,13 @@ class SentEvent(Struct, forbid_unknown_fields=True, gc=False):
     payload: Raw = EMPTY
 
 
+class SentKey(Struct, gc=False):
+    """Of an event as senders write it, only whose it is."""
+
+    contact: str | None = None
+    anonymous: str | None = None
+
+
 class Rejection(Struct, frozen=True, gc=False):
     """Why the event at `index` of the request was not taken, and where in it the fault is."""
 
@@ -61,6 +69,8 @@ class BodyError(Exception):
 
 _one = msgspec.json.Decoder(SentEvent)
 _many = msgspec.json.Decoder(list[SentEvent])
+_one_key = msgspec.json.Decoder(SentKey)
+_many_keys = msgspec.json.Decoder(list[SentKey])
 _pieces = msgspec.json.Decoder(list[Raw])
 
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -162,6 +172,27 @@ class Reader:
             at_ms,
             payload,
         )
+
+
+def keys_of(body: bytes, *, lines: bool) -> Iterator[str]:
+    """Yield the contacts' keys of a body; none where it cannot be read: `Reader` says why.
+
+    A tenth of the cost of reading it, for requests that will be refused.
+    """
+    try:
+        if lines:
+            sent = _one_key.decode_lines(body)
+        elif body.lstrip(SPACE)[:1] == b"[":
+            sent = _many_keys.decode(body)
+        else:
+            sent = [_one_key.decode(body)]
+    except _UNREADABLE:
+        return
+    for each in sent:
+        if each.contact is not None:
+            yield each.contact
+        elif each.anonymous is not None:
+            yield ANONYMOUS_PREFIX + each.anonymous
 
 
 def _check_characters(path: str, text: str) -> None:

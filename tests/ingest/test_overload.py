@@ -1,6 +1,7 @@
 """A gateway that gets more than its shards can hold: it refuses, and goes on."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,19 @@ def slow(served: Serving) -> None:
     """Let the lanes believe that their shards answer one event a second."""
     for lane in served.gateway._lanes:
         lane.pace.events_per_s = 1.0
+
+
+def count_reads(served: Serving, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Keep the bodies that the gateway reads from now on."""
+    read: list[bytes] = []
+    really = served.gateway._reader.read
+
+    def counted(body: bytes, *, lines: bool) -> Any:
+        read.append(body)
+        return really(body, lines=lines)
+
+    monkeypatch.setattr(served.gateway._reader, "read", counted)
+    return read
 
 
 async def test_a_flooded_shard_refuses_and_leaves_the_other_ones_events_in(
@@ -112,14 +126,7 @@ async def test_where_no_shard_has_room_bodies_are_not_even_read(
         slow(served)
         await fill(served, flood, "c-1", small)
         assert (await sender.ask(post(event()))).status == 429
-        read: list[bytes] = []
-        really = served.gateway._reader.read
-
-        def counted(body: bytes, *, lines: bool) -> Any:
-            read.append(body)
-            return really(body, lines=lines)
-
-        monkeypatch.setattr(served.gateway._reader, "read", counted)
+        read = count_reads(served, monkeypatch)
         # A sweep lets the lanes decide again, so one of them may be read.
         refused = [(await sender.ask(post(event()))).status for _ in range(20)]
         assert refused.count(429) >= 19
@@ -226,3 +233,31 @@ async def test_what_is_refused_costs_its_connection_nothing_else(
 
 def test_the_least_that_a_lane_takes_is_what_may_be_in_flight() -> None:
     assert LANE_EVENTS_MIN == 1024
+
+
+async def test_where_one_shard_is_full_a_batch_is_read_only_if_nothing_of_it_goes_there(
+    tmp_path: Path, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, shards=2) as served, served.sender() as flood:
+        slow(served)
+        await fill(served, flood, LEFT[0], small)
+        async with served.sender() as sender:
+            mixed = [event(RIGHT[0]), event(RIGHT[1]), event(LEFT[1])]
+            assert (await sender.ask(post(mixed))).status == 429
+            read = count_reads(served, monkeypatch)
+            lines = "\n".join(map(json.dumps, mixed))
+            for _ in range(5):
+                assert (await sender.ask(post(mixed))).status == 429
+                ndjson = post(lines, "Content-Type: application/x-ndjson")
+                assert (await sender.ask(ndjson)).status == 429
+                assert (await sender.ask(post(mixed[2]))).status == 429
+            assert read == []
+            for _ in range(5):
+                assert (await sender.ask(post(mixed[:2]))).status == 202
+            assert len(read) == 5
+            wrong = await sender.ask(post('[{"contact": 1}]'))
+            assert wrong.status == 400  # What cannot be read is told, full or not.
+            served.shard.release()
+            await flood.answer()
+            assert (await sender.ask(post(mixed))).json["accepted"] == 3
+            assert not served.gateway.admission.crowded

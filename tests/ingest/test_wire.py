@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.link import LinkEvent
 from engine.identity import partition_of
 from ingest.limits import EVENTS_PER_REQUEST_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
-from ingest.wire import BodyError, Reader, Rejection
+from ingest.wire import BodyError, Reader, Rejection, keys_of
 
 GOOD: dict[str, Any] = {"id": "e-1", "contact": "c-1", "name": "page_view"}
 
@@ -243,3 +243,22 @@ def test_what_was_sent_arrives(contact: str, payload: dict[str, Any]) -> None:
     (event,), _ = read({"contact": contact, "name": "x", "payload": payload})
     assert event.contact == contact
     assert json.loads(event.payload) == payload
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_the_keys_of_a_body_are_those_that_reading_it_gives(*, lines: bool) -> None:
+    sent = [
+        b'{"contact":"a","name":"x"}',
+        b'{"name":"x","anonymous":"b","payload":{"contact":"not me"}}',
+        b'{"name":"x","contact":"caf\\u00e9"}',
+    ]
+    body = b"\n".join(sent) if lines else b"[" + b",".join(sent) + b"]"
+    events, rejected = Reader("t-").read(body, lines=lines)
+    assert not rejected
+    assert list(keys_of(body, lines=lines)) == [each.contact for each in events]
+    assert list(keys_of(sent[0], lines=lines)) == ["a"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'[{"contact":1}]', b"7", b'{"contact":"\xff"}'])
+def test_of_a_body_that_cannot_be_read_no_keys_are_known(body: bytes) -> None:
+    assert list(keys_of(body, lines=False)) == []
