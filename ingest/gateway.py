@@ -10,9 +10,10 @@ import structlog
 
 from ingest.admission import Admission, Refusal, full
 from ingest.exchange import Exchange, encode
+from ingest.files import connections_that_fit
 from ingest.keyring import Keyring
 from ingest.lane import Lane, LaneBounds
-from ingest.limits import LINGER_S
+from ingest.limits import LINGER_S, TURNED_AWAY_MAX
 from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
 from ingest.metrics import CONTENT_TYPE, Counters, GatewayState, exposition
 from ingest.protocol import HttpConnection
@@ -54,6 +55,7 @@ class Gateway:
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.
         self._reader = Reader(f"{secrets.token_hex(5)}-")
         self._connections: set[HttpConnection] = set()
+        self._connections_max = settings.connections_max
         self._scrapes: set[asyncio.Task[None]] = set()
         self._statuses: asyncio.Task[list[dict[str, Any] | None]] | None = None
         self._memory = MemoryWatch(memory_max_bytes(settings.memory_max), len(sockets))
@@ -78,6 +80,7 @@ class Gateway:
         Raises OSError where the address cannot be had.
         """
         settings = self._settings
+        self._connections_max = connections_that_fit(settings.connections_max)
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
@@ -126,9 +129,9 @@ class Gateway:
     def joined(self, connection: HttpConnection) -> None:
         """Note a new connection."""
         self._connections.add(connection)
-        if self.draining:
+        if self.draining or len(self._connections) > self._connections_max + TURNED_AWAY_MAX:
             connection.abort()
-        elif len(self._connections) > self._settings.connections_max:
+        elif len(self._connections) > self._connections_max:
             connection.turn_away()
 
     def left(self, connection: HttpConnection) -> None:

@@ -36,8 +36,11 @@ PACE_MEMORY_S: Final = 0.25
 PIPELINED_BYTES: Final = 512
 """What a request weighs that waits behind another one of its connection, beside its body."""
 
-FILES_SPARE: Final = 256
-"""Open files beside connections: links, logs, Ray's own."""
+TURNED_AWAY_MAX: Final = 256
+"""Connections over the bound that are told so at a time; more are closed without a word."""
+
+FILES_SPARE: Final = 512
+"""Open files beside connections: those turned away, links, logs, Ray's own."""
 
 MEMORY_FREE_RATIO: Final = 0.95
 """Once its memory was full, the gateway takes events again below this part of the watermark."""
@@ -48,4 +51,5 @@ RETRY_AFTER_S_MAX: Final = 30
 LINGER_S: Final = 2.0
 """A refused sender has this long to read why; meanwhile what it still sends is thrown away."""
 
+assert TURNED_AWAY_MAX < FILES_SPARE
 assert PAYLOAD_BYTES_MAX + EVENT_HEAD_BYTES < FRAME_BYTES_MAX < BODY_BYTES_MAX
