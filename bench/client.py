@@ -98,13 +98,13 @@ class Connection(asyncio.Protocol):
 class Load:
     """Requests over a fixed number of connections, in a closed or an open loop."""
 
-    def __init__(self, requests: list[bytes]) -> None:
+    def __init__(self, requests: list[bytes], tally: Tally | None = None) -> None:
         self._requests = requests
         self._next = 0
         self._free: list[Connection] = []
         self._ended = False
         self._closed_loop = False
-        self.tally = Tally()
+        self.tally = tally or Tally()
 
     async def run(self, url: str, connections: int, seconds: float, rate: float = 0) -> Tally:
         """Send for so long, then wait for all answers.

@@ -128,9 +128,13 @@ async def test_where_no_shard_has_room_bodies_are_not_even_read(
         assert (await sender.ask(post(event()))).status == 429
         read = count_reads(served, monkeypatch)
         # A sweep lets the lanes decide again, so one of them may be read.
-        refused = [(await sender.ask(post(event()))).status for _ in range(20)]
+        refused, shut = [], 0
+        for _ in range(20):
+            refused.append((await sender.ask(post(event()))).status)
+            shut += served.gateway.admission.shut is not None
         assert refused.count(429) >= 19
         assert len(read) <= 1
+        assert shut >= 19  # They were refused by their heads.
         monkeypatch.undo()
         assert (await sender.ask(get("/healthz"))).status == 200
         served.shard.release()
