@@ -30,6 +30,10 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SPACE: Final = b" \t\r\n"
+BETWEEN: Final = (b"},{", b"}, {", b"},\n{")
+"""What stands between two events of an array, as most senders write it."""
+
+KEYS_HEAD_BYTES: Final = 1 << 10
 
 
 class SentEvent(Struct, forbid_unknown_fields=True, gc=False):
@@ -175,10 +179,23 @@ class Reader:
 
 
 def keys_of(body: bytes, *, lines: bool) -> Iterator[str]:
-    """Yield the contacts' keys of a body; none where it cannot be read: `Reader` says why.
+    """Yield the contacts' keys of a body, those at its beginning perhaps twice.
 
-    A tenth of the cost of reading it, for requests that will be refused.
+    Far cheaper than reading it, for requests that will be refused: first only its beginning is
+    looked at. Where it cannot be read, some or none are known: `Reader` says why.
     """
+    if len(body) > 2 * KEYS_HEAD_BYTES:
+        if lines:
+            head = body[: body.rfind(b"\n", 0, KEYS_HEAD_BYTES) + 1]
+        else:
+            # Between two objects, if what is before it and `]` are an array: else it lies deeper.
+            end = max(body.rfind(between, 0, KEYS_HEAD_BYTES) for between in BETWEEN)
+            head = body[: end + 1] + b"]"
+        yield from _keys_in(head, lines=lines)
+    yield from _keys_in(body, lines=lines)
+
+
+def _keys_in(body: bytes, *, lines: bool) -> Iterator[str]:
     try:
         if lines:
             sent = _one_key.decode_lines(body)

@@ -262,3 +262,28 @@ def test_the_keys_of_a_body_are_those_that_reading_it_gives(*, lines: bool) -> N
 @pytest.mark.parametrize("body", [b"", b"{", b'[{"contact":1}]', b"7", b'{"contact":"\xff"}'])
 def test_of_a_body_that_cannot_be_read_no_keys_are_known(body: bytes) -> None:
     assert list(keys_of(body, lines=False)) == []
+
+
+def long_body(separator: str, payload: str = "{}") -> bytes:
+    one = '{"name":"x","payload":%s,"contact":"c-%d"}'
+    events = separator.join(one % (payload, i) for i in range(200))
+    return (events if separator == "\n" else f"[{events}]").encode()
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ",\n", "\n", " , "])
+@pytest.mark.parametrize("payload", ["{}", '{"a":[{"contact":"no"},{"contact":"no"}],"b":"},{"}'])
+def test_of_a_long_body_the_keys_at_its_beginning_come_first_and_then_all(
+    separator: str, payload: str
+) -> None:
+    body, all_keys = long_body(separator, payload), [f"c-{i}" for i in range(200)]
+    keys = list(keys_of(body, lines=separator == "\n"))
+    again = len(keys) - 200
+    assert keys == all_keys[:again] + all_keys
+    if payload == "{}" and separator != " , ":
+        assert 5 < again < 50
+
+
+@pytest.mark.parametrize("separator", [",", "\n"])
+def test_the_beginning_of_a_long_body_is_known_without_the_rest_of_it(separator: str) -> None:
+    broken = long_body(separator)[:-5]
+    assert next(keys_of(broken, lines=separator == "\n")) == "c-0"
