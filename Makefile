@@ -20,8 +20,8 @@ check: .venv/lint  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/test  ## seconds and ratios, as a table
-	$(BIN)/python -m bench
+bench: .venv/test  ## seconds and ratios, as a table (ARGS=overload: that part)
+	$(BIN)/python -m bench $(ARGS)
 
 format: .venv/lint
 	$(BIN)/ruff format .

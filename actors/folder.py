@@ -21,7 +21,7 @@ SETTINGS_STEM: Final = "anlass"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 TEMPLATES: Final = "templates"
 AUTHOR_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
-OPERATOR_KEYS: Final = ("keys", "channels")
+OPERATOR_KEYS: Final = ("keys", "channels", "gateway")
 
 
 class Folder(Struct, frozen=True):
@@ -31,7 +31,8 @@ class Folder(Struct, frozen=True):
     source: bytes
     """The publication as canonical JSON: what a Publish carries. Empty where there are mistakes."""
     operator: dict[str, Any]
-    """The operator's part of `anlass.yaml`: `keys` (a list) and `channels` (settings by name)."""
+    """The operator's part of `anlass.yaml`: `keys` (a list), `channels` and `gateway` (settings by
+    name; those of the gateway are not checked here)."""
     mistakes: list[Mistake]
     notes: list[str]
     """What is no mistake, yet may not be meant."""
@@ -129,7 +130,14 @@ def _split_off_operator(
         problem = "these are no write keys"
         mistakes.append(Mistake(file, "$.keys", problem, "write a list of texts: keys: [secret]"))
         keys = []
-    return {"keys": keys, "channels": _channels_of(settings, file, mistakes)}
+    gateway = settings.pop("gateway", {})
+    if not isinstance(gateway, dict) or not all(isinstance(name, str) for name in gateway):
+        problem = "these are no settings"
+        fix = "write them by name: gateway: {memory_max: 60%}"
+        mistakes.append(Mistake(file, "$.gateway", problem, fix))
+        gateway = {}
+    channels = _channels_of(settings, file, mistakes)
+    return {"keys": keys, "channels": channels, "gateway": gateway}
 
 
 def _channels_of(settings: dict[str, Any], file: str, mistakes: list[Mistake]) -> dict[str, Any]:

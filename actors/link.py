@@ -12,6 +12,8 @@ from engine.input import Receipt
 
 FRAME_BYTES_MAX: Final = 64 << 20
 HEAD_BYTES: Final = 4
+UNREAD_BYTES_MAX: Final = 64 << 20
+"""What may wait for a side that does not read; then its link is closed."""
 
 
 class LinkEvent(Struct, frozen=True, array_like=True, gc=False):
@@ -131,6 +133,8 @@ class Link(asyncio.Protocol):
         self._closed = closed
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
+        self._stuck = False
+        """Whether more waits to be read by the other side than its socket holds."""
 
     def send(self, message: Request | Reply) -> None:
         """Send one message; after the link is closed it goes nowhere."""
@@ -138,6 +142,16 @@ class Link(asyncio.Protocol):
             return
         data = encode(message)
         self._transport.write(len(data).to_bytes(HEAD_BYTES, "big") + data)
+        if self._stuck and self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._stuck = True
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._stuck = False
 
     def close(self) -> None:
         """Close the link; `closed` follows."""

@@ -24,6 +24,7 @@ from actors.link import (
     Pull,
     Refused,
     Reply,
+    Request,
     RunOut,
     Settle,
     Status,
@@ -43,6 +44,15 @@ SLICE_NS_MAX: Final = 1_000_000
 """A slice ends after so many inputs or 1 ms, so that the commit thread gets its turn."""
 
 FRAMES_UNCOMMITTED_MAX: Final = 4
+INBOX_REQUESTS_MAX: Final = 16_384
+"""Of all links together: a gateway has two in flight, a courier at most one for each message that
+it tries again (10,000): none of them ever meets this bound."""
+
+LINKS_MAX: Final = 256
+PULLS_MAX: Final = 64
+"""Of one channel, at once; a courier has one."""
+
+FULL: Final = "the shard's inbox is full; try again later"
 TICK_S: Final = 0.01
 """How often timers are looked after: what is due waits 10 ms at most."""
 
@@ -119,6 +129,9 @@ class ShardService:
     def _new_link(self) -> Link:
         link = Link(self._received, self._lost)
         self._links.add(link)
+        if len(self._links) > LINKS_MAX:
+            log.warning("too many links to a shard; the new one is closed", links=LINKS_MAX)
+            self._loop.call_later(TICK_S, link.close)  # It is not made yet.
         return link
 
     def _lost(self, link: Link) -> None:
@@ -138,6 +151,8 @@ class ShardService:
             return
         if isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
+        elif self._full(request):
+            link.send(Refused(request.seq, FULL))
         elif isinstance(request, Pull):
             self._pulls.setdefault(request.channel, deque()).append((link, request))
             self._loop.call_later(request.wait_ms / 1000, self._end_pull, link, request)
@@ -146,6 +161,12 @@ class ShardService:
         else:
             self._inbox.append((link, request))
         self._schedule()
+
+    def _full(self, request: Request) -> bool:
+        """Say whether there is no room for this request: nothing here grows without a bound."""
+        if isinstance(request, Pull):
+            return len(self._pulls.get(request.channel, ())) >= PULLS_MAX
+        return len(self._inbox) >= INBOX_REQUESTS_MAX
 
     def _end_pull(self, link: Link, pull: Pull) -> None:
         pulls = self._pulls.get(pull.channel)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -19,11 +21,13 @@ from rich.table import Table
 import engine
 from bench.decision import decision_times_us, quantile
 from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
+from bench.overload import BATCH, QUIET_PER_S, neighbours, overload
 from bench.replay import generate_w1, replay_w1
 
 W1_GENERATOR: Final = Path(__file__).parent.parent.parent / "shared" / "w1" / "gen.py"
 EXAMPLES: Final = Path(__file__).parent.parent / "examples" / "journeys"
 WRK_SECONDS: Final = 8
+OVERLOAD_SECONDS: Final = 8.0
 
 screen = Console()
 
@@ -49,7 +53,7 @@ class Board:
         screen.print(table)
 
 
-def bench_engine(board: Board) -> None:
+def bench_engine(board: Board, _: Path) -> None:
     """Measure decisions, with and without thawing the contact."""
     for name, thaw, wanted in (
         ("decision, contact thawed", True, "p50 ≤ 8, p99 ≤ 50"),
@@ -76,11 +80,11 @@ def bench_replay(board: Board, folder: Path) -> None:
     )
 
 
-def bench_system(board: Board, folder: Path) -> None:
-    """Measure the whole: start, one connection, open loop, and as much as wrk can."""
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[str, int]]:
+    """Run the whole system on a fresh data folder; yields its address and the gateway's pid."""
     command = [sys.executable, "-m", "console", "run", "--data", str(folder / "data")]
     command += ["--journeys", str(EXAMPLES), "--port", "0"]
-    began = time.perf_counter()
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     url = ""
@@ -90,6 +94,17 @@ def bench_system(board: Board, folder: Path) -> None:
             url = listening[1]
             break
     try:
+        yield url, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.stderr.close()
+        process.wait(timeout=60)
+
+
+def bench_system(board: Board, folder: Path) -> None:
+    """Measure the whole: start, one connection, open loop, and as much as wrk can."""
+    began = time.perf_counter()
+    with running(folder) as (url, _):
         asyncio.run(post_latencies_ms(url, 1, "first"))
         board.add("start to first 202", f"{time.perf_counter() - began:.1f} s", "≤ 8 s")
         times = asyncio.run(post_latencies_ms(url, 5_000, "one"))
@@ -103,10 +118,45 @@ def bench_system(board: Board, folder: Path) -> None:
             figure = "skipped: no wrk" if rate is None else f"{rate:,.0f} POST/s"
             wanted = "≥ 30,000/s" if connections == 64 else ""
             board.add(f"POST, {connections} connections, wrk", figure, wanted)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.stderr.close()
-        process.wait(timeout=60)
+
+
+def bench_overload(board: Board, folder: Path) -> None:
+    """Measure what is left of the best under three times as much, and beside a loud contact."""
+    with running(folder) as (url, gateway):
+        found = overload(url, gateway, OVERLOAD_SECONDS)
+        tally = found.tally
+        board.add(
+            f"goodput, {found.offered_per_s / found.best_per_s:.1f} times the best offered",
+            f"{found.goodput_per_s:,.0f} of {found.best_per_s:,.0f} events/s: {found.ratio:.0%}"
+            f" ({found.ratio_of_cores_left:.0%} per core that the client left)",
+            "≥ 90 %",
+        )
+        p50, p99 = tally.quantile_ms(0.5), tally.quantile_ms(0.99)
+        board.add("  answers to those accepted", f"p50 {p50:.0f}  p99 {p99:.0f} ms", "p50 ≤ 500 ms")
+        others = sum(tally.status.values()) - tally.status[202] - tally.status[429]
+        board.add(
+            "  POSTs refused",
+            f"{tally.status[429]:,} with 429, {tally.without_retry_after} of them without "
+            f"Retry-After; {others} other answers, {tally.closed} lost connections",
+            "0, 0, 0",
+        )
+        board.add("  accepted = applied", f"{found.accepted:,} = {found.applied:,} events", "equal")
+        board.add(
+            "  resident memory, before and after",
+            "gateway {} → {} MiB, shards {} → {} MiB".format(
+                *found.gateway_rss_mib, *found.shards_rss_mib
+            ),
+            "",
+        )
+        for half, where in ((1, "on the other shard"), (0, "on the same shard")):
+            for loud in (False, True):
+                quiet, noise = neighbours(url, half, OVERLOAD_SECONDS, loud=loud)
+                p50, p99 = quiet.quantile_ms(0.5), quiet.quantile_ms(0.99)
+                taken = noise.status[202] * BATCH / OVERLOAD_SECONDS
+                beside = f"beside a contact of {taken:,.0f}/s {where}" if loud else "alone"
+                refused = quiet.status[429] + quiet.unsent
+                figure = f"p50 {p50:.2f}  p99 {p99:.2f} ms, {refused} refused or unsent"
+                board.add(f"POST, {QUIET_PER_S:,}/s, {beside}", figure, "")
 
 
 def bench_parts() -> None:
@@ -118,7 +168,16 @@ def bench_parts() -> None:
 
 
 def main() -> None:
-    """Run all of it."""
+    """Run all of it, or the one part that is named: `python -m bench overload`."""
+    parts = {
+        "engine": bench_engine,
+        "replay": bench_replay,
+        "system": bench_system,
+        "overload": bench_overload,
+    }
+    asked = sys.argv[1:]
+    if any(name not in parts for name in asked):
+        sys.exit(f"python -m bench [{'|'.join(parts)}]")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -128,11 +187,12 @@ def main() -> None:
         highlight=False,
     )
     board = Board()
-    with tempfile.TemporaryDirectory(prefix="anlass-bench-") as folder:
-        bench_engine(board)
-        bench_replay(board, Path(folder))
-        bench_system(board, Path(folder))
-    bench_parts()
+    for name, part in parts.items():
+        if not asked or name in asked:
+            with tempfile.TemporaryDirectory(prefix="anlass-bench-") as folder:
+                part(board, Path(folder))
+    if not asked:
+        bench_parts()
     board.show()
 
 

@@ -30,10 +30,9 @@ class System:
     def __init__(self, settings: SystemSettings, shards: int | None, host: str, port: int) -> None:
         folder = checked_folder(settings.journeys)
         keys = [*folder.operator.get("keys", []), *keys_of_environment()]
-        try:
-            self._gateway_settings = GatewaySettings(host=host, port=port, keys=keys)
-        except ValueError as error:
-            raise OperatorError(str(error)) from None
+        self._gateway_settings = gateway_settings(
+            folder.operator.get("gateway", {}), host, port, keys
+        )
         self._channels = channel_settings(folder.operator.get("channels", {}))
         self._folder = folder
         self.cluster = Cluster(settings, shards)
@@ -73,6 +72,23 @@ def checked_folder(path: Path) -> Folder:
     if folder.mistakes:
         raise AuthorError(folder.mistakes)
     return folder
+
+
+def gateway_settings(
+    said: dict[str, Any], host: str, port: int, keys: list[str]
+) -> GatewaySettings:
+    """Return the gateway's settings: what `anlass.yaml` says, the rest at its default."""
+    options = {"host": host, "port": port, "keys": keys}
+    for name in sorted(said.keys() & options.keys()):
+        raise OperatorError(
+            f"anlass.yaml, gateway: `{name}` does not stand there; "
+            "host and port are options of `anlass run`, keys stand beside `gateway`"
+        )
+    try:
+        return msgspec.convert(said | options, GatewaySettings)
+    except msgspec.ValidationError as error:
+        where = "anlass.yaml, gateway: " if said else ""
+        raise OperatorError(f"{where}{error}") from None
 
 
 def channel_settings(said: dict[str, Any]) -> ChannelSettings:

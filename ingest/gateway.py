@@ -4,18 +4,22 @@ import asyncio
 import contextlib
 import secrets
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
-from ingest.admission import Admission
+import structlog
+
+from ingest.admission import Admission, Refusal, full
 from ingest.exchange import Exchange, encode
+from ingest.files import connections_that_fit
 from ingest.keyring import Keyring
-from ingest.lane import Lane
-from ingest.limits import LINGER_S
+from ingest.lane import Lane, LaneBounds
+from ingest.limits import LINGER_S, TURNED_AWAY_MAX
+from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
 from ingest.metrics import CONTENT_TYPE, Counters, GatewayState, exposition
 from ingest.protocol import HttpConnection
 from ingest.router import Router
 from ingest.settings import GatewaySettings
-from ingest.wire import BodyError, Reader
+from ingest.wire import BodyError, Reader, keys_of
 
 EVENTS: Final = b"/v1/events"
 HEALTH: Final = b"/healthz"
@@ -25,7 +29,11 @@ MEDIA_TYPES: Final = (b"application/json", b"application/x-ndjson", b"applicatio
 STATUS_S: Final = 1.0
 """How long a scrape waits for the shards."""
 
-_Refusal = tuple[int, str, str]
+WATCH_S: Final = 1.0
+"""How often the memory is looked at."""
+
+
+log = structlog.get_logger()
 
 
 class Gateway:
@@ -38,15 +46,20 @@ class Gateway:
         self._settings = settings
         self._keyring = Keyring(settings.keys)
         self._counters = Counters()
-        self._lanes = [Lane(path) for path in sockets]
-        self.admission = Admission(
-            settings.events_in_flight_max, settings.lane_events_max, settings.body_bytes_max
+        self.admission = Admission(settings.events_in_flight_max, settings.body_bytes_max)
+        bounds = LaneBounds(
+            settings.lane_events_max, settings.lane_bytes_max, settings.queue_delay_s
         )
+        self._lanes = [Lane(path, bounds, self.admission.freed) for path in sockets]
         self._router = Router(self._lanes, self.admission)
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.
         self._reader = Reader(f"{secrets.token_hex(5)}-")
         self._connections: set[HttpConnection] = set()
+        self._connections_max = settings.connections_max
         self._scrapes: set[asyncio.Task[None]] = set()
+        self._statuses: asyncio.Task[list[dict[str, Any] | None]] | None = None
+        self._memory = MemoryWatch(memory_max_bytes(settings.memory_max), len(sockets))
+        self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self.swept_s = monotonic()
@@ -67,6 +80,7 @@ class Gateway:
         Raises OSError where the address cannot be had.
         """
         settings = self._settings
+        self._connections_max = connections_that_fit(settings.connections_max)
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
@@ -84,6 +98,7 @@ class Gateway:
         await asyncio.gather(*(lane.open() for lane in self._lanes))
         self.swept_s = monotonic()
         self._sweep()
+        self._watch = asyncio.create_task(self._watch_memory())
 
     async def stop(self) -> None:
         """Take no new connections, answer what is in flight, then close everything."""
@@ -102,8 +117,9 @@ class Gateway:
             lane.close()
         for connection in list(self._connections):
             connection.abort()
-        for scrape in self._scrapes:
-            scrape.cancel()
+        for task in (*self._scrapes, self._statuses, self._watch):
+            if task is not None:
+                task.cancel()
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.sleep(0)  # The transports end in the loop's next turn.
@@ -113,16 +129,16 @@ class Gateway:
     def joined(self, connection: HttpConnection) -> None:
         """Note a new connection."""
         self._connections.add(connection)
-        if self.draining:
+        if self.draining or len(self._connections) > self._connections_max + TURNED_AWAY_MAX:
             connection.abort()
-        elif len(self._connections) > self._settings.connections_max:
+        elif len(self._connections) > self._connections_max:
             connection.turn_away()
 
     def left(self, connection: HttpConnection) -> None:
         """Forget a connection."""
         self._connections.discard(connection)
 
-    def refusal(self, path: bytes, method: bytes, headers: dict[bytes, bytes]) -> _Refusal | None:
+    def refusal(self, path: bytes, method: bytes, headers: dict[bytes, bytes]) -> Refusal | None:
         """Say why a request of this head is not served: status, error, header lines."""
         methods = METHODS.get(path)
         if methods is None:
@@ -130,8 +146,10 @@ class Gateway:
         if method not in methods:
             allow = b", ".join(methods).decode()
             return 405, f"use {allow} here", f"Allow: {allow}\r\n"
-        if path != EVENTS or not headers:
-            return self._key_refusal(headers) if path == EVENTS else None
+        if path != EVENTS:
+            return None
+        if not headers:
+            return self._key_refusal(headers) or self.admission.shut
         content_type = headers.get(b"content-type")
         if content_type is not None and content_type != MEDIA_TYPES[0]:
             media_type = content_type.partition(b";")[0].strip().lower()
@@ -139,7 +157,7 @@ class Gateway:
                 return 415, "send application/json or application/x-ndjson", ""
         if headers.get(b"content-encoding", b"identity") != b"identity":
             return 415, "send the body as it is, without Content-Encoding", ""
-        return self._key_refusal(headers)
+        return self._key_refusal(headers) or self.admission.shut
 
     def serve(self, exchange: Exchange) -> None:
         """Serve a whole request; its `answer` may be called at once or later."""
@@ -161,8 +179,6 @@ class Gateway:
         counters.rejected += len(exchange.rejected)
         if exchange.events == 0:
             return
-        self.admission.events -= exchange.events
-        self._answered += exchange.events
         counters.acknowledged(monotonic() - exchange.began_s)
         if status == 202:
             counters.accepted += exchange.events - exchange.repeated
@@ -174,6 +190,13 @@ class Gateway:
     def _take(self, exchange: Exchange) -> None:
         """Take the events of a request in, or say why not; the lanes answer when all are safe."""
         exchange.began_s = monotonic()
+        if self.admission.crowded:
+            wait_s = self._router.refuse_early(
+                lambda: keys_of(exchange.body, lines=exchange.lines), exchange.began_s
+            )
+            if wait_s:
+                exchange.refuse(*full(wait_s))
+                return
         try:
             events, rejected = self._reader.read(exchange.body, lines=exchange.lines)
         except BodyError as error:
@@ -187,10 +210,9 @@ class Gateway:
         wait_s = self._router.route(exchange, events)
         if wait_s:
             exchange.rejected = []
-            error_text = f"the gateway is full; repeat all events in {wait_s} s"
-            exchange.refuse(429, error_text, f"Retry-After: {wait_s}\r\n")
+            exchange.refuse(*full(wait_s))
 
-    def _key_refusal(self, headers: dict[bytes, bytes]) -> _Refusal | None:
+    def _key_refusal(self, headers: dict[bytes, bytes]) -> Refusal | None:
         if self._keyring.empty:
             return None
         key = headers.get(b"x-write-key", b"")
@@ -212,22 +234,52 @@ class Gateway:
         exchange.answer(200 if well else 503, encode({"status": status, "shards": shards}))
 
     async def _tell_metrics(self, exchange: Exchange) -> None:
-        shards = await asyncio.gather(*(lane.status(STATUS_S) for lane in self._lanes))
+        shards = await self._ask_shards()
         state = GatewayState(
             self.admission.events,
             len(self._connections),
-            [(lane.waiting, lane.reachable) for lane in self._lanes],
+            [(lane.waiting, lane.reachable, lane.pace.events_per_s) for lane in self._lanes],
             shards,
+            self._memory,
         )
         text = exposition(self._counters, state)
         exchange.answer(200, text, f"Content-Type: {CONTENT_TYPE}\r\n")
+
+    async def _ask_shards(self) -> list[dict[str, Any] | None]:
+        """Ask all shards how they are; who asks meanwhile gets the same answer."""
+        if self._statuses is None or self._statuses.done():
+
+            async def ask() -> list[dict[str, Any] | None]:
+                return await asyncio.gather(*(lane.status(STATUS_S) for lane in self._lanes))
+
+            self._statuses = asyncio.create_task(ask())
+        return await asyncio.shield(self._statuses)
+
+    async def _watch_memory(self) -> None:
+        """Refuse events while gateway and shards use more than the watermark."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            shards = [shard_rss_bytes(status) for status in await self._ask_shards()]
+            memory, was_full = self._memory, self._memory.full
+            if memory.note(rss_bytes() or 0, shards):
+                self.admission.shut_memory(memory.used_bytes, memory.max_bytes)
+            elif was_full:
+                self.admission.reopen_memory()
+            if memory.full != was_full:
+                log.warning(
+                    "the memory is full: events are refused" if memory.full else "memory is free",
+                    used_bytes=memory.used_bytes,
+                    memory_max=memory.max_bytes,
+                )
 
     def _sweep(self) -> None:
         """Once a while end what takes too long; a timer for each request would cost far more."""
         settings = self._settings
         now_s = monotonic()
-        self.admission.observe(self._answered, now_s - self.swept_s)
-        self._answered, self.swept_s = 0, now_s
+        answered = sum(lane.pace.answered for lane in self._lanes)
+        self.admission.observe(answered - self._answered, now_s - self.swept_s)
+        self.admission.reopen()  # No lane may have moved: then the next request shuts it again.
+        self._answered, self.swept_s = answered, now_s
         for lane in self._lanes:
             lane.expire(now_s - settings.deadline_s)
         for connection in list(self._connections):

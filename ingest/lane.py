@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from actors.link import (
     Accept,
@@ -18,6 +21,7 @@ from actors.link import (
     decode_reply,
 )
 from engine.input import Verdict
+from ingest.admission import seconds_for
 from ingest.exchange import Exchange
 from ingest.limits import (
     BUSY_FRAME_EVENTS,
@@ -25,10 +29,14 @@ from ingest.limits import (
     FRAME_BYTES_MAX,
     FRAME_EVENTS_MAX,
     FRAMES_IN_FLIGHT_MAX,
+    LANE_EVENTS_MIN,
+    PAYLOAD_BYTES_MAX,
     RECONNECT_S_MAX,
     RECONNECT_S_MIN,
+    RETRY_AFTER_S_MAX,
     SECOND_FRAME_EVENTS_MIN,
 )
+from ingest.pace import Pace
 
 UNREACHABLE: Final = "the shard did not answer in time; repeat the request with the same event ids"
 STOPPING: Final = "the gateway stops; repeat the request with the same event ids"
@@ -37,13 +45,30 @@ STOPPING: Final = "the gateway stops; repeat the request with the same event ids
 class Frame:
     """Events sent to the shard in one Accept, and the exchange that each belongs to."""
 
-    __slots__ = ("events", "exchanges", "resent", "seq")
+    __slots__ = ("answered", "busy", "bytes", "events", "exchanges", "resent", "sent_s", "seq")
 
-    def __init__(self, seq: int, events: list[LinkEvent], exchanges: list[Exchange]) -> None:
+    def __init__(
+        self, seq: int, events: list[LinkEvent], exchanges: list[Exchange], size: int
+    ) -> None:
         self.seq = seq
         self.events = events
         self.exchanges = exchanges
+        self.bytes = size
         self.resent = False
+        self.sent_s = 0.0
+        self.answered = 0
+        """Events that the lane had answered when this was sent."""
+        self.busy = False
+        """Whether it left others waiting."""
+
+
+class LaneBounds(Struct, frozen=True):
+    """How much may wait on one lane."""
+
+    events_max: int
+    bytes_max: int
+    delay_s: float
+    """What waits is refused where it would wait longer than this, at the shard's pace."""
 
 
 class Lane:
@@ -54,8 +79,17 @@ class Lane:
     events it had already taken by their ids.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, bounds: LaneBounds, freed: Callable[[int], None]) -> None:
         self._path = path
+        self._bounds = bounds
+        self._freed = freed
+        """Called with the number of events that have left the lane, answered or not."""
+        self.pace = Pace()
+        heaviest = PAYLOAD_BYTES_MAX + EVENT_HEAD_BYTES
+        self.free_below = min(LANE_EVENTS_MIN, bounds.events_max, bounds.bytes_max // heaviest)
+        """A single event may come in without further questions while fewer wait."""
+        self._moved_s = monotonic()
+        """When the shard last answered, or was given its first frame after a pause."""
         self._link: Link | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._retry_s = 0.0
@@ -66,6 +100,7 @@ class Lane:
         self._bytes = 0
         self._flight: deque[Frame] = deque()
         self._sent = 0
+        self._sent_bytes = 0
         self._flushing = False
         self._last_events = 0
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -80,6 +115,30 @@ class Lane:
         """Events put in and not answered yet."""
         return len(self._events) + self._sent
 
+    def wait_s(self, count: int, now_s: float) -> int:
+        """Return 0 if `count` more events may come in, else seconds after which to try again.
+
+        What waits already must be answered within the bounds' delay, at the shard's pace; of a
+        shard that answers nothing for as long, only `LANE_EVENTS_MIN` may wait. What comes in is
+        not counted itself, so that a large request is not refused for ever beside small ones.
+        """
+        bounds, waiting = self._bounds, self.waiting
+        if waiting == 0:
+            return 0
+        size = self._bytes + self._sent_bytes
+        if waiting + count <= bounds.events_max and size <= bounds.bytes_max:
+            limit = LANE_EVENTS_MIN
+            if waiting < limit:
+                return 0
+            stood_s = now_s - self._moved_s
+            if stood_s > bounds.delay_s and (self._flight or self._link is None):
+                return min(1 + int(stood_s), RETRY_AFTER_S_MAX)
+            limit = max(limit, int(self.pace.events_per_s * bounds.delay_s))
+            if waiting < limit:
+                return 0
+            return seconds_for(waiting - limit, self.pace.events_per_s)
+        return seconds_for(waiting, self.pace.events_per_s)
+
     async def open(self) -> None:
         """Connect; where no shard listens yet, keep trying in the background."""
         if not await self._connect():
@@ -92,8 +151,9 @@ class Lane:
             self._connecting.cancel()
         for exchange in [e for frame in self._flight for e in frame.exchanges] + self._exchanges:
             exchange.refuse(503, STOPPING)
+        self._freed(self.waiting)
         self._flight.clear()
-        self._sent = 0
+        self._sent = self._sent_bytes = 0
         self._events, self._exchanges, self._bytes = [], [], 0
         if self._link is not None:
             self._link.close()
@@ -118,10 +178,12 @@ class Lane:
                     self._link.close()
         if self._exchanges and self._exchanges[0].began_s < before_s:
             _refuse_begun_before(before_s, self._exchanges)
+            waited = len(self._exchanges)
             live = [i for i, exchange in enumerate(self._exchanges) if not exchange.answered]
             self._events = [self._events[i] for i in live]
             self._exchanges = [self._exchanges[i] for i in live]
             self._bytes = sum(len(event.payload) + EVENT_HEAD_BYTES for event in self._events)
+            self._freed(waited - len(live))
 
     async def status(self, timeout_s: float) -> dict[str, Any] | None:
         """Ask the shard how it is; None where it cannot be reached in time."""
@@ -156,10 +218,19 @@ class Lane:
         self._flushing = False
         while self._events and self._link is not None and self._has_room():
             frame = self._cut()
+            frame.busy = bool(self._events)
+            if not self._flight:
+                self._moved_s = monotonic()
             self._flight.append(frame)
             self._last_events = len(frame.events)
             self._sent += len(frame.events)
-            self._link.send(Accept(frame.seq, frame.events))
+            self._sent_bytes += frame.bytes
+            self._send(self._link, frame)
+
+    def _send(self, link: Link, frame: Frame) -> None:
+        frame.sent_s = monotonic()
+        frame.answered = self.pace.answered
+        link.send(Accept(frame.seq, frame.events))
 
     def _has_room(self) -> bool:
         """Say whether what waits may go out: at once where no frame is in flight.
@@ -178,9 +249,10 @@ class Lane:
         """Take the next frame's events off the queue."""
         self._seq += 1
         events, exchanges = self._events, self._exchanges
-        if len(events) <= FRAME_EVENTS_MAX and self._bytes <= FRAME_BYTES_MAX:
+        size = self._bytes
+        if len(events) <= FRAME_EVENTS_MAX and size <= FRAME_BYTES_MAX:
             self._events, self._exchanges, self._bytes = [], [], 0
-            return Frame(self._seq, events, exchanges)
+            return Frame(self._seq, events, exchanges, size)
         size = 0
         count = 0
         for event in events[:FRAME_EVENTS_MAX]:
@@ -191,11 +263,20 @@ class Lane:
             count += 1
         self._events, self._exchanges = events[count:], exchanges[count:]
         self._bytes -= size
-        return Frame(self._seq, events[:count], exchanges[:count])
+        return Frame(self._seq, events[:count], exchanges[:count], size)
 
     def _take_off(self, frame: Frame) -> None:
         self._flight.remove(frame)
-        self._sent -= len(frame.events)
+        count = len(frame.events)
+        self._sent -= count
+        self._sent_bytes -= frame.bytes
+        self._freed(count)
+
+    def _learn(self, frame: Frame) -> None:
+        """Learn the shard's pace from a frame it has answered."""
+        pace, self._moved_s = self.pace, monotonic()
+        pace.answered += len(frame.events)
+        pace.observe(pace.answered - frame.answered, self._moved_s - frame.sent_s, busy=frame.busy)
 
     def _received(self, link: Link, data: bytes) -> None:
         try:
@@ -212,6 +293,7 @@ class Lane:
         if frame is None:
             return
         if isinstance(reply, Accepted) and len(reply.verdicts) == len(frame.events):
+            self._learn(frame)
             self._take_off(frame)
             _settle(frame, reply.verdicts)
         elif isinstance(reply, Refused):
@@ -229,6 +311,8 @@ class Lane:
         if link is not self._link:
             return
         self._link = None
+        if not self._flight:
+            self._moved_s = monotonic()
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(LinkError("the shard's link was lost"))
@@ -259,7 +343,7 @@ class Lane:
                 self._take_off(frame)  # Nobody waits any more: their senders repeat.
             else:
                 frame.resent = True
-                link.send(Accept(frame.seq, frame.events))
+                self._send(link, frame)
         self._flush()
         return True
 

@@ -26,10 +26,30 @@ FRAME_BYTES_MAX: Final = 1 << 20
 EVENT_HEAD_BYTES: Final = 128
 """What an event is taken to weigh in a frame beside its payload."""
 
+LANE_EVENTS_MIN: Final = FRAMES_IN_FLIGHT_MAX * FRAME_EVENTS_MAX
+"""A lane takes this many events however slow its shard is: it keeps full frames in flight, and a
+hiccup of the disk makes nobody come back."""
+
+PACE_MEMORY_S: Final = 0.25
+"""How fast the pace of a shard follows what it does now."""
+
+PIPELINED_BYTES: Final = 512
+"""What a request weighs that waits behind another one of its connection, beside its body."""
+
+TURNED_AWAY_MAX: Final = 256
+"""Connections over the bound that are told so at a time; more are closed without a word."""
+
+FILES_SPARE: Final = 512
+"""Open files beside connections: those turned away, links, logs, Ray's own."""
+
+MEMORY_FREE_RATIO: Final = 0.95
+"""Once its memory was full, the gateway takes events again below this part of the watermark."""
+
 RECONNECT_S_MIN: Final = 0.01
 RECONNECT_S_MAX: Final = 1.0
 RETRY_AFTER_S_MAX: Final = 30
 LINGER_S: Final = 2.0
 """A refused sender has this long to read why; meanwhile what it still sends is thrown away."""
 
+assert TURNED_AWAY_MAX < FILES_SPARE
 assert PAYLOAD_BYTES_MAX + EVENT_HEAD_BYTES < FRAME_BYTES_MAX < BODY_BYTES_MAX

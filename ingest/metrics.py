@@ -14,6 +14,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from ingest.memory import MemoryWatch
+
 ACK_S_BUCKETS: Final = (
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 )  # fmt: skip
@@ -76,15 +78,17 @@ class GatewayState:
         self,
         events_in_flight: int,
         connections: int,
-        lanes: list[tuple[int, bool]],
+        lanes: list[tuple[int, bool, float]],
         shards: list[dict[str, Any] | None],
+        memory: MemoryWatch,
     ) -> None:
         self.events_in_flight = events_in_flight
         self.connections = connections
         self.lanes = lanes
-        """Of each lane: the events waiting, and whether its shard is reachable."""
+        """Of each lane: events waiting, whether its shard is reachable, events a second it can."""
         self.shards = shards
         """Of each shard: its status, None where it did not say."""
+        self.memory = memory
 
     def families(self) -> Iterator[Metric]:
         """Yield the state as metrics."""
@@ -100,11 +104,28 @@ class GatewayState:
         reachable = GaugeMetricFamily(
             "anlass_gateway_shard_reachable", "1 if the shard can be reached", labels=["shard"]
         )
-        for shard, (events, up) in enumerate(self.lanes):
+        pace = GaugeMetricFamily(
+            "anlass_gateway_lane_events_per_second",
+            "Events a second that the shard can answer, as last seen",
+            labels=["shard"],
+        )
+        for shard, (events, up, events_per_s) in enumerate(self.lanes):
             waiting.add_metric([str(shard)], events)
             reachable.add_metric([str(shard)], up)
+            pace.add_metric([str(shard)], events_per_s)
         yield waiting
         yield reachable
+        yield pace
+        yield GaugeMetricFamily(
+            "anlass_memory_used_bytes",
+            "Resident memory of gateway and shards, as last looked at",
+            self.memory.used_bytes,
+        )
+        yield GaugeMetricFamily(
+            "anlass_memory_max_bytes",
+            "The watermark: above it events are refused with 429",
+            self.memory.max_bytes,
+        )
         yield from _shard_families(self.shards)
 
 

@@ -6,9 +6,9 @@ from typing import Any, Final, Protocol, cast
 
 import httptools
 
-from ingest.admission import Admission
+from ingest.admission import Admission, full
 from ingest.exchange import ONE_TAKEN, ONE_TAKEN_RESPONSE, Exchange, response
-from ingest.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX
+from ingest.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, PIPELINED_BYTES
 
 WANTED: Final = frozenset(
     {
@@ -242,9 +242,7 @@ class HttpConnection(asyncio.Protocol):
         elif exchange.refusal is None:
             self._body.append(data)
             if admission.body_bytes > admission.body_bytes_max:
-                wait_s = admission.seconds_for(admission.events)
-                error = f"the gateway is full; try again in {wait_s} s"
-                self._stop_with(429, error, f"Retry-After: {wait_s}\r\n")
+                self._stop_with(*full(admission.seconds_for(admission.events)))
 
     def on_message_complete(self) -> None:
         """Serve the request, or put it behind those that came before."""
@@ -259,8 +257,20 @@ class HttpConnection(asyncio.Protocol):
         self._queue.append(exchange)
         if self._current is None:
             self._serve_queue()
+        if self._queue:
+            self._weigh(exchange)
 
     # The rest.
+
+    def _weigh(self, exchange: Exchange) -> None:
+        """Hold a request that has to wait its turn against the bound on bodies: many are tiny."""
+        admission = self._desk.admission
+        exchange.body_bytes += PIPELINED_BYTES
+        admission.body_bytes += PIPELINED_BYTES
+        if admission.body_bytes > admission.body_bytes_max:
+            exchange.body = b""
+            self._exchange = self._queue.pop()
+            self._stop_with(*full(admission.seconds_for(admission.events)))
 
     def _count_head(self, size: int) -> None:
         """Bound a head that takes more reads. By bytes: its last header may have no end yet."""

@@ -4,6 +4,8 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
+from ingest.memory import memory_max_bytes
+
 
 class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a gateway listens and what it takes."""
@@ -35,6 +37,16 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     lane_events_max: int = 50_000
     """The same for each shard, so that a slow one leaves room for the others."""
 
+    lane_bytes_max: int = 64 << 20
+    """Memory for the events that wait on one shard, before 429."""
+
+    queue_delay_s: float = 0.5
+    """What waits on a shard should be answered within this, at its pace; beyond it 429."""
+
+    memory_max: int | str = "80%"
+    """Resident memory of gateway and shards together, before 429: bytes, or a percentage of the
+    control group's limit or the machine's memory."""
+
     body_bytes_max: int = 256 << 20
     """Memory for all bodies that arrive or wait for their answer, before 429."""
 
@@ -48,9 +60,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not all(self.keys):
             raise ValueError("a write key may not be empty")
         bounds = (self.connections_max, self.events_in_flight_max, self.lane_events_max)
-        spans = (self.deadline_s, self.receive_s, self.idle_s)
-        if min(*bounds, self.body_bytes_max) < 1 or min(spans) <= 0:
+        spans = (self.deadline_s, self.receive_s, self.idle_s, self.queue_delay_s)
+        if min(*bounds, self.body_bytes_max, self.lane_bytes_max) < 1 or min(spans) <= 0:
             raise ValueError("every bound and span of the gateway must be above 0")
+        memory_max_bytes(self.memory_max)
 
     @property
     def on_loopback(self) -> bool:

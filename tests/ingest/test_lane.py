@@ -2,13 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from actors.link import LinkEvent
 from ingest.exchange import Exchange
-from ingest.lane import Lane
-from ingest.limits import FRAME_EVENTS_MAX, SECOND_FRAME_EVENTS_MIN
+from ingest.lane import Lane, LaneBounds
+from ingest.limits import FRAME_EVENTS_MAX, LANE_EVENTS_MIN, SECOND_FRAME_EVENTS_MIN
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import until
 
@@ -33,6 +34,13 @@ def event(id: str, name: str = "x", size: int = 2) -> LinkEvent:
     return LinkEvent(0, "c", id, name, None, b"x" * size)
 
 
+BOUNDS = LaneBounds(50_000, 64 << 20, 0.5)
+
+
+def nobody(_: int) -> None:
+    pass
+
+
 def put(lane: Lane, *ids: str) -> Asked:
     asked = Asked(len(ids))
     for id in ids:
@@ -49,7 +57,7 @@ async def shard(tmp_path: Path):
 
 @pytest.fixture
 async def lane(shard: FakeShard):
-    lane = Lane(str(shard.path))
+    lane = Lane(str(shard.path), BOUNDS, nobody)
     await lane.open()
     yield lane
     lane.close()
@@ -157,7 +165,7 @@ async def test_frames_without_answer_go_again_in_order_before_anything_new(
 
 
 async def test_a_shard_that_comes_late_gets_what_waited(tmp_path: Path) -> None:
-    lane = Lane(str(tmp_path / "s"))
+    lane = Lane(str(tmp_path / "s"), BOUNDS, nobody)
     await lane.open()
     asked = put(lane, "a")
     await asyncio.sleep(0.02)
@@ -229,3 +237,114 @@ async def test_the_shards_status_comes_over_the_same_link(lane: Lane, shard: Fak
     await shard.stop()
     assert await asking is None
     assert await lane.status(1.0) is None
+
+
+def asked_at(lane: Lane, count: int, now_s: float = 0.0) -> int:
+    return lane.wait_s(count, now_s or lane._moved_s)
+
+
+async def test_what_waits_is_bounded_by_the_shards_pace(lane: Lane, shard: FakeShard) -> None:
+    shard.hold = True
+    lane.pace.observe(10_000, 1.0, busy=True)  # Half of it may wait: 5,000.
+    put(lane, *map(str, range(4_999)))
+    assert asked_at(lane, 1) == 0
+    assert asked_at(lane, 9_000) == 0  # What waits before it decides, not its own size.
+    put(lane, "last")
+    assert asked_at(lane, 1) == 1
+    put(lane, *map(str, range(20_000)))
+    assert asked_at(lane, 1) == 3  # 20,000 too many, at 10,000 a second.
+
+
+async def test_however_slow_a_shard_two_full_frames_may_wait(lane: Lane, shard: FakeShard) -> None:
+    shard.hold = True
+    lane.pace.observe(1, 1.0, busy=True)
+    put(lane, *map(str, range(LANE_EVENTS_MIN - 1)))
+    assert asked_at(lane, 1) == asked_at(lane, 1, now_s=lane._moved_s + 99) == 0
+    put(lane, "last")
+    assert asked_at(lane, 1) == 1
+
+
+async def test_a_shard_that_stands_still_is_not_judged_by_its_former_pace(
+    lane: Lane, shard: FakeShard
+) -> None:
+    lane.pace.observe(1_000_000, 1.0, busy=True)
+    shard.hold = True
+    put(lane, *map(str, range(LANE_EVENTS_MIN)))
+    await until(lambda: len(shard.held) == 2)
+    assert asked_at(lane, 1, now_s=lane._moved_s + 0.4) == 0
+    assert asked_at(lane, 1, now_s=lane._moved_s + 0.6) == 1
+    assert asked_at(lane, 1, now_s=lane._moved_s + 7.0) == 8
+    moved_s = lane._moved_s
+    shard.answer_next()
+    await until(lambda: len(shard.held) == 1)
+    await until(lambda: lane._moved_s > moved_s)
+    put(lane, *map(str, range(LANE_EVENTS_MIN)))
+    assert asked_at(lane, 1) == 0  # It moves again.
+
+
+async def test_a_shard_that_is_away_counts_as_standing_still(tmp_path: Path) -> None:
+    lane = Lane(str(tmp_path / "s"), BOUNDS, nobody)
+    await lane.open()
+    put(lane, *map(str, range(LANE_EVENTS_MIN)))
+    lane.pace.observe(1_000_000, 1.0, busy=True)
+    assert asked_at(lane, 1, now_s=lane._moved_s + 0.6) == 1
+    lane.close()
+
+
+async def test_after_a_pause_the_first_frame_is_given_its_time(
+    lane: Lane, shard: FakeShard
+) -> None:
+    lane.pace.observe(1_000_000, 1.0, busy=True)
+    lane._moved_s -= 3600
+    shard.hold = True
+    put(lane, *map(str, range(LANE_EVENTS_MIN)))
+    assert lane.wait_s(1, monotonic()) == 0  # Nothing is sent yet.
+    await until(lambda: shard.held)
+    assert lane.wait_s(1, monotonic()) == 0
+
+
+async def test_the_bytes_that_wait_are_bounded(shard: FakeShard) -> None:
+    lane = Lane(str(shard.path), LaneBounds(50_000, 1 << 20, 0.5), nobody)
+    await lane.open()
+    shard.hold = True
+    assert lane.free_below == (1 << 20) // ((32 << 10) + 128)  # However heavy: they fit.
+    heavy = Asked(40)
+    for i in range(40):
+        lane.put(heavy, event(f"h{i}", size=32 << 10))
+    assert asked_at(lane, 1) == 1
+    await until(lambda: shard.held)
+    assert asked_at(lane, 1) == 1  # On their way or not: they are held.
+    shard.release()
+    await until(lambda: heavy.status)
+    assert (lane._bytes, lane._sent_bytes) == (0, 0)
+    lane.close()
+
+
+async def test_the_pace_is_learned_from_answers(lane: Lane, shard: FakeShard) -> None:
+    assert lane.pace.events_per_s == 0
+    many = put(lane, *map(str, range(FRAME_EVENTS_MAX * 3)))
+    await until(lambda: many.status)
+    assert lane.pace.events_per_s > 1
+    assert lane.pace.answered == FRAME_EVENTS_MAX * 3
+
+
+@pytest.mark.usefixtures("eager")
+async def test_every_event_that_leaves_a_lane_is_given_back_once(shard: FakeShard) -> None:
+    left: list[int] = []
+    lane = Lane(str(shard.path), BOUNDS, left.append)
+    await lane.open()
+    first = put(lane, "a", "b")
+    await until(lambda: first.status)
+    assert left == [2]  # Answered.
+    shard.hold = True
+    for i in range(2):
+        lane.put(Asked(began_s=1), event(str(i)))
+        await until(lambda i=i: len(shard.held) == i + 1)
+    lane.put(Asked(began_s=1), event("unsent"))
+    lane.expire(before_s=5)
+    assert left == [2, 1]  # Dropped unsent; the two that were sent nobody waits for any more.
+    await until(lambda: sum(left) == 5)
+    put(lane, "c", "d", "e")
+    lane.close()
+    assert sum(left) == 8
+    assert lane.waiting == 0

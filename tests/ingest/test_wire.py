@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.link import LinkEvent
 from engine.identity import partition_of
 from ingest.limits import EVENTS_PER_REQUEST_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
-from ingest.wire import BodyError, Reader, Rejection
+from ingest.wire import BodyError, Reader, Rejection, keys_of
 
 GOOD: dict[str, Any] = {"id": "e-1", "contact": "c-1", "name": "page_view"}
 
@@ -243,3 +243,47 @@ def test_what_was_sent_arrives(contact: str, payload: dict[str, Any]) -> None:
     (event,), _ = read({"contact": contact, "name": "x", "payload": payload})
     assert event.contact == contact
     assert json.loads(event.payload) == payload
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_the_keys_of_a_body_are_those_that_reading_it_gives(*, lines: bool) -> None:
+    sent = [
+        b'{"contact":"a","name":"x"}',
+        b'{"name":"x","anonymous":"b","payload":{"contact":"not me"}}',
+        b'{"name":"x","contact":"caf\\u00e9"}',
+    ]
+    body = b"\n".join(sent) if lines else b"[" + b",".join(sent) + b"]"
+    events, rejected = Reader("t-").read(body, lines=lines)
+    assert not rejected
+    assert list(keys_of(body, lines=lines)) == [each.contact for each in events]
+    assert list(keys_of(sent[0], lines=lines)) == ["a"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'[{"contact":1}]', b"7", b'{"contact":"\xff"}'])
+def test_of_a_body_that_cannot_be_read_no_keys_are_known(body: bytes) -> None:
+    assert list(keys_of(body, lines=False)) == []
+
+
+def long_body(separator: str, payload: str = "{}") -> bytes:
+    one = '{"name":"x","payload":%s,"contact":"c-%d"}'
+    events = separator.join(one % (payload, i) for i in range(200))
+    return (events if separator == "\n" else f"[{events}]").encode()
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ",\n", "\n", " , "])
+@pytest.mark.parametrize("payload", ["{}", '{"a":[{"contact":"no"},{"contact":"no"}],"b":"},{"}'])
+def test_of_a_long_body_the_keys_at_its_beginning_come_first_and_then_all(
+    separator: str, payload: str
+) -> None:
+    body, all_keys = long_body(separator, payload), [f"c-{i}" for i in range(200)]
+    keys = list(keys_of(body, lines=separator == "\n"))
+    again = len(keys) - 200
+    assert keys == all_keys[:again] + all_keys
+    if payload == "{}" and separator != " , ":
+        assert 5 < again < 50
+
+
+@pytest.mark.parametrize("separator", [",", "\n"])
+def test_the_beginning_of_a_long_body_is_known_without_the_rest_of_it(separator: str) -> None:
+    broken = long_body(separator)[:-5]
+    assert next(keys_of(broken, lines=separator == "\n")) == "c-0"

@@ -1,0 +1,161 @@
+"""Client: many connections on one loop, cheap enough to offer more than a system can hold."""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+HEAD: Final = "POST /v1/events HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n"
+SIZE: Final = re.compile(rb"Content-Length: (\d+)")
+RETRY: Final = re.compile(rb"Retry-After: (\d+)")
+FAILED: Final = re.compile(rb'"failed":(\d+)')
+
+
+def request_of(events: list[str]) -> bytes:
+    """Return the bytes of a POST of these events, each a JSON object."""
+    body = ("[" + ",".join(events) + "]").encode() if len(events) > 1 else events[0].encode()
+    return (HEAD % len(body)).encode() + body
+
+
+class Tally:
+    """What came of requests."""
+
+    def __init__(self) -> None:
+        self.status: Counter[int] = Counter()
+        self.latencies_ms: list[float] = []
+        """Of those accepted, from when each was due."""
+        self.without_retry_after = 0
+        self.closed = 0
+        self.unsent = 0
+        """Due, and no connection was free for them."""
+        self.failed = 0
+
+    def quantile_ms(self, ratio: float) -> float:
+        """Return the latency that this ratio of accepted requests kept; 0 if there are none."""
+        ordered = sorted(self.latencies_ms)
+        return ordered[min(int(len(ordered) * ratio), len(ordered) - 1)] if ordered else 0.0
+
+
+class Connection(asyncio.Protocol):
+    """One connection with one request at a time; `idle` is called when it is answered."""
+
+    def __init__(self, tally: Tally, idle: Callable[["Connection"], None]) -> None:
+        self._tally = tally
+        self._idle = idle
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+        self._due_s = 0.0
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._transport = None
+        self._tally.closed += self.busy
+
+    def send(self, request: bytes, due_s: float) -> None:
+        """Send a request that was due at `due_s`."""
+        assert self._transport is not None, "the gateway ended a connection that it should keep"
+        self.busy = True
+        self._due_s = due_s
+        self._transport.write(request)
+
+    def close(self) -> None:
+        """Close it."""
+        self.busy = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        self._buffer += data
+        head = self._buffer.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        size = SIZE.search(self._buffer)
+        assert size is not None, self._buffer
+        if len(self._buffer) < head + 4 + int(size[1]):
+            return
+        answer, self._buffer = self._buffer, b""
+        status, tally = int(answer[9:12]), self._tally
+        tally.status[status] += 1
+        if status == 202:
+            tally.latencies_ms.append((time.perf_counter() - self._due_s) * 1000)
+            failed = FAILED.search(answer)
+            tally.failed += int(failed[1]) if failed else 0
+        elif status == 429:
+            tally.without_retry_after += RETRY.search(answer) is None
+        self.busy = False
+        self._idle(self)
+
+
+class Load:
+    """Requests over a fixed number of connections, in a closed or an open loop."""
+
+    def __init__(self, requests: list[bytes], tally: Tally | None = None) -> None:
+        self._requests = requests
+        self._next = 0
+        self._free: list[Connection] = []
+        self._ended = False
+        self._closed_loop = False
+        self.tally = tally or Tally()
+
+    async def run(self, url: str, connections: int, seconds: float, rate: float = 0) -> Tally:
+        """Send for so long, then wait for all answers.
+
+        `rate` is in requests a second, whatever the answers are; 0 sends on each connection as
+        soon as the one before is answered.
+        """
+        parts = urlsplit(url)
+        loop = asyncio.get_running_loop()
+        everyone = []
+        for _ in range(connections):
+            _, connection = await loop.create_connection(
+                lambda: Connection(self.tally, self._answered),
+                parts.hostname or "",
+                parts.port or 80,
+            )
+            everyone.append(connection)
+        began = time.perf_counter()
+        if rate:
+            self._free = everyone[:]
+            await self._pace(began, seconds, rate)
+        else:
+            self._closed_loop = True
+            for connection in everyone:
+                self._send(connection, began)
+            await asyncio.sleep(seconds)
+        self._ended = True
+        while any(connection.busy for connection in everyone):  # noqa: ASYNC110 - many, rarely
+            await asyncio.sleep(0.01)
+        for connection in everyone:
+            connection.close()
+        return self.tally
+
+    async def _pace(self, began: float, seconds: float, rate: float) -> None:
+        for turn in range(int(rate * seconds)):
+            due_s = began + turn / rate
+            if due_s > time.perf_counter():
+                await asyncio.sleep(due_s - time.perf_counter())
+            elif turn % 16 == 0:
+                await asyncio.sleep(0)  # Late: yet answers have to be read.
+            if self._free:
+                self._send(self._free.pop(), due_s)
+            else:
+                self.tally.unsent += 1
+
+    def _answered(self, connection: Connection) -> None:
+        if not self._closed_loop:
+            self._free.append(connection)
+        elif not self._ended:
+            self._send(connection, time.perf_counter())
+
+    def _send(self, connection: Connection, due_s: float) -> None:
+        connection.send(self._requests[self._next % len(self._requests)], due_s)
+        self._next += 1

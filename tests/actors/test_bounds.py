@@ -1,0 +1,93 @@
+"""What others may put into a shard is bounded, and whoever hits a bound is told."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.courier import PARKED_MESSAGES_MAX
+from actors.link import UNREAD_BYTES_MAX, Accept, Accepted, Done, Link, LinkClient, LinkError, Pull
+from actors.service import FULL, INBOX_REQUESTS_MAX
+from tests.actors.test_service import event, hold_disk, serving, verdicts
+
+
+async def test_a_full_inbox_refuses_and_what_was_taken_before_is_applied_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as (service, client):
+        monkeypatch.setattr("actors.service.INBOX_REQUESTS_MAX", 3)
+        gate = hold_disk(monkeypatch)
+        asked = []
+        for i in range(20):  # The disk stands still, so after four frames nothing is folded.
+            asked.append(client.ask(Accept(0, [event(str(i))])))
+            await asyncio.sleep(0.005)
+        gate.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        taken = [answer for answer in answers if isinstance(answer, Accepted)]
+        refused = [answer for answer in answers if isinstance(answer, LinkError)]
+        assert len(taken) + len(refused) == 20
+        assert 4 <= len(taken) <= 8
+        assert {str(each) for each in refused} == {FULL}
+        assert service.shard.status()["events_applied"] == len(taken)
+        assert await verdicts(client, event("19")) == [0]  # It was refused: nothing of it is there.
+
+
+def test_no_courier_ever_fills_the_inbox() -> None:
+    assert PARKED_MESSAGES_MAX < INBOX_REQUESTS_MAX
+
+
+async def test_more_pulls_than_any_courier_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.service.PULLS_MAX", 2)
+    async with serving(tmp_path) as (_, client):
+        pulls = [client.ask(Pull(0, "email", 10, 50)) for _ in range(3)]
+        answers = await asyncio.gather(*pulls, return_exceptions=True)
+        assert [isinstance(answer, LinkError) for answer in answers] == [False, False, True]
+        await client.ask(Pull(0, "email", 10, 1))
+
+
+async def test_more_links_than_a_system_has_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.service.LINKS_MAX", 2)
+    async with serving(tmp_path) as (service, client):
+        others = [await LinkClient.connect(str(tmp_path / "s.sock")) for _ in range(3)]
+        async with asyncio.timeout(5):
+            while sum(other.open for other in others) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert len(service._links) == 2
+        assert await verdicts(client, event("a")) == [0]
+        for other in others:
+            other.close()
+
+
+class Clogged:
+    """A transport to someone who reads nothing."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.size
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_link_whose_other_side_reads_nothing_is_closed() -> None:
+    link = Link(lambda *_: None, lambda _: None)
+    clogged: Any = Clogged()
+    link.connection_made(clogged)
+    link.pause_writing()
+    clogged.size = UNREAD_BYTES_MAX - 100
+    link.send(Done(1))
+    assert not clogged.aborted
+    clogged.size = UNREAD_BYTES_MAX
+    link.send(Done(2))
+    assert clogged.aborted
