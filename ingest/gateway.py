@@ -11,6 +11,7 @@ import structlog
 from ingest.admission import Admission, Refusal, full
 from ingest.exchange import Exchange, encode
 from ingest.files import connections_that_fit
+from ingest.heads import KnownHeads
 from ingest.keyring import Keyring
 from ingest.lane import Lane, LaneBounds
 from ingest.limits import LINGER_S, TURNED_AWAY_MAX
@@ -62,6 +63,7 @@ class Gateway:
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self.heads = KnownHeads()
         self.swept_s = monotonic()
         self._answered = 0
         self.draining = False

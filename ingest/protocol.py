@@ -8,21 +8,8 @@ import httptools
 
 from ingest.admission import Admission, full
 from ingest.exchange import ONE_TAKEN, ONE_TAKEN_RESPONSE, Exchange, response
+from ingest.heads import LINES, WANTED, KnownHeads, media_type, path_of
 from ingest.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, PIPELINED_BYTES
-
-WANTED: Final = frozenset(
-    {
-        b"authorization",
-        b"connection",
-        b"content-encoding",
-        b"content-length",
-        b"content-type",
-        b"expect",
-        b"transfer-encoding",
-        b"x-write-key",
-    }
-)
-LINES: Final = frozenset({b"application/x-ndjson", b"application/ndjson"})
 
 
 class Desk(Protocol):
@@ -30,6 +17,7 @@ class Desk(Protocol):
 
     admission: Admission
     draining: bool
+    heads: KnownHeads
     swept_s: float
     """The moment of the last sweep: close enough to now for timeouts, and costs no call."""
 
@@ -66,12 +54,16 @@ class HttpConnection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._begun = 0
         """Requests begun: if a read begins none, all of it belongs to the head before it."""
+        self._between = True
+        """Whether the parser is known to stand between two requests."""
         self._head_bytes = 0
         self._head_again = b""
         """The head of a request that offers an upgrade, to be parsed again without the offer."""
         self._body: list[bytes] = []
         self._exchange: Exchange | None = None
         """The request that is being received, from the end of its headers."""
+        self._whole: Exchange | None = None
+        """The last request that this read brought to its end."""
         self._current: Exchange | None = None
         """The request in work."""
         self._queue: deque[Exchange] = deque()
@@ -145,8 +137,10 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        if self._closing:
+        if self._closing or (self._between and self._take_known(data)):
             return
+        self._between = False
+        read = data
         was_busy = self.busy
         begun = self._begun
         while data:
@@ -166,6 +160,10 @@ class HttpConnection(asyncio.Protocol):
                 break
         if self._url and self._begun == begun:
             self._count_head(len(data))
+        if self._whole is not None:
+            if self._begun == begun + 1:
+                self._between = self._desk.heads.learn(read, self._whole, self._headers)
+            self._whole = None
         if was_busy:
             self._pause()
 
@@ -214,7 +212,7 @@ class HttpConnection(asyncio.Protocol):
             self._head_again = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
             self._url = b""
             return
-        exchange = self._exchange = Exchange(_path_of(self._url), self._respond)
+        exchange = self._exchange = Exchange(path_of(self._url), self._respond)
         exchange.head_only = method == b"HEAD"
         exchange.keep_alive = parser.should_keep_alive()
         if b"connection" in headers or b"expect" in headers:
@@ -222,7 +220,7 @@ class HttpConnection(asyncio.Protocol):
         exchange.refusal = self._desk.refusal(exchange.path, method, headers)
         content_type = headers.get(b"content-type")
         if content_type is not None and content_type != b"application/json":
-            exchange.lines = _media_type(content_type) in LINES
+            exchange.lines = media_type(content_type) in LINES
         if int(headers.get(b"content-length", b"0")) > BODY_BYTES_MAX:
             self._stop_with(413, _TOO_LARGE)
         elif b"expect" in headers:
@@ -254,6 +252,7 @@ class HttpConnection(asyncio.Protocol):
             exchange.body = body[0] if len(body) == 1 else b"".join(body)
             body.clear()
         self._owes_continue = False
+        self._whole = exchange
         self._queue.append(exchange)
         if self._current is None:
             self._serve_queue()
@@ -261,6 +260,25 @@ class HttpConnection(asyncio.Protocol):
             self._weigh(exchange)
 
     # The rest.
+
+    def _take_known(self, data: bytes) -> bool:
+        """Serve a request whose head is known, if nothing stands before it."""
+        desk = self._desk
+        admission = desk.admission
+        found = desk.heads.find(data)
+        if found is None or self.busy or not self._writable or admission.shut is not None:
+            return False
+        known, body = found
+        if admission.body_bytes + len(body) > admission.body_bytes_max:
+            return False
+        self.changed_s = desk.swept_s
+        exchange = self._current = Exchange(known.path, self._respond)
+        exchange.lines = known.lines
+        exchange.body = body
+        exchange.body_bytes = len(body)
+        admission.body_bytes += len(body)
+        desk.serve(exchange)
+        return True
 
     def _weigh(self, exchange: Exchange) -> None:
         """Hold a request that has to wait its turn against the bound on bodies: many are tiny."""
@@ -374,17 +392,3 @@ class HttpConnection(asyncio.Protocol):
 
 
 _TOO_LARGE: Final = f"a body may have {BODY_BYTES_MAX} bytes; send the events in several requests"
-
-
-def _path_of(url: bytes) -> bytes:
-    """Return the path of a request's target, which may also be a whole URL."""
-    if url[:1] != b"/":
-        try:
-            url = httptools.parse_url(url).path or b"/"
-        except httptools.HttpParserError:
-            return url
-    return url.partition(b"?")[0]
-
-
-def _media_type(value: bytes) -> bytes:
-    return value.partition(b";")[0].strip().lower()
