@@ -218,9 +218,10 @@ def open_log(
     Raises OperatorError if another process has it; a successor kills that one. Raises
     LogCorruptError, OSError.
     """
-    disk.make_folder(folder)
-    held = lock or take_lock(folder / "lock", successor=successor)
+    held = lock
     try:
+        disk.make_folder(folder)
+        held = held or take_lock(folder / "lock", successor=successor)
         epoch = next_epoch(folder, disk)
         segments = segments_of(folder, disk)
         if segments and not cut_torn_tail(segments[-1], key, disk):
@@ -237,7 +238,8 @@ def open_log(
             sizes=sizes,
         )
     except BaseException as error:
-        held.release()
+        if held is not None:
+            held.release()
         if isinstance(error, OSError) and error.errno in FULL:
             raise OperatorError(_full_text(folder)) from error
         raise
