@@ -188,7 +188,7 @@ class FileLog:
         return file
 
     def _end_segment(self) -> None:
-        """Cut the segment to what counts; a segment without a block goes altogether."""
+        """Cut the segment to what counts. Without a block, the next one takes its name."""
         file = self._file
         if file is None:
             return
@@ -198,8 +198,7 @@ class FileLog:
         file.sync()
         file.close()
         if self._size == HEADER.size:
-            self._disk.remove(self._segments.pop())
-            self._disk.sync_folder(self.folder)
+            self._segments.pop()
             self._written_bytes -= HEADER.size
 
 

@@ -148,13 +148,15 @@ class PowerDisk:
 
     def __init__(self, space: int | None = None) -> None:
         self.space = space
+        self.operations_left: int | None = None
+        """How many there are before the power goes amid whatever is done then."""
         self._folders: dict[str, Names] = {}
         self._used = 0
         self._on = True
 
     def crash(self, random: Random) -> "PowerDisk":
         """Cut the power, and return the disk as it is found when it is back."""
-        self.check_power()
+        assert self._on, "the disk was taken over already"
         self._on = False
         found = type(self)(self.space)
         found._folders = self._folders
@@ -167,9 +169,11 @@ class PowerDisk:
         return found
 
     def check_power(self) -> None:
-        """Raise OSError when the power was cut."""
-        if not self._on:
+        """Raise OSError when the power was cut. Each operation calls it once at least."""
+        if not self._on or self.operations_left == 0:
             raise OSError(errno.EIO, "the power is off")
+        if self.operations_left is not None:
+            self.operations_left -= 1
 
     def take_space(self, grows: int) -> int:
         """Take so many bytes of the disk, or what it has; return how many are missing."""

@@ -136,6 +136,13 @@ def test_a_segment_under_another_name_is_found_out(tmp_path: Path) -> None:
         list(read_log(tmp_path))
 
 
+def test_a_later_segment_under_another_name_is_found_out(tmp_path: Path) -> None:
+    write(tmp_path, 2, position=write(tmp_path, 2))
+    segments_of(tmp_path)[1].rename(tmp_path / segment_name(3, 2))
+    with pytest.raises(LogCorruptError, match="goes on at position 3, not 2"):
+        list(read_log(tmp_path))
+
+
 def test_another_key_reads_nothing(tmp_path: Path) -> None:
     write(tmp_path, 2, 2, key=KEY)
     with pytest.raises(LogCorruptError, match="sealed with another key, or changed"):

@@ -71,6 +71,8 @@ def test_a_process_with_another_start_time_than_the_recorded_is_not_killed(
     (tmp_path / "lock").write_text(recorded.format(pid=owner.pid))
     with pytest.raises(OperatorError, match="is held by a process unknown; find out who"):
         open_log(tmp_path, successor=True)
+    with pytest.raises(OperatorError, match=r"is in use by process \?; stop it"):
+        open_log(tmp_path)
     assert owner.poll() is None
 
 
