@@ -18,6 +18,7 @@ from actors.store.block import ARCHIVE, LOG, read_blocks
 from actors.store.body import body_of, frames_in
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.newfile import NewFile, Pause, no_pause
+from actors.store.segment import position_of
 
 ARCHIVE_FOLDER: Final = "archive"
 BODY_BYTES_MAX: Final = 1 << 20
@@ -25,7 +26,6 @@ BODY_BYTES_MAX: Final = 1 << 20
 
 ZSTD_LEVEL: Final = 3
 
-SEGMENT_NAME: Final = re.compile(r"log-(\d{20})\.seg")
 NAME: Final = re.compile(r"archive-(\d{20})-(\d{20})-(\d+)\.zst")
 
 
@@ -71,7 +71,7 @@ def archive_segment(
     None for a segment without frames, which only goes. Raises OSError, StoreFullError, and
     LogCorruptError for a segment that is not as written.
     """
-    first = segment_position(segment)
+    first = position_of(segment)
     place = first
     last_ms = 0
     path = None
@@ -128,19 +128,6 @@ def prune_archive(
     if removed:
         disk.sync_folder(folder)
     return removed
-
-
-def segments_in(folder: Path, disk: Disk = REAL_DISK) -> list[Path]:
-    """Return the segments of the log in `folder`, the oldest first. Raises OSError."""
-    names = [name for name in disk.names(folder) if SEGMENT_NAME.fullmatch(name)]
-    return [folder / name for name in sorted(names)]
-
-
-def segment_position(segment: Path) -> int:
-    """Return the position of a segment's first record, which its name says."""
-    match = SEGMENT_NAME.fullmatch(segment.name)
-    assert match, f"{segment} is no segment of a log"
-    return int(match[1])
 
 
 def read_archive(path: Path, key: bytes | None, disk: Disk = REAL_DISK) -> Iterator[bytes]:

@@ -14,11 +14,11 @@ from actors.store.archive import (
     archive_files,
     archive_segment,
     prune_archive,
-    segment_position,
 )
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.newfile import remove_leftovers
 from actors.store.port import StoreFullError
+from actors.store.segment import position_of
 
 PAUSE_S: Final = 0.01
 """Between steps of 256 KB: the disk is the commits' first of all."""
@@ -58,6 +58,7 @@ class Archiver:
         self._retry_s = retry_s
         disk.make_folder(self.folder)
         remove_leftovers(self.folder, disk)
+        remove_leftovers(folder, disk, "log-")  # Of a segment that was being rewritten.
         self._waiting: deque[Path] = deque()
         self._more = threading.Semaphore(0)
         self._turn = threading.Lock()
@@ -131,7 +132,7 @@ class Archiver:
 
     def _has(self, segment: Path) -> bool:
         """Say whether a segment is in the archive; it may have been submitted twice."""
-        position = segment_position(segment)
+        position = position_of(segment)
         return any(file.first == position for file in archive_files(self.folder, self._disk))
 
     def _pause(self) -> None:

@@ -1,6 +1,6 @@
 """History: all frames of a slot that there are, from its archive and its log, without owning it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,12 +11,11 @@ from actors.store.archive import (
     ARCHIVE_FOLDER,
     archive_files,
     read_archive,
-    segment_position,
-    segments_in,
 )
 from actors.store.block import LOG, read_blocks
 from actors.store.body import frames_in, read_frame
 from actors.store.disk import REAL_DISK, Disk
+from actors.store.segment import position_of, segments_of
 
 
 class _Source(Struct, frozen=True):
@@ -42,10 +41,12 @@ def read_history(
 
     The log may be running: what it holds at the moment of the call is read, up to its last whole
     block, and files may move to the archive meanwhile. Raises LogCorruptError where a file is not
-    as written, or frames do not follow each other, or do not reach back to `position` (see
-    `first_position`: the archive is kept for a time only); OperatorError where the key is missing.
+    as written, where frames do not follow each other, and where they do not reach back to
+    `position` (see `first_position`: the archive is kept for a time only) or end before it;
+    OperatorError where the key is missing.
     """
     place = first_position(folder, disk) if position is None else position
+    end = 0
     gone: Path | None = None
     while True:
         sources = _sources(folder, place, disk)
@@ -53,16 +54,18 @@ def read_history(
             if source.first > place or (source.first < place and source is not sources[0]):
                 raise _gap(source.path, place, source.first)
             try:
-                for frame in _frames(source, place, key, disk):
-                    place = frame.position + len(frame.records)
-                    yield frame
+                end = yield from _frames(source, place, key, disk)
             except FileNotFoundError:
                 if source.path == gone:
                     raise
                 gone = source.path
                 break  # It went to the archive, or its time was over: list again.
+            place = max(place, end)
         else:
-            return
+            break
+    if end < place:
+        text = f"{folder} ends at position {end}, but position {place} is needed"
+        raise LogCorruptError(f"{text}; restore it from a copy")
 
 
 def first_position(folder: Path, disk: Disk = REAL_DISK) -> int:
@@ -70,8 +73,10 @@ def first_position(folder: Path, disk: Disk = REAL_DISK) -> int:
     return min((source.first for source in _all_sources(folder, disk)), default=0)
 
 
-def _frames(source: _Source, place: int, key: bytes | None, disk: Disk) -> Iterator[Frame]:
-    """Read the frames of one file that are not wholly before `place`."""
+def _frames(
+    source: _Source, place: int, key: bytes | None, disk: Disk
+) -> Generator[Frame, None, int]:
+    """Read the frames of one file that are not wholly before `place`; return where it ends."""
     follows = source.first
     for body in source.bodies(key, disk):
         for encoded in frames_in(source.path, body):
@@ -84,6 +89,7 @@ def _frames(source: _Source, place: int, key: bytes | None, disk: Disk) -> Itera
     if source.next is not None and follows != source.next:
         text = f"{source.path} ends before position {follows}"
         raise LogCorruptError(f"{text}, and should before {source.next}; restore it from a copy")
+    return follows
 
 
 def _sources(folder: Path, place: int, disk: Disk) -> list[_Source]:
@@ -97,11 +103,9 @@ def _sources(folder: Path, place: int, disk: Disk) -> list[_Source]:
 def _all_sources(folder: Path, disk: Disk) -> list[_Source]:
     """Return the files in order: of a segment that is in the archive too, the archive's."""
     # Segments first: one that goes to the archive meanwhile is seen twice rather than not at all.
-    segments = segments_in(folder, disk)
+    segments = segments_of(folder, disk)
     sources = {
-        segment_position(path): _Source(
-            path, segment_position(path), None, last=path == segments[-1]
-        )
+        position_of(path): _Source(path, position_of(path), None, last=path == segments[-1])
         for path in segments
     }
     for file in archive_files(folder / ARCHIVE_FOLDER, disk):

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from actors.frame import Frame, encode_frame
-from actors.store.archive import ARCHIVE_FOLDER, archive_files, pack, read_archive, segments_in
+from actors.store.archive import ARCHIVE_FOLDER, archive_files, pack, read_archive
 from actors.store.block import ARCHIVE, LOG, read_blocks
 from actors.store.body import body_of, frames_in, read_frame
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.newfile import NewFile, Pause, no_pause
+from actors.store.segment import segments_of
 
 Replace = Callable[[Frame], Frame | None]
 """Return what is to stand in place of a frame; None where it stays as it is."""
@@ -51,7 +52,7 @@ def closed_files(folder: Path, disk: Disk = REAL_DISK) -> list[tuple[Path, bytes
     The last segment is left out: begin another one to have it among them. Raises OSError.
     """
     archive = archive_files(folder / ARCHIVE_FOLDER, disk)
-    segments = segments_in(folder, disk)[:-1]
+    segments = segments_of(folder, disk)[:-1]
     return [*((file.path, ARCHIVE) for file in archive), *((path, LOG) for path in segments)]
 
 

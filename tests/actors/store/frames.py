@@ -9,6 +9,7 @@ from actors.store.block import LOG
 from actors.store.body import body_of
 from actors.store.disk import REAL_DISK, DiskFile, RealDisk
 from actors.store.newfile import NewFile, no_pause
+from actors.store.segment import segment_name
 
 KEY = bytes(range(32))
 
@@ -20,7 +21,7 @@ def frame_at(position: int, records: int = 1, text: int = 7) -> Frame:
 
 def write_segment(folder: Path, key: bytes | None, *blocks: list[int]) -> Path:
     """Write a closed segment; a block is given by the positions of its frames."""
-    path = folder / f"log-{blocks[0][0]:020}.seg"
+    path = folder / segment_name(blocks[0][0], 1)
     with NewFile(path, LOG, key, REAL_DISK, no_pause) as file:
         for block in blocks:
             file.add(body_of([encode_frame(frame_at(position)) for position in block]))
@@ -30,7 +31,7 @@ def write_segment(folder: Path, key: bytes | None, *blocks: list[int]) -> Path:
 
 def write_frames(folder: Path, *frames: Frame, key: bytes | None = None) -> Path:
     """Write a closed segment of one block."""
-    path = folder / f"log-{frames[0].position:020}.seg"
+    path = folder / segment_name(frames[0].position, 1)
     with NewFile(path, LOG, key, REAL_DISK, no_pause) as file:
         file.add(body_of([encode_frame(frame) for frame in frames]))
         file.finish()

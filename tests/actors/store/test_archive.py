@@ -17,7 +17,6 @@ from actors.store.archive import (
     archive_segment,
     prune_archive,
     read_archive,
-    segments_in,
 )
 from actors.store.archiver import Archiver
 from actors.store.block import HEADER
@@ -25,6 +24,7 @@ from actors.store.body import frames_in
 from actors.store.disk import REAL_DISK, DiskFile
 from actors.store.history import first_position, read_history
 from actors.store.port import StoreFullError
+from actors.store.segment import segment_name, segments_of
 from tests.actors.store.frames import (
     KEY,
     FailingDisk,
@@ -102,7 +102,7 @@ def test_a_segment_with_a_gap_stays_and_names_it(
     tmp_path: Path, blocks: tuple[list[int], ...]
 ) -> None:
     segment = write_segment(tmp_path, None, *blocks)
-    segment = segment.rename(tmp_path / f"log-{5:020}.seg")
+    segment = segment.rename(tmp_path / segment_name(5, 1))
     with pytest.raises(LogCorruptError, match=r"goes on at position \d where \d should follow"):
         archive_segment(segment, archive_of(tmp_path), None)
     assert segment.exists()
@@ -125,7 +125,7 @@ def test_a_crash_at_any_operation_leaves_each_frame_readable_once(
             archive_segment(segment, archive, key, disk)
             crashed = False
         except PowerCutError:
-            states.add((len(archive_files(archive)), len(segments_in(tmp_path))))
+            states.add((len(archive_files(archive)), len(segments_of(tmp_path))))
         assert positions(tmp_path, key) == [0, 1, 2, 3]
         if segment.exists():
             archive_segment(segment, archive, key)
@@ -220,10 +220,11 @@ def archiver_of(folder: Path, listener: Listener, disk: FullDisk | None = None) 
 def test_an_archiver_takes_what_it_is_given_in_order(tmp_path: Path) -> None:
     listener = Listener()
     segments = [write_segment(tmp_path, None, [each]) for each in range(3)]
-    leftover = archive_of(tmp_path) / "archive-x.new"
-    leftover.touch()
+    leftovers = [archive_of(tmp_path) / "archive-x.new", tmp_path / "log-x.seg.new"]
+    for leftover in leftovers:
+        leftover.touch()
     archiver = archiver_of(tmp_path, listener)
-    assert not leftover.exists()
+    assert not any(leftover.exists() for leftover in leftovers)
     for segment in segments:
         archiver.submit(segment)
     assert listener.wait(lambda: len(listener.archived) == 3)
@@ -255,7 +256,7 @@ def test_a_full_disk_is_reported_and_tried_again_until_there_is_space(tmp_path: 
     assert listener.wait(lambda: len(listener.archived) == 2)
     archiver.close()
     assert positions(tmp_path) == [0, 1]
-    assert segments_in(tmp_path) == []
+    assert segments_of(tmp_path) == []
 
 
 def test_a_damaged_or_missing_segment_is_reported_once_and_the_next_one_taken(
@@ -264,7 +265,7 @@ def test_a_damaged_or_missing_segment_is_reported_once_and_the_next_one_taken(
     listener = Listener()
     damaged, whole = (write_segment(tmp_path, None, [each]) for each in range(2))
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    missing = tmp_path / f"log-{7:020}.seg"
+    missing = tmp_path / segment_name(7, 1)
     archiver = archiver_of(tmp_path, listener)
     for segment in (damaged, missing, whole):
         archiver.submit(segment)

@@ -9,10 +9,11 @@ import pytest
 
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import encode_frame
-from actors.store.archive import archive_files, archive_segment, segments_in
+from actors.store.archive import archive_files, archive_segment
 from actors.store.disk import RealDisk
 from actors.store.history import first_position, read_history
 from actors.store.log import open_log
+from actors.store.segment import segments_of
 from tests.actors.store.frames import KEY, frame_at, write_frames, write_segment
 
 each_key = pytest.mark.parametrize("key", [None, KEY], ids=["plain", "sealed"])
@@ -50,7 +51,7 @@ def test_what_a_log_wrote_is_read_from_its_archive_and_its_segments(
     log = open_log(tmp_path, key)
     for position in range(6, 9):
         log.append(position, [encode_frame(frame_at(position))])
-    archived(tmp_path, segments_in(tmp_path)[0], key)
+    archived(tmp_path, segments_of(tmp_path)[0], key)
     assert len(archive_files(tmp_path / "archive")) == 1
     assert positions(tmp_path, key) == list(range(9))  # The log is open: its tail is of zeroes.
     assert list(read_history(tmp_path, key, 2)) == [frame_at(each) for each in range(2, 9)]
@@ -112,6 +113,18 @@ def test_a_position_that_is_not_kept_any_more_is_named(tmp_path: Path) -> None:
     assert positions(tmp_path) == [7]
     with pytest.raises(LogCorruptError, match=r"position 7 where 0 should follow.*begin at 7"):
         positions(tmp_path, None, 0)
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_position_behind_all_that_was_written_is_named(tmp_path: Path, *, archive: bool) -> None:
+    segment = write_segment(tmp_path, None, [0], [1])
+    if archive:
+        archived(tmp_path, segment)
+    assert positions(tmp_path, None, 2) == []
+    with pytest.raises(LogCorruptError, match="ends at position 2, but position 3 is needed"):
+        positions(tmp_path, None, 3)
+    with pytest.raises(LogCorruptError, match="ends at position 0, but position 3 is needed"):
+        positions(tmp_path / "none", None, 3)
 
 
 @each_key
@@ -183,12 +196,12 @@ def test_segments_that_go_to_the_archive_while_it_is_read_are_read_once(
         write_segment(tmp_path, key, [position], [position + 1])
 
     def archive_it(path: Path) -> None:
-        if path.suffix == ".seg" and path != segments_in(tmp_path)[-1]:
+        if path.suffix == ".seg" and path != segments_of(tmp_path)[-1]:
             archived(tmp_path, path, key)
 
     frames = read_history(tmp_path, key, 1, ChangingDisk(archive_it))
     assert [frame.position for frame in frames] == list(range(1, 10))
-    assert len(segments_in(tmp_path)) == 1
+    assert len(segments_of(tmp_path)) == 1
 
 
 def test_a_segment_that_goes_between_two_frames_is_read_to_its_end(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from actors.store.disk import REAL_DISK
 from actors.store.history import read_history
 from actors.store.port import StoreFullError
 from actors.store.rewrite import closed_files, rewrite_file
+from actors.store.segment import segment_name
 from tests.actors.store.frames import (
     KEY,
     FailingDisk,
@@ -132,6 +133,6 @@ def test_all_files_but_the_last_segment_can_be_rewritten(tmp_path: Path) -> None
     write_segment(tmp_path, None, [6])
     assert closed_files(tmp_path) == [
         (archive, ARCHIVE),
-        (tmp_path / f"log-{5:020}.seg", LOG),
+        (tmp_path / segment_name(5, 1), LOG),
     ]
     assert closed_files(tmp_path / "none") == []
