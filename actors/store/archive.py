@@ -124,9 +124,8 @@ def prune_archive(
         if file.last_ms >= now_ms - keep_ms:
             break
         disk.remove(file.path)
+        disk.sync_folder(folder)  # One by one: a power cut may reorder what was not synced.
         removed.append(file)
-    if removed:
-        disk.sync_folder(folder)
     return removed
 
 

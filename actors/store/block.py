@@ -132,7 +132,6 @@ def open_blocks(
     whole = _skip_whole(file, HEADER.size)
     while _block_behind(file, whole):
         # A running log may have gone on while this read: then the block is there by now.
-        _size(file)  # To the end and back: a buffered file forgets what it has read ahead.
         further = _skip_whole(file, whole)
         if further == whole:
             raise damage(path, whole)

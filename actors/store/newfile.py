@@ -75,6 +75,7 @@ class NewFile:
         self._waiting += self._blocks.encode(self.size, body)
         while len(self._waiting) >= STEP_BYTES:
             self._write(bytes(self._waiting[:STEP_BYTES]))
+            self._file.sync(data_only=True)
             self._pause()
 
     def finish(self, path: Path | None = None) -> None:
@@ -88,7 +89,6 @@ class NewFile:
 
     def _write(self, data: bytes) -> None:
         self._file.write(data, self._written)
-        self._file.sync(data_only=True)
         self._written += len(data)
         del self._waiting[: len(data)]
 

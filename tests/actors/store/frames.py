@@ -7,7 +7,7 @@ from typing import BinaryIO
 from actors.frame import AdvanceRecord, Frame, encode_frame
 from actors.store.block import LOG
 from actors.store.body import body_of
-from actors.store.disk import REAL_DISK, DiskFile, RealDisk
+from actors.store.disk import REAL_DISK, Disk, DiskFile, RealDisk
 from actors.store.newfile import NewFile, no_pause
 from actors.store.segment import segment_name
 
@@ -19,10 +19,12 @@ def frame_at(position: int, records: int = 1, text: int = 7) -> Frame:
     return Frame(position, 1, list(inputs), b"\0" * records, [], [])
 
 
-def write_segment(folder: Path, key: bytes | None, *blocks: list[int]) -> Path:
+def write_segment(
+    folder: Path, key: bytes | None, *blocks: list[int], disk: Disk = REAL_DISK
+) -> Path:
     """Write a closed segment; a block is given by the positions of its frames."""
     path = folder / segment_name(blocks[0][0], 1)
-    with NewFile(path, LOG, key, REAL_DISK, no_pause) as file:
+    with NewFile(path, LOG, key, disk, no_pause) as file:
         for block in blocks:
             file.add(body_of([encode_frame(frame_at(position)) for position in block]))
         file.finish()

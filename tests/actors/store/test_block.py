@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -52,38 +52,55 @@ def test_a_file_that_is_cut_within_a_block_is_named_unless_it_may_be_torn(
             list(read_blocks(path, LOG, key))
 
 
-class SlowReader(io.BytesIO):
-    """Reads a log that is written meanwhile: when the end is looked for, more has come."""
+class GrowingFile(io.FileIO):
+    """A log that is written to right before it is read for the n-th time."""
 
-    def __init__(self, before: bytes, after: bytes) -> None:
-        super().__init__(before)
-        self._after = after
+    def __init__(self, path: Path, grown: bytes, reads: int) -> None:
+        super().__init__(path)
+        self._path = path
+        self._grown = grown
+        self._left = reads
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size == -1 and self._after:
-            place = self.tell()
-            seen = self.getvalue()[place:]
-            self.seek(0)
-            self.write(self._after)
-            self.seek(place)
-            # What was read ahead is as old as that; what follows is new.
-            rest = self._after[place + len(seen) :]
-            self._after = b""
-            self.seek(0, io.SEEK_END)
-            return seen + rest
-        return super().read(size)
+    def _grow(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._path.write_bytes(self._grown)
+
+    def readinto(self, buffer: Any, /) -> int:
+        self._grow()
+        return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        self._grow()
+        return super().readall()
 
 
-def test_blocks_written_while_a_running_log_is_read_are_no_damage() -> None:
-    blocks = new_blocks(LOG, KEY)
-    data = blocks.header
-    ends = []
-    for body in (b"one", b"two", b"three"):
-        data += blocks.encode(len(data), body)
-        ends.append(len(data))
-    before = data[: ends[0]] + bytes(20)
-    file: BinaryIO = SlowReader(before, data)
-    assert open_blocks(Path("log"), file, LOG, KEY)[1] == ends[2]
+@pytest.mark.parametrize("reads", range(1, 12))
+@pytest.mark.parametrize("ahead", [20, 9_000])
+def test_blocks_written_while_a_running_log_is_read_are_no_damage(
+    tmp_path: Path, reads: int, ahead: int
+) -> None:
+    data = file_of(None, b"one", b"2" * 100, b"3" * 9_000, b"four")
+    first = len(file_of(None, b"one"))
+    path = tmp_path / "log"
+    path.write_bytes(data[:first] + bytes(ahead))
+    with io.BufferedReader(GrowingFile(path, data, reads)) as file:
+        whole = open_blocks(path, file, LOG, None)[1]
+        assert whole in (first, len(data))
+        assert open_blocks(path, file, LOG, None)[1] in (whole, len(data))
+
+
+def test_damage_before_a_whole_block_is_no_torn_tail(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    data = bytearray(file_of(None, b"one", b"two", bytes(9)))
+    path.write_bytes(data)
+    first = len(file_of(None, b"one"))
+    for place in range(first, first + 15):
+        data[place] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(LogCorruptError, match=f"damaged at byte {first}"):
+            list(read_blocks(path, LOG, None, torn_tail=True))
+        data[place] ^= 1
 
 
 def test_a_file_is_read_through_the_disk_that_is_given(tmp_path: Path) -> None:
