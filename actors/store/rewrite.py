@@ -28,19 +28,26 @@ def rewrite_file(
     disk: Disk,
     replace: Replace,
     pause: Pause = no_pause,
+    *,
+    holding: bytes = b"",
 ) -> bool:
     """Write a closed segment (LOG) or an archive file (ARCHIVE) again, and say whether it changed.
 
-    It is left alone where no frame changes. `replace` is called twice for a frame, and must keep
-    its position and number of records, and its last now_ms: history goes on without a gap. The
-    segment being written may not be given, and with an Archiver the caller holds it. Raises
+    It is left alone where no frame changes. `replace` is called twice for each frame whose bytes
+    hold `holding` (a contact's key, say: frames without it need not be decoded), and must keep its
+    position and number of records, and its last now_ms: history goes on without a gap. The segment
+    being written may not be given, and with an Archiver the caller holds it. Raises
     LogCorruptError, OSError, StoreFullError; the file then is as it was, or already as it should
     be.
     """
-    if not any(replaced for _, replaced in _portions(path, kind, key, disk, replace)):
+
+    def portions() -> Iterator[tuple[list[bytes], bool]]:
+        return _portions(path, _bodies(path, kind, key, disk), replace, holding)
+
+    if not any(replaced for _, replaced in portions()):
         return False
     with NewFile(path, kind, key, disk, pause) as file:
-        for frames, _ in _portions(path, kind, key, disk, replace):
+        for frames, _ in portions():
             file.add(pack(frames) if kind == ARCHIVE else body_of(frames))
         file.finish()
     return True
@@ -56,22 +63,29 @@ def closed_files(folder: Path, disk: Disk = REAL_DISK) -> list[tuple[Path, bytes
     return [*((file.path, ARCHIVE) for file in archive), *((path, LOG) for path in segments)]
 
 
+def _bodies(path: Path, kind: bytes, key: bytes | None, disk: Disk) -> Iterator[bytes]:
+    if kind == ARCHIVE:
+        return read_archive(path, key, disk)
+    return read_blocks(path, LOG, key, disk=disk)
+
+
 def _portions(
-    path: Path, kind: bytes, key: bytes | None, disk: Disk, replace: Replace
+    path: Path, bodies: Iterator[bytes], replace: Replace, holding: bytes
 ) -> Iterator[tuple[list[bytes], bool]]:
-    """Read a file block by block: its frames as they should be, and whether one was replaced."""
-    bodies = (
-        read_archive(path, key, disk) if kind == ARCHIVE else read_blocks(path, LOG, key, disk=disk)
-    )
+    """Return for each body its frames as they should be, and whether one was replaced."""
     for body in bodies:
         frames = []
         replaced = False
         for encoded in frames_in(path, body):
-            before = read_frame(path, encoded)
-            after = replace(before)
-            if after is not None:
-                assert after.position == before.position, "a frame keeps its position"
-                assert len(after.records) == len(before.records), "positions must stay"
-                replaced = True
+            after = _replaced(read_frame(path, encoded), replace) if holding in encoded else None
+            replaced = replaced or after is not None
             frames.append(encoded if after is None else encode_frame(after))
         yield frames, replaced
+
+
+def _replaced(before: Frame, replace: Replace) -> Frame | None:
+    after = replace(before)
+    if after is not None:
+        assert after.position == before.position, "a frame keeps its position"
+        assert len(after.records) == len(before.records), "positions must stay"
+    return after

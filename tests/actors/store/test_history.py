@@ -86,6 +86,8 @@ def test_a_segment_that_is_in_the_archive_too_is_read_once(tmp_path: Path) -> No
     segment.write_bytes(whole)
     write_segment(tmp_path, None, [2])
     assert positions(tmp_path) == [0, 1, 2]
+    segment.write_bytes(whole[:-1])
+    assert positions(tmp_path) == [0, 1, 2]  # The archive's is the one that is read.
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ import msgspec
 import pytest
 
 from actors.errors import LogCorruptError
-from actors.frame import AdvanceRecord, Frame
+from actors.frame import AdvanceRecord, EventRecord, Frame, encode_frame
+from actors.link import LinkEvent
 from actors.store.archive import archive_segment, read_archive
 from actors.store.block import ARCHIVE, LOG, read_blocks
+from actors.store.body import body_of, frames_in
 from actors.store.disk import REAL_DISK
 from actors.store.history import read_history
+from actors.store.newfile import NewFile, no_pause
 from actors.store.port import StoreFullError
 from actors.store.rewrite import closed_files, rewrite_file
 from actors.store.segment import segment_name
@@ -20,6 +23,7 @@ from tests.actors.store.frames import (
     FullDisk,
     PowerCutError,
     frame_at,
+    write_frames,
     write_segment,
 )
 
@@ -74,6 +78,39 @@ def test_a_file_in_which_nothing_changes_is_left_alone(tmp_path: Path, kind: byt
     before = path.read_bytes(), path.stat().st_ino
     assert not rewrite_file(path, kind, KEY, REAL_DISK, lambda _: None)
     assert (path.read_bytes(), path.stat().st_ino) == before
+
+
+def test_frames_that_stay_keep_what_a_later_version_wrote_into_them(tmp_path: Path) -> None:
+    later = [*msgspec.msgpack.decode(encode_frame(OLD[0])), "of a later version"]
+    first = msgspec.msgpack.encode(later)
+    path = tmp_path / segment_name(0, 1)
+    with NewFile(path, LOG, None, REAL_DISK, no_pause) as file:
+        file.add(body_of([first, *(encode_frame(frame) for frame in OLD[1:])]))
+        file.finish()
+    assert rewrite_file(path, LOG, None, REAL_DISK, blank)
+    (body,) = read_blocks(path, LOG, None)
+    assert list(frames_in(path, body)) == [first, *(encode_frame(frame) for frame in NEW[1:])]
+
+
+@each_kind
+def test_only_frames_that_hold_the_key_are_looked_at(tmp_path: Path, kind: bytes) -> None:
+    events = [EventRecord(1, LinkEvent(3, key, "id", "view", 1, b"{}")) for key in ("anna", "bert")]
+    frames = [Frame(each, 1, [event], b"\0", [], []) for each, event in enumerate(events)]
+    path = write_frames(tmp_path, *frames)
+    if kind == ARCHIVE:
+        (tmp_path / "archive").mkdir()
+        path = archive_segment(path, tmp_path / "archive", None) or path
+    seen = []
+
+    def look(frame: Frame) -> Frame:
+        seen.append(frame)
+        return frame
+
+    assert not rewrite_file(path, kind, None, REAL_DISK, look, holding=b"nobody")
+    assert seen == []
+    assert rewrite_file(path, kind, None, REAL_DISK, look, holding=b"bert")
+    assert seen == [frames[1], frames[1]]
+    assert list(read_history(tmp_path, None)) == frames
 
 
 @each_kind
