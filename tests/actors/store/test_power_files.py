@@ -13,7 +13,7 @@ from actors.store.history import first_position, read_history
 from actors.store.rewrite import rewrite_file
 from actors.store.segment import segments_of
 from actors.store.snapshots import SnapshotFiles, open_snapshots
-from tests.actors.store.frames import KEY, PowerCutError, frame_at, write_segment
+from tests.actors.store.frames import KEY, frame_at, write_segment
 from tests.actors.store.power import PowerDisk
 from tests.actors.store.test_rewrite import NEW, OLD, blank
 from tests.actors.store.test_snapshots import head_of, read, rows_of, write
@@ -21,19 +21,6 @@ from tests.actors.store.test_snapshots import head_of, read, rows_of, write
 FOLDER = Path("data/shard-0")
 ARCHIVE_FOLDER = FOLDER / "archive"
 SEEDS = range(6)
-
-
-class CuttingDisk(PowerDisk):
-    """Its power goes before its n-th operation, once that is set."""
-
-    left: int | None = None
-
-    def check_power(self) -> None:
-        super().check_power()
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise PowerCutError
 
 
 def cut_everywhere(
@@ -48,17 +35,17 @@ def cut_everywhere(
     done = False
     for operations in range(200):
         for seed in SEEDS:
-            disk = CuttingDisk()
+            disk = PowerDisk()
             disk.make_folder(FOLDER)
             disk.make_folder(ARCHIVE_FOLDER)
             prepare(disk)
-            disk.left = operations
+            disk.operations_left = operations
             done = True
             try:
                 work(disk)
-            except PowerCutError:
+            except OSError:
+                assert disk.operations_left == 0
                 done = False
-            disk.left = None
             check(disk.crash(Random(f"{operations}, {seed}")), done)
         if done:
             assert operations > 5
