@@ -38,6 +38,7 @@ from ingest.sender import Sender, SendReport
 EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
 Clock = Literal["wall", "events"]
 Consent = Literal["asked", "all"]
+Encryption = Literal["on", "off"]
 
 app = typer.Typer(
     help="Anlass: customer journeys, decided event by event.",
@@ -49,6 +50,9 @@ app = typer.Typer(
 
 Journeys = Annotated[Path, typer.Option(help="Folder of journeys, templates and anlass.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="The store's key, if neither in its folder nor in the variable.")
+]
 Format = Annotated[str, typer.Option(help="canonical, rees46, d2c, w1, or auto.")]
 ConsentOption = Annotated[
     Consent, typer.Option(help="`all`: every contact counts as double opted in.")
@@ -56,7 +60,7 @@ ConsentOption = Annotated[
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - the options of a command
     journeys: Journeys,
     data: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("data"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -65,9 +69,19 @@ def run(
     ] = 8080,
     shards: Annotated[int | None, typer.Option(help="Shard actors; 2 for a new store.")] = None,
     clock: Annotated[Clock, typer.Option(help="`events`: time goes by what events say.")] = "wall",
+    encryption: Annotated[
+        Encryption | None, typer.Option(help="Of a new store: `on` unless said otherwise.")
+    ] = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C."""
-    settings = SystemSettings(data=data, journeys=journeys, clock=clock)
+    settings = SystemSettings(
+        data=data,
+        journeys=journeys,
+        clock=clock,
+        encrypted=None if encryption is None else encryption == "on",
+        key_file=key_file,
+    )
     system = System(settings, shards, host, port)
     began = time.perf_counter()
     system.start_ray()
@@ -222,10 +236,11 @@ def send(
 @app.command()
 def failed(
     data: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("data"),
+    key_file: KeyFile = None,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List the inputs that could not be applied, with the reason."""
-    found = failed_inputs(data)
+    found = failed_inputs(data, key_file)
     if json:
         for each in found:
             _print_json(each)
