@@ -1,6 +1,7 @@
 """The command: a mistake in use is one line that says what to do."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.frame import Frame, encode_frame
+from actors.processes import Processes
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
@@ -16,9 +18,12 @@ from engine.decision import Fault
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
 
 
-def anlass(*arguments: object) -> subprocess.CompletedProcess[str]:
+def anlass(*arguments: object, temporary: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "console", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    environment = os.environ | ({} if temporary is None else {"TMPDIR": str(temporary)})
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env=environment
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,3 +93,35 @@ def test_failed_lists_what_the_log_says(tmp_path: Path) -> None:
         "error": "ZeroDivisionError: poison",
     }
     assert "poison" in anlass("failed", "--data", tmp_path).stdout
+
+
+def test_failed_says_what_to_do_when_the_key_is_missing_or_another(tmp_path: Path) -> None:
+    open_store(tmp_path, 1, "wall")
+    kept = (tmp_path / "store.key").rename(tmp_path / "kept")
+    result = anlass("failed", "--data", tmp_path)
+    assert result.returncode == 2
+    assert "store.key is missing; put it back, name it with --key-file" in result.stderr
+    assert anlass("failed", "--data", tmp_path, "--key-file", kept).returncode == 0
+    kept.write_text("A" * 43 + "=")
+    result = anlass("failed", "--data", tmp_path, "--key-file", kept)
+    assert (result.returncode, "made with another key" in result.stderr) == (2, True)
+
+
+def test_a_start_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    data, temporary = tmp_path / "data", tmp_path / "temporary"
+    temporary.mkdir()
+    run = ["run", "--data", data, "--journeys", EXAMPLES]
+    driver = Processes(data)
+    driver.hold()
+    result = anlass(*run, temporary=temporary)
+    assert result.returncode == 2
+    assert f"{data} is in use by process {os.getpid()}; stop it" in result.stderr
+    assert sorted(path.name for path in data.iterdir()) == ["lock"]
+    driver.release()
+    open_store(data, 1, "wall")
+    before = sorted(data.iterdir())
+    result = anlass(*run, "--encryption", "off", temporary=temporary)
+    assert result.returncode == 2
+    assert "was made with --encryption on; start with that" in result.stderr
+    assert sorted(data.iterdir()) == before
+    assert list(temporary.iterdir()) == []

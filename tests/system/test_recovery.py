@@ -1,5 +1,6 @@
 """kill -9 in the middle of a stream, and a start on the same folder: nothing lost or doubled."""
 
+import base64
 import json
 import os
 import time
@@ -183,6 +184,26 @@ def test_a_killed_shard_comes_back_and_the_gateway_goes_on(tmp_path: Path) -> No
         assert system.stop() == 0
     keys = [message["key"] for message in messages(data)]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_key_of_the_environment_reaches_the_shards_and_is_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, key = tmp_path / "data", base64.b64encode(os.urandom(32)).decode()
+    journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}))
+    monkeypatch.setenv("ANLASS_STORE_KEY", key)
+    with AnlassProcess(data, journeys) as system:
+        identify(system.url, contacts=3)
+        assert system.stop() == 0
+    assert len(applied_events(data)) == 3
+    files = [path for path in data.rglob("*") if path.is_file()]
+    assert not (data / "store.key").exists()
+    assert [path for path in files if key.encode() in path.read_bytes()] == []
+    assert [path for path in files if b"shop.example" in path.read_bytes()] == [], "all is sealed"
+    assert key not in "".join(system.lines)
+    monkeypatch.delenv("ANLASS_STORE_KEY")
+    with pytest.raises(OperatorError, match=r"store\.key is missing"):
+        applied_events(data)
 
 
 def test_other_shards_than_the_stores_are_refused_with_a_word(tmp_path: Path) -> None:

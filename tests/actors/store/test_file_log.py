@@ -302,6 +302,26 @@ def test_a_full_file_system_is_waited_for(tiny: Path) -> None:
     fill_up_and_go_on(tiny, REAL_DISK, make_space)
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_is_full_by_its_size_or_by_a_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    log = open_log(tmp_path, sizes=SMALL)
+    append(log, 1)
+
+    def fail(*_: object) -> int:
+        raise OSError(number, "full")
+
+    monkeypatch.setattr("os.pwrite", fail)
+    for _ in range(2):  # The first try fails in the segment, the other when it makes another one.
+        with pytest.raises(StoreFullError, match="make space"):
+            append(log, 1, position=1)
+    monkeypatch.undo()
+    append(log, 1, position=1)
+    assert positions(log) == [0, 1]
+    log.close()
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.EROFS])
 def test_any_other_error_of_a_write_is_no_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

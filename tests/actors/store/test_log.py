@@ -1,6 +1,7 @@
 """The log in files: what was committed is read back; a torn tail goes, damage is named."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,23 @@ def test_each_append_is_one_commit(tmp_path: Path) -> None:
     assert log.commits == 1
     log.close()
     assert log.size_bytes == segment(tmp_path).stat().st_size
+
+
+def test_it_goes_on_in_space_that_was_filled_in_the_background(tmp_path: Path) -> None:
+    log = open_log(tmp_path, sizes=Sizes(first=256, spare=4096))
+    log.append(0, [encode_frame(frame_at(0))])
+    end = time.monotonic() + 10
+    while not log._spare.ready:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    position = 1
+    while len(list(tmp_path.glob("log-*.seg"))) == 1:
+        log.append(position, [encode_frame(frame_at(position))])
+        position += 1
+    last = max(tmp_path.glob("log-*.seg"))
+    assert last.stat().st_size == 4096, "filled, not grown"
+    assert [frame.position for frame in log.frames()] == list(range(position))
+    log.close()
+    assert not (tmp_path / "spare").exists()
+    assert last.stat().st_size < 4096
+    assert positions(tmp_path) == list(range(position))

@@ -1,6 +1,7 @@
 """Power loss: what append returned from is there afterwards, in order, and nothing else is."""
 
 import errno
+import itertools
 from pathlib import Path
 from random import Random
 
@@ -34,14 +35,13 @@ class Ledger:
         """What it did not: there as a whole, or not at all."""
         self.epoch = 0
 
-    def life(self) -> None:
+    def life(self, operations: int | None = None, appends: int = 0) -> None:
         """Open the log, check it, append to it; the power is cut after any operation, or later."""
-        if self.random.random() < 0.7:
-            self.disk.operations_left = self.random.randint(0, 60)
+        self.disk.operations_left = operations
         try:
             log = self._open()
             self._check(log)
-            for _ in range(self.random.randint(0, 9)):
+            for _ in range(appends):
                 self._append(log)
             if self.random.random() < 0.5:
                 log.close()
@@ -83,7 +83,9 @@ def frame_at(position: int, records: int) -> Frame:
 def lives(seed: int, disk: PowerDisk, key: bytes | None) -> Ledger:
     ledger = Ledger(seed, disk, key)
     for _ in range(6):
-        ledger.life()
+        cut = ledger.random.random() < 0.7
+        operations = ledger.random.randint(0, 60) if cut else None
+        ledger.life(operations, ledger.random.randint(0, 9))
     return ledger
 
 
@@ -95,6 +97,17 @@ def test_what_was_appended_is_there_after_any_power_cut(key: bytes | None, hundr
         ledger = lives(seed, PowerDisk(), key)
         lengths.add(len(ledger.durable))
     assert max(lengths) > 20, "the logs have something to lose"
+
+
+@pytest.mark.parametrize("first", range(28))
+def test_two_power_cuts_one_after_the_other_at_any_operation(first: int) -> None:
+    """What the first leaves is only begun to be put in order when the second comes."""
+    for second, seed in itertools.product(range(28), range(8)):
+        ledger = Ledger(seed, PowerDisk(), None)
+        ledger.life(operations=first, appends=1)
+        ledger.life(operations=second, appends=1)
+        ledger.life(appends=1)
+        ledger.life()
 
 
 class NoDataSync(PowerFile):
