@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import structlog
 
-from actors.store.log import Log
+from actors.store.port import Log
 
 log = structlog.get_logger()
 

@@ -31,7 +31,7 @@ from actors.link import (
 )
 from actors.outbox import Outbox
 from actors.shard import Shard
-from actors.store.log import Log
+from actors.store.port import Log
 from engine.compile import programs_of
 from engine.decision import Outcome
 from engine.errors import AuthorError

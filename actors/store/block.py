@@ -5,14 +5,15 @@ then blocks {u32 bytes of the body, u32 crc32 of it, u32 crc32 of these two; bod
 sealed, unless the store has no key: length and checksums can be checked without it.
 """
 
-import os
 import struct
 from collections.abc import Callable, Iterator
+from io import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, Final
 from zlib import crc32
 
 from actors.errors import LogCorruptError, OperatorError
+from actors.store.disk import REAL_DISK, Disk
 from actors.store.seal import SALT_BYTES, Seal, SealBrokenError, new_salt
 
 LOG: Final = b"ANLASSL2"
@@ -65,15 +66,20 @@ def blocks_of(path: Path, header: bytes, kind: bytes, key: bytes | None) -> Bloc
 
 
 def read_blocks(
-    path: Path, kind: bytes, key: bytes | None, *, torn_tail: bool = False
+    path: Path,
+    kind: bytes,
+    key: bytes | None,
+    *,
+    torn_tail: bool = False,
+    disk: Disk = REAL_DISK,
 ) -> Iterator[bytes]:
     """Read what the blocks of a file hold.
 
     A torn block at its end is an error, unless it may be there. Raises LogCorruptError.
     """
-    with path.open("rb") as file:
+    with disk.read(path) as file:
         blocks, whole = open_blocks(path, file, kind, key)
-        if whole < os.fstat(file.fileno()).st_size and not torn_tail:
+        if whole < file.seek(0, SEEK_END) and not torn_tail:
             raise damage(path, whole)
         offset = HEADER.size
         file.seek(offset)
@@ -106,17 +112,11 @@ def open_blocks(
             return None, 0
         raise LogCorruptError(f"{path} does not open like a file of Anlass")
     blocks = blocks_of(path, header, kind, key)
-    whole = HEADER.size
-    while True:
-        file.seek(whole)
-        size = _block_bytes(file.read(HEAD.size), file.read)
-        if not size:
-            break
-        whole += size
-    file.seek(whole)
-    rest = file.read().rstrip(b"\0")
-    for start in range(1, len(rest) - HEAD.size + 1):
-        if _block_bytes(rest[start : start + HEAD.size], _reader(rest, start + HEAD.size)):
+    whole = _whole_bytes(file, HEADER.size)
+    while _block_follows(file, whole):  # Unless it is there now: the log may be written meanwhile.
+        broken = whole
+        whole = _whole_bytes(file, broken)
+        if whole == broken:
             raise damage(path, whole)
     return blocks, whole
 
@@ -124,6 +124,26 @@ def open_blocks(
 def damage(path: Path, offset: int) -> LogCorruptError:
     """Say that a file is not as it was written."""
     return LogCorruptError(f"{path} is damaged at byte {offset}; restore it from a copy")
+
+
+def _whole_bytes(file: BinaryIO, start: int) -> int:
+    """Return where the whole blocks end that follow each other from `start` on."""
+    while True:
+        file.seek(start)
+        size = _block_bytes(file.read(HEAD.size), file.read)
+        if not size:
+            return start
+        start += size
+
+
+def _block_follows(file: BinaryIO, offset: int) -> bool:
+    """Say whether a whole block begins anywhere behind this offset."""
+    file.seek(offset)
+    rest = file.read()
+    return any(
+        _block_bytes(rest[start : start + HEAD.size], _reader(rest, start + HEAD.size))
+        for start in range(1, len(rest.rstrip(b"\0")))
+    )
 
 
 def _block_bytes(head: bytes, read: Callable[[int], bytes]) -> int:

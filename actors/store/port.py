@@ -51,13 +51,17 @@ class Log(Protocol):
     epoch: int
     """Raised with each opening."""
     commits: int
-    size_bytes: int
-    """What its segments hold; the archive not counted."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What its segments hold; the archive not counted."""
+        ...
 
     def frames(self, position: int = 0) -> Iterator[Frame]:
         """Read all durable frames with records at or after `position`.
 
-        Raises LogCorruptError where one is not as written, or where they do not follow each other.
+        Raises LogCorruptError where one is not as written, where they do not follow each other,
+        and where the log begins after `position` or ends before it.
         """
         ...
 
