@@ -92,7 +92,13 @@ class FileLog:
 
     def frames(self, position: int = 0) -> Iterator[Frame]:
         """See Log."""
-        return read_segments(list(self._segments), self._key, self._disk, position=position)
+        return read_segments(
+            list(self._segments),
+            self._key,
+            self._disk,
+            position=position,
+            torn_tail=self._file is not None,  # Space filled ahead looks like one.
+        )
 
     def append(self, position: int, frames: list[bytes]) -> None:
         """Write frames, the first at `position`, as one block, and wait until it is durable.
