@@ -69,25 +69,21 @@ def show_demo(report: DemoReport) -> None:
     )
 
 
-def show_replay(report: ReplayReport) -> None:
+def show_replay(report: ReplayReport, title: str = "Replay") -> None:
     """Print what a replay came to."""
-    console.print(
-        Panel.fit(
-            _pairs(
-                ("events", f"{report.events:,}"),
-                ("repeated", f"{report.repeated:,}"),
-                ("rejected", f"{report.rejected:,}"),
-                ("contacts", f"{report.contacts:,}"),
-                ("sessions ended", f"{report.sessions:,}"),
-                ("events/s", f"{report.events_per_s:,.0f}"),
-                (
-                    "decision p50 / p99 / p99.9",
-                    " / ".join(f"{each:.1f}" for each in report.decision_us.values()) + " µs",
-                ),
-            ),
-            title="Replay",
-        )
-    )
+    rows = [
+        ("events", f"{report.events:,}"),
+        ("repeated", f"{report.repeated:,}"),
+        ("rejected", f"{report.rejected:,}"),
+        ("contacts", f"{report.contacts:,}"),
+    ]
+    if report.sessions is not None:
+        rows.append(("sessions ended", f"{report.sessions:,}"))
+    rows.append(("events/s", f"{report.events_per_s:,.0f}"))
+    if report.decision_us:
+        times = " / ".join(f"{each:.1f}" for each in report.decision_us.values())
+        rows.append(("decision p50 / p99 / p99.9", f"{times} µs"))
+    console.print(Panel.fit(_pairs(*rows), title=title))
     if report.failed:
         console.print(f"{report.failed:,} events failed in the fold", style="red")
     console.print(outcome_table(report.outcomes))
