@@ -29,6 +29,7 @@ from console.screen import (
 )
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
+from console.status_screen import status
 from engine.errors import AuthorError
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
@@ -119,6 +120,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 app.command()(replay)
+app.command()(status)
 
 
 @app.command()

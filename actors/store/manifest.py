@@ -43,6 +43,18 @@ def open_store(folder: Path, shards: int | None, clock: ClockName) -> Store:
     return store
 
 
+def read_store(folder: Path) -> Store:
+    """Read what a store was made with. Raises OperatorError where there is none."""
+    path = folder / "store.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Store)
+    except FileNotFoundError:
+        text = f"{folder} is no data folder of Anlass; name one with --data"
+        raise OperatorError(text) from None
+    except (msgspec.DecodeError, OSError) as error:
+        raise OperatorError(f"{path} cannot be read: {error}; restore it from a copy") from None
+
+
 def shard_folder(folder: Path, slot: int) -> Path:
     """Return the folder of one shard's log."""
     return folder / f"shard-{slot}"
