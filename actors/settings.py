@@ -7,10 +7,20 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from actors.errors import OperatorError
+from engine.limits import DAY_MS
 
 ClockName = Literal["wall", "events"]
 SHARDS_MAX: Final = 64
 KEYS_VARIABLE: Final = "ANLASS_KEYS"
+
+
+class SnapshotSettings(Struct, frozen=True, kw_only=True):
+    """When a shard walks over its partitions and takes a snapshot of each."""
+
+    log_bytes: int = 64 << 20
+    """When its log has grown by so many bytes, and by as many as all snapshots have."""
+    interval_s: float = 600.0
+    """Or when the last walk began so long ago, and something came since."""
 
 
 class SystemSettings(Struct, frozen=True, kw_only=True):
@@ -20,6 +30,9 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     journeys: Path
     shards: int = 2
     clock: ClockName = "wall"
+    keep_ms: int = 90 * DAY_MS
+    """How long the log's archive is kept."""
+    snapshots: SnapshotSettings = SnapshotSettings()
 
 
 class ShardSettings(Struct, frozen=True, kw_only=True):
@@ -31,6 +44,8 @@ class ShardSettings(Struct, frozen=True, kw_only=True):
     folder: str
     socket: str
     lifeline: str
+    keep_ms: int = 90 * DAY_MS
+    snapshots: SnapshotSettings = SnapshotSettings()
 
 
 class CourierSettings(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from actors.errors import OperatorError
 from actors.settings import SHARDS_MAX, ClockName
-from actors.store.log import sync_folder
+from actors.store.disk import REAL_DISK
 from engine.limits import PARTITIONS
 
 STORE_VERSION: Final = 1
@@ -69,7 +69,7 @@ def _make_store(folder: Path, path: Path, shards: int, clock: ClockName) -> Stor
         new = folder / "store.json.new"
         new.write_bytes(msgspec.json.format(msgspec.json.encode(store)))
         new.rename(path)
-        sync_folder(folder)
+        REAL_DISK.sync_folder(folder)
     except OSError as error:
         raise OperatorError(f"{folder} cannot be written: {error.strerror}") from None
     return store
