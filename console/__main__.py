@@ -17,7 +17,7 @@ from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.demo import play
 from console.logbook import failed_inputs
-from console.options import AsJson, ConsentOption, Data, Format, Journeys, print_json
+from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.replay_command import replay
 from console.run import System, run_system
 from console.screen import (
@@ -36,6 +36,7 @@ from ingest.sender import Sender, SendReport
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
 Clock = Literal["wall", "events"]
+Encryption = Literal["on", "off"]
 
 app = typer.Typer(
     help="Anlass: customer journeys, decided event by event.",
@@ -47,7 +48,7 @@ app = typer.Typer(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - the options of a command
     journeys: Journeys,
     data: Data = Path("data"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -56,9 +57,19 @@ def run(
     ] = 8080,
     shards: Annotated[int | None, typer.Option(help="Shard actors; 2 for a new store.")] = None,
     clock: Annotated[Clock, typer.Option(help="`events`: time goes by what events say.")] = "wall",
+    encryption: Annotated[
+        Encryption | None, typer.Option(help="Of a new store: `on` unless said otherwise.")
+    ] = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C."""
-    settings = SystemSettings(data=data, journeys=journeys, clock=clock)
+    settings = SystemSettings(
+        data=data,
+        journeys=journeys,
+        clock=clock,
+        encrypted=None if encryption is None else encryption == "on",
+        key_file=key_file,
+    )
     system = System(settings, shards, host, port)
     began = time.perf_counter()
     system.start_ray()
@@ -173,10 +184,11 @@ def send(
 @app.command()
 def failed(
     data: Data = Path("data"),
+    key_file: KeyFile = None,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List the inputs that could not be applied, with the reason."""
-    found = failed_inputs(data)
+    found = failed_inputs(data, key_file)
     if json:
         for each in found:
             print_json(each)

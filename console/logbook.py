@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from actors.errors import OperatorError
 from actors.frame import Frame
-from actors.store.log import read_log
+from actors.store.history import read_history
+from actors.store.key import store_key
 from engine.decision import Outcome
 
 
@@ -23,11 +24,12 @@ class FailedInput(Struct, frozen=True):
 
 def frames_of(folder: Path, key: bytes | None) -> Iterator[Frame]:
     """Read all that a shard ever logged and still keeps; it may run meanwhile."""
-    return read_log(folder, key)
+    return read_history(folder, key)
 
 
-def failed_inputs(data: Path, key: bytes | None = None) -> list[FailedInput]:
+def failed_inputs(data: Path, key_file: Path | None = None) -> list[FailedInput]:
     """Read all faults of a data folder; the system may run meanwhile."""
+    key = store_key(data, key_file)
     return [
         FailedInput(folder.name, frame.position, fault.contact, fault.what, fault.error)
         for folder in shard_folders(data)
@@ -36,8 +38,9 @@ def failed_inputs(data: Path, key: bytes | None = None) -> list[FailedInput]:
     ]
 
 
-def outcomes_in(data: Path, key: bytes | None = None) -> dict[str, Outcome]:
+def outcomes_in(data: Path, key_file: Path | None = None) -> dict[str, Outcome]:
     """Read what came of all visits and messages, by key: the last outcome of each holds."""
+    key = store_key(data, key_file)
     return {
         outcome.key: outcome
         for folder in shard_folders(data)

@@ -15,6 +15,7 @@ from actors.frame import (
     ReceiptRecord,
     Record,
 )
+from actors.store.key import store_key
 from actors.tally import merge_tallies
 from console.logbook import frames_of, shard_folders
 from console.replay import ReplayReport
@@ -72,12 +73,12 @@ class Recorded:
 
 
 def read_recorded(
-    data: Path, until_ms: int, key: bytes | None, progress: Callable[[Frame], None]
+    data: Path, until_ms: int, key_file: Path | None, progress: Callable[[Frame], None]
 ) -> tuple[Recorded, float]:
     """Read all logs of a data folder, archives first; return that, and the seconds it took."""
     began = time.perf_counter()
     recorded = Recorded(until_ms)
-    for frame in _frames(data, key):
+    for frame in _frames(data, store_key(data, key_file)):
         recorded.take(frame)
         progress(frame)
     return recorded, time.perf_counter() - began

@@ -9,7 +9,7 @@ import typer
 from actors.errors import OperatorError
 from actors.frame import Frame
 from console.logbook import shard_folders
-from console.options import AsJson, ConsentOption, Format, print_json
+from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
 from console.recorded import moment_ms, read_recorded
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
 from console.run import checked_folder
@@ -37,6 +37,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     until: Annotated[
         str, typer.Option(help="With --from-log: as of this moment, ISO or epoch milliseconds.")
     ] = "",
+    key_file: KeyFile = None,
     out: Annotated[Path | None, typer.Option(help="Write what came of each visit here.")] = None,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -60,7 +61,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
                 text = f"--from-log tells what really went out and takes no {name}"
                 raise OperatorError(f"{text}; leave one of them out")
         until_ms = moment_ms(until) if until else FAR_MS
-        outcomes, report = _read_log(from_log, until_ms, out)
+        outcomes, report = _read_log(from_log, until_ms, key_file, out)
         title = f"Log of {from_log}" + (f" until {until}" if until else "")
     if out is not None:
         write_outcomes(out, outcomes.values())
@@ -100,7 +101,7 @@ def _replay_file(
 
 
 def _read_log(
-    data: Path, until_ms: int, out: Path | None
+    data: Path, until_ms: int, key_file: Path | None, out: Path | None
 ) -> tuple[dict[str, Outcome], ReplayReport]:
     """Read what a store's archive and log say."""
     shard_folders(data)  # It says so, before a bar is drawn, where this is none.
@@ -119,5 +120,5 @@ def _read_log(
                 rate = records / (time.perf_counter() - began)
                 bar.update(task, completed=records, rate=rate)
 
-        recorded, wall_s = read_recorded(data, until_ms, None, advance)
+        recorded, wall_s = read_recorded(data, until_ms, key_file, advance)
     return recorded.outcomes, recorded.report(wall_s)

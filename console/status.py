@@ -12,8 +12,9 @@ from actors.clock import process_age_s
 from actors.link import AskStatus, LinkClient, LinkError, Status
 from actors.running import memory_bytes, running_system
 from actors.shard import partitions_of
-from actors.store.log import read_segment, segments_of
+from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
+from actors.store.segment import read_segment, segments_of
 from engine.journey import Publication
 
 ANSWER_S: Final = 3.0
@@ -62,7 +63,7 @@ class SystemStatus(Struct, kw_only=True):
     total: ShardLine
 
 
-async def status_of(data: Path, key: bytes | None) -> SystemStatus:
+async def status_of(data: Path, key_file: Path | None = None) -> SystemStatus:
     """Ask a running system how it is, which takes a second; or look at its folder.
 
     Raises OperatorError where the folder is none of Anlass.
@@ -70,6 +71,7 @@ async def status_of(data: Path, key: bytes | None) -> SystemStatus:
     store = read_store(data)
     running = running_system(data)
     if running is None:
+        key = store_key(data, key_file)
         lines = [line_of_folder(data, store, slot, key) for slot in range(store.shards)]
         return SystemStatus(
             running=False, folder=str(data), clock=store.clock, shards=lines, total=total_of(lines)

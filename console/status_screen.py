@@ -7,16 +7,20 @@ import uvloop
 from rich.table import Table
 from rich.text import Text
 
-from console.options import AsJson, Data, print_json
+from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console, size_words, span_words
 from console.status import ShardLine, SystemStatus, status_of
 
 NOT_KNOWN: Final = "-"
 
 
-def status(data: Data = Path("data"), json: AsJson = False) -> None:  # noqa: FBT002
+def status(
+    data: Data = Path("data"),
+    key_file: KeyFile = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Show how each shard is: position, lag, sizes, memory, events/s; or what the folder holds."""
-    found = uvloop.run(status_of(data, None))
+    found = uvloop.run(status_of(data, key_file))
     if json:
         print_json(found)
     else:

@@ -49,7 +49,7 @@ async def test_a_running_system_says_how_each_shard_is(
     async with serving(folder) as (_, client):
         write_system(tmp_path, str(folder / "s.sock"), DEAD)
         await client.ask(PublishNow(0, source_of(journey("hello"))))
-        found = asyncio.ensure_future(status_of(tmp_path, None))
+        found = asyncio.ensure_future(status_of(tmp_path))
         await asyncio.sleep(BETWEEN_S / 2)
         await client.ask(Accept(0, [event("a"), event("b"), event("c", contact="c-2")]))
         status = await found
@@ -87,7 +87,7 @@ async def test_where_nothing_runs_it_says_so_and_shows_what_the_folder_holds(
     (folder / "archive").mkdir()
     (folder / "archive" / "some").write_bytes(bytes(1234))
     write_system(tmp_path, DEAD, start="1")  # What a crash left: the pid is another process's now.
-    status = await status_of(tmp_path, None)
+    status = await status_of(tmp_path)
     assert not status.running
     (line,) = status.shards
     assert (line.position, line.archive_bytes, line.pid, line.contacts) == (2, 1234, None, None)
