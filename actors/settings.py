@@ -12,6 +12,7 @@ from engine.limits import DAY_MS
 ClockName = Literal["wall", "events"]
 SHARDS_MAX: Final = 64
 KEYS_VARIABLE: Final = "ANLASS_KEYS"
+STORE_KEY_VARIABLE: Final = "ANLASS_STORE_KEY"
 
 
 class SnapshotSettings(Struct, frozen=True, kw_only=True):
@@ -33,6 +34,10 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     keep_ms: int = 90 * DAY_MS
     """How long the log's archive is kept."""
     snapshots: SnapshotSettings = SnapshotSettings()
+    encrypted: bool | None = None
+    """None means: as the store was made, and a new one is."""
+    key_file: Path | None = None
+    """Where the store's key is, if not in its folder or in the environment."""
 
 
 class ShardSettings(Struct, frozen=True, kw_only=True):
@@ -46,6 +51,8 @@ class ShardSettings(Struct, frozen=True, kw_only=True):
     lifeline: str
     keep_ms: int = 90 * DAY_MS
     snapshots: SnapshotSettings = SnapshotSettings()
+    key_file: str = ""
+    """As SystemSettings has it; the key itself is never passed on."""
 
 
 class CourierSettings(Struct, frozen=True, kw_only=True):
@@ -61,6 +68,11 @@ class CourierSettings(Struct, frozen=True, kw_only=True):
 def keys_of_environment() -> list[str]:
     """Return the write keys that ANLASS_KEYS names, separated by commas."""
     return [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+
+
+def store_key_of_environment() -> str:
+    """Return the store's key as ANLASS_STORE_KEY says it; empty where it says none."""
+    return os.environ.get(STORE_KEY_VARIABLE, "").strip()
 
 
 def secret_of_environment(variable: str) -> str:

@@ -56,10 +56,12 @@ class NewFile:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         """Close it, and remove what is not finished."""
-        self._file.close()
-        if not self._finished:
+        if self._finished:
+            self._file.close()
+        else:
             # What cannot be removed now goes with the leftovers; the error that led here counts.
             with contextlib.suppress(OSError):
+                self._file.close()
                 self._disk.remove(self._new)
         self._say_if_full(error)
 

@@ -1,12 +1,13 @@
-"""Frames to write into stores, and a disk that fails."""
+"""Frames to write into stores, and disks that fail."""
 
+import errno
 from pathlib import Path
 from typing import BinaryIO
 
 from actors.frame import AdvanceRecord, Frame, encode_frame
 from actors.store.block import LOG
 from actors.store.body import body_of
-from actors.store.disk import REAL_DISK, DiskFile
+from actors.store.disk import REAL_DISK, DiskFile, RealDisk
 from actors.store.newfile import NewFile, no_pause
 
 KEY = bytes(range(32))
@@ -23,6 +24,15 @@ def write_segment(folder: Path, key: bytes | None, *blocks: list[int]) -> Path:
     with NewFile(path, LOG, key, REAL_DISK, no_pause) as file:
         for block in blocks:
             file.add(body_of([encode_frame(frame_at(position)) for position in block]))
+        file.finish()
+    return path
+
+
+def write_frames(folder: Path, *frames: Frame, key: bytes | None = None) -> Path:
+    """Write a closed segment of one block."""
+    path = folder / f"log-{frames[0].position:020}.seg"
+    with NewFile(path, LOG, key, REAL_DISK, no_pause) as file:
+        file.add(body_of([encode_frame(frame) for frame in frames]))
         file.finish()
     return path
 
@@ -109,3 +119,42 @@ class FailingFile:
     def close(self) -> None:
         self._file.close()
         self._disk.count()
+
+
+class FullDisk(RealDisk):
+    """A disk on which `space` bytes fit, if it is not None."""
+
+    def __init__(self, space: int | None) -> None:
+        self.space = space
+
+    def create(self, path: Path) -> DiskFile:
+        return FullFile(self, super().create(path))
+
+
+class FullFile:
+    def __init__(self, disk: FullDisk, file: DiskFile) -> None:
+        self._disk = disk
+        self._file = file
+
+    def write(self, data: bytes, offset: int) -> None:
+        space = self._disk.space
+        if space is not None:
+            fits = data[:space]
+            self._file.write(fits, offset)
+            self._disk.space = space - len(fits)
+            if fits != data:
+                raise OSError(errno.ENOSPC, "no space left")
+        self._file.write(data, offset)
+
+    def sync(self, *, data_only: bool = False) -> None:
+        self._file.sync(data_only=data_only)
+
+    def cut(self, size: int) -> None:
+        self._file.cut(size)
+
+    @property
+    def size(self) -> int:
+        return self._file.size
+
+    def close(self) -> None:
+        self._file.close()
