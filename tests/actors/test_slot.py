@@ -110,6 +110,34 @@ async def test_with_the_latest_snapshots_gone_the_older_ones_and_the_log_have_al
         assert state_of(service) == state
 
 
+async def test_a_damaged_snapshot_is_named_and_the_older_one_with_the_log_has_all(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as (service, client):
+        await until_archived(tmp_path, client)
+        state = state_of(service)
+    path = max((tmp_path / "snapshots").glob(f"snapshot-{PARTITIONS[1]:03}-*"))
+    data = bytearray(path.read_bytes())
+    data[60] ^= 1
+    path.write_bytes(data)
+    async with serving(tmp_path) as (service, _):
+        assert str(path) in service.status()["snapshot_error"]
+        assert state_of(service) == state
+
+
+async def test_a_snapshot_damaged_in_its_rows_is_named_and_not_skipped(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, client):
+        await send(client, 0, 30)
+        await client.ask(Drain(0))
+    path = max((tmp_path / "snapshots").glob(f"snapshot-{PARTITIONS[1]:03}-*"))
+    data = bytearray(path.read_bytes())
+    data[len(data) * 2 // 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LogCorruptError, match=f"{path} is damaged at byte"):
+        async with serving(tmp_path):
+            pass
+
+
 async def test_a_drained_shard_folds_nothing_again_from_its_files(tmp_path: Path) -> None:
     async with serving(tmp_path) as (service, client):
         await send(client, 0, 30)
