@@ -114,6 +114,9 @@ def test_a_message_recorded_as_held_back_stays_so(outcome: str) -> None:
     again = life.again()
     assert again.shard.differences == 1
     assert (again.outbox.depth, pending_of(again)) == (0, [])
+    contact = again.shard.partitions[partition_of(CONTACT)].contact(CONTACT)
+    assert contact is not None
+    assert contact.messages == [], "it counts for no cap"
     assert again.shard.status()["outcomes"] == {"hello": {outcome: 1}}
 
 
