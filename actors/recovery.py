@@ -85,6 +85,7 @@ class Recovery:
             if head.position >= self._newest:
                 self._newest = head.position
                 self._shard.published = head.published
+        self._shard.add_up()
         for outcome in sorted(unsettled, key=lambda each: (each.at_ms, each.key)):
             self._outbox.put(outcome)
 
@@ -143,7 +144,8 @@ class Recovery:
         try:
             self._shard.put_in_force(record, needed)
         except (AuthorError, ValueError) as error:
-            raise _refused("the log", position, error) from None
+            where = f"the log of shard {self._shard.slot}"
+            raise _refused(where, position, error) from None
         self.refolded += bool(needed)
 
     def _new_outcomes(self, frame: Frame) -> list[Outcome]:

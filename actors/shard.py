@@ -26,7 +26,7 @@ from actors.frame import (
 )
 from actors.link import LinkEvent
 from actors.store.port import Row, SnapshotHead
-from actors.tally import VERDICT_NAMES, Durations, PartitionTally, merge_tallies
+from actors.tally import Durations, PartitionTally, merge_tallies
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.identity import partition_of
 from engine.idle import decode_idle
@@ -64,6 +64,8 @@ class Shard:
         self.deliveries: list[Delivery] = []
         """What Handovers of the slice packed; taken by who asked for them."""
         self.tallies = {number: PartitionTally() for number in self.partitions}
+        self.total = PartitionTally()
+        """Of all partitions: to add them up for each status would take milliseconds."""
         self.decision_times = Durations()
         self.folded_at_ns = 0
         """When the last event was folded, by the process's own counter."""
@@ -85,6 +87,7 @@ class Shard:
         record = EventRecord(now_ms, event, partition.pseq)
         verdict = self._fold_event(record, partition)
         self.tallies[event.partition].verdicts[verdict] += 1
+        self.total.verdicts[verdict] += 1
         self._note(record, verdict)
         return verdict
 
@@ -193,6 +196,7 @@ class Shard:
         if isinstance(record, EventRecord):
             self._fold_event(record, partition)
             self.tallies[number].verdicts[verdict] += 1
+            self.total.verdicts[verdict] += 1
         else:
             partition.fold(input_of(record), record.now_ms)
 
@@ -211,21 +215,28 @@ class Shard:
     def count_outcomes(self, outcomes: list[Outcome], settled: set[str]) -> None:
         """Count outcomes; one of a message settled there takes the place of its SENT."""
         for outcome in outcomes:
-            tally = self.tallies[partition_of(outcome.contact)].outcomes
-            if outcome.outcome != SENT and outcome.key in settled:
-                tally.replace(outcome)
-            else:  # Others are of timers that were due before.
-                tally.add(outcome)
+            for each in (self.tallies[partition_of(outcome.contact)], self.total):
+                if outcome.outcome != SENT and outcome.key in settled:
+                    each.outcomes.replace(outcome)
+                else:  # Others are of timers that were due before.
+                    each.outcomes.add(outcome)
+
+    def add_up(self) -> None:
+        """Set the total anew, when tallies of partitions were loaded."""
+        tallies = self.tallies.values()
+        self.total.load(
+            {name: sum(each.counts()[name] for each in tallies) for name in self.total.counts()},
+            merge_tallies([each.outcomes.by_journey for each in tallies]),
+        )
 
     def status(self) -> dict[str, Any]:
         """Return counters and gauges by name."""
-        partitions, tallies = self.partitions.values(), self.tallies.values()
-        counts = [tally.counts() for tally in tallies]
-        return {name: sum(each[name] for each in counts) for name in VERDICT_NAMES.values()} | {
+        partitions = self.partitions.values()
+        return self.total.counts() | {
             "slot": self.slot,
             "contacts": sum(each.contact_count for each in partitions),
             SESSIONS_ENDED: sum(each.sessions_ended for each in partitions),
-            "outcomes": merge_tallies([each.outcomes.by_journey for each in tallies]),
+            "outcomes": self.total.outcomes.by_journey,
             "decision_ns_counts": self.decision_times.counts,
             "position": self.position,
             "differences": self.differences,

@@ -126,6 +126,7 @@ def picture_of(life: Life) -> dict[str, Any]:
             (each.now_ms, each.pseq, each.next_due_at_ms == life_due(each), each.published)
             for each in shard.partitions.values()
         ],
+        "tallies": [(each.counts(), each.outcomes.by_journey) for each in shard.tallies.values()],
         "unsettled": sorted(life.outbox._unsettled),
         "status": status,
         "published": shard.published,
