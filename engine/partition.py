@@ -115,7 +115,8 @@ class Partition:
     def states(self) -> dict[str, bytes]:
         """Return all contacts as bytes, as they are at this moment: what comes later is not in it.
 
-        Takes 0.3 ms for 4,000 contacts: of idle ones the bytes are shared, few are hot.
+        Takes 0.3 ms for 4,000 contacts of 5 events each, 1 ms where they have 30: the bytes of idle
+        ones are shared, and few are hot.
         """
         states = self._idle.copy()
         for key, contact in self._hot.items():
