@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from actors.errors import LogCorruptError
 from actors.frame import Frame
 
 
@@ -85,6 +86,11 @@ class Log(Protocol):
 class Snapshots(Protocol):
     """Snapshots of a slot's partitions; the latest two of each are kept."""
 
+    @property
+    def size_bytes(self) -> int:
+        """What its files hold, together."""
+        ...
+
     def write(self, head: SnapshotHead, rows: Iterable[list[Row]]) -> None:
         """Write a snapshot, its rows in slices, and return when it is durable.
 
@@ -94,6 +100,10 @@ class Snapshots(Protocol):
 
     def heads(self, partition: int) -> list[SnapshotHead]:
         """Return the heads of a partition's snapshots that are whole, the latest first."""
+        ...
+
+    def faults(self) -> list[LogCorruptError]:
+        """Name the snapshots that `heads` leaves out, as they are damaged."""
         ...
 
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:

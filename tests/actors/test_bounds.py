@@ -40,7 +40,7 @@ def test_no_courier_ever_fills_the_inbox() -> None:
 async def test_more_pulls_than_any_courier_has_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.service.PULLS_MAX", 2)
+    monkeypatch.setattr("actors.pulls.PULLS_MAX", 2)
     async with serving(tmp_path) as (_, client):
         pulls = [client.ask(Pull(0, "email", 10, 50)) for _ in range(3)]
         answers = await asyncio.gather(*pulls, return_exceptions=True)
