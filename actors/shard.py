@@ -19,7 +19,7 @@ from actors.frame import (
     PublishRecord,
     ReceiptRecord,
     Record,
-    decode_payload,
+    event_of,
     input_of,
     partition_number,
     settled_by,
@@ -30,7 +30,7 @@ from actors.tally import Durations, PartitionTally, merge_tallies
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.identity import partition_of
 from engine.idle import decode_idle
-from engine.input import Event, Publish, Receipt, Verdict
+from engine.input import Publish, Receipt, Verdict
 from engine.limits import PARTITIONS
 from engine.partition import Partition
 
@@ -252,13 +252,7 @@ class Shard:
         return max(self.clock.now_ms(read_ms, owner, None), owner.now_ms)
 
     def _fold_event(self, record: EventRecord, partition: Partition) -> int:
-        event = record.event
-        try:
-            payload = decode_payload(event.payload)
-        except ValueError as error:  # msgspec's decode errors: JSON that no gateway let pass.
-            self.decisions.append(Fault(event.contact, event.id, f"payload: {error}"))
-            return Verdict.FAILED
-        input = Event(event.id, event.contact, event.name, event.at_ms, payload)
+        input = event_of(record.event)
         began_ns = time.perf_counter_ns()
         verdict = partition.fold(input, record.now_ms)
         self.folded_at_ns = time.perf_counter_ns()
