@@ -19,8 +19,8 @@ from actors.store.port import Row, SnapshotHead
 from actors.store.snapshots import SnapshotFiles
 from engine.contact import decode_contact
 
-DIFFERENCES_MAX: Final = 20
-"""Contacts of one partition that are told one by one; of more, only how many."""
+DIFFERENCES_MAX: Final = 100
+"""Contacts of one slot that are told one by one; of more, only how many of each partition."""
 
 
 class Refold:
@@ -48,6 +48,7 @@ class Refold:
         self._counts = Counts()
         self._progress: Callable[[int], None] = lambda _: None
         self._versions: set[int] = set()
+        self._told = 0
 
     def run(self, counts: Counts, progress: Callable[[int], None]) -> None:
         """Fold and compare; `progress` is told each position reached.
@@ -99,36 +100,37 @@ class Refold:
                 said = "differs" if name == "published" else f"is {its}, folded again {mine}"
                 self._find(f"`{name}` of the snapshot {said}", partition=number, field=name)
         states = partition.states()
-        told = 0
+        untold = 0
         for rows in self._files.rows(head):
             for row in rows:
                 self._counts.contacts_compared += 1
                 state = states.pop(row.key, None)
                 if state != row.state:
-                    told += self._tell(head, row.key, row.state, state, told)
+                    untold += self._tell(head, row.key, row.state, state)
         for key, state in states.items():
-            told += self._tell(head, key, None, state, told)
-        if told > DIFFERENCES_MAX:
-            text = f"and {told - DIFFERENCES_MAX:,} contacts more differ"
-            self._find(text, partition=number)
+            untold += self._tell(head, key, None, state)
+        if untold:
+            self._find(f"{untold:,} contacts more differ", partition=number)
         self._counts.partitions_compared += 1
 
     def _tell(
-        self, head: SnapshotHead, key: str, snapshot: bytes | None, state: bytes | None, told: int
-    ) -> int:
-        """Find a difference if it is one; return 1 if so."""
-        where: dict[str, Any] = {"partition": head.partition, "contact": key}
+        self, head: SnapshotHead, key: str, snapshot: bytes | None, state: bytes | None
+    ) -> bool:
+        """Find a difference if it is one; say whether it is one too many to be told."""
+        field = None
         if snapshot is None or state is None:
             has = "only in the snapshot" if state is None else "only when folded again"
-            text, field = f"the contact is there {has}, at position {head.position}", None
+            text = f"the contact is there {has}, at position {head.position}"
         else:
             field = first_difference(snapshot, state)
             if field is None:
-                return 0
+                return False
             text = f"`{field}` is not what folding again gives, at position {head.position}"
-        if told < DIFFERENCES_MAX:
-            self._find(text, field=field, **where)
-        return 1
+        self._told += 1
+        if self._told > DIFFERENCES_MAX:
+            return True
+        self._find(text, partition=head.partition, contact=key, field=field)
+        return False
 
     def _find(self, text: str, **fields: Any) -> None:
         self.findings.append(Finding(text=text, shard=self._shard.slot, **fields))

@@ -63,7 +63,7 @@ def show_verified(verified: Verified) -> None:
     compared = f"{counts.contacts_compared:,} contacts of {counts.partitions_compared:,} partitions"
     for text in (
         f"read      {read}: {held}, {snapshots}",
-        f"refolded  {counts.refolded:,} records, and compared {compared} with their newest snapshots",
+        f"refolded  {counts.refolded:,} records; {compared} compared with their newest snapshots",
     ):
         console.print(text, highlight=False, soft_wrap=True)
     damaged = sum(finding.damage for finding in verified.findings)
