@@ -386,6 +386,7 @@ class ShardService:
         }
         if snapshotter is not None:
             status |= {
+                "uncommitted": self.shard.position - snapshotter.durable_position,
                 "snapshot_bytes": snapshotter.size_bytes,
                 "snapshots": snapshotter.written,
                 "snapshot_error": snapshotter.error,

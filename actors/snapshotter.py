@@ -39,7 +39,7 @@ class Snapshotter:
     def __init__(
         self,
         shard: Shard,
-        log: Log,
+        shard_log: Log,
         snapshots: Snapshots,
         positions: dict[int, list[int]],
         settings: SnapshotSettings,
@@ -48,11 +48,11 @@ class Snapshotter:
         """Up to which position the log is durable; who commits it says so."""
         self.written = 0
         """Snapshots since the start."""
-        self.error = ""
+        self.error = "; ".join(str(fault) for fault in snapshots.faults())
         self.size_bytes = snapshots.size_bytes
         """What all snapshots hold, when it was last looked."""
         self._shard = shard
-        self._log = log
+        self._log = shard_log
         self._snapshots = snapshots
         self._positions = positions
         self._settings = settings
@@ -67,6 +67,8 @@ class Snapshotter:
         self._walked_at_s = self._loop.time()
         self._patient_until_s = 0.0
         self._retry_at_s = 0.0
+        if self.error:
+            log.error("snapshots are damaged; older ones and the log serve", error=self.error)
 
     @property
     def needed_position(self) -> int:

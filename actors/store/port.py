@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from actors.errors import LogCorruptError
 from actors.frame import Frame
 
 
@@ -99,6 +100,10 @@ class Snapshots(Protocol):
 
     def heads(self, partition: int) -> list[SnapshotHead]:
         """Return the heads of a partition's snapshots that are whole, the latest first."""
+        ...
+
+    def faults(self) -> list[LogCorruptError]:
+        """Name the snapshots that `heads` leaves out, as they are damaged."""
         ...
 
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:

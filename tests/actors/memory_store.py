@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from actors.errors import LogCorruptError
 from actors.frame import Frame, decode_frame
 from actors.store.port import Row, SnapshotHead
 
@@ -62,6 +63,9 @@ class MemorySnapshots:
 
     def heads(self, partition: int) -> list[SnapshotHead]:
         return [head for head, _ in self.kept.get(partition, [])]
+
+    def faults(self) -> list[LogCorruptError]:
+        return []
 
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:
         for kept, rows in self.kept[head.partition]:

@@ -1,0 +1,163 @@
+"""The files of a shard under a running service: log, snapshots and archive fit together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from actors.clock import EventClock
+from actors.errors import LogCorruptError
+from actors.link import Accept, AskStatus, Drain, LinkClient, LinkEvent
+from actors.service import ShardService
+from actors.settings import SnapshotSettings
+from actors.shard import Shard
+from actors.slot import open_slot
+from actors.store.archive import archive_files
+from actors.store.history import read_history
+from actors.store.log import Sizes
+from actors.store.seal import KEY_BYTES
+from engine.identity import partition_of
+from engine.limits import DAY_MS
+from tests.actors.life import CONTACTS, PARTITIONS, SHARDS
+from tests.engine.situation import NOON_MS
+
+KEY = bytes(range(KEY_BYTES))
+SMALL = Sizes(segment=20_000, first=10_000, spare=0)
+OFTEN = SnapshotSettings(log_bytes=5_000, interval_s=1e9)
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, keep_ms: int = DAY_MS
+) -> AsyncIterator[tuple[ShardService, LinkClient]]:
+    shard = Shard(0, SHARDS, EventClock())
+    log, snapshots = open_slot(folder, KEY, keep_ms, shard.now_ms, sizes=SMALL)
+    service = ShardService(shard, log, snapshots=snapshots, settings=OFTEN)
+    socket = str(folder / "s.sock")
+    await service.start(socket)
+    client = await LinkClient.connect(socket)
+    await client.ask(AskStatus(0))
+    try:
+        yield service, client
+    finally:
+        client.close()
+        await service.stop()
+
+
+async def send(client: LinkClient, first: int, count: int, at_ms: int = NOON_MS) -> None:
+    for number in range(first, first + count):
+        contact = CONTACTS[number % len(CONTACTS)]
+        event = LinkEvent(
+            partition_of(contact), contact, f"e-{number}", "view", at_ms, b'{"some":"%0200d"}' % 7
+        )
+        await client.ask(Accept(0, [event]))
+
+
+async def until_archived(folder: Path, client: LinkClient, at_ms: int = NOON_MS) -> int:
+    """Send events until the archive holds something; return how many that were."""
+    sent = 0
+    async with asyncio.timeout(60):
+        while not archive_files(folder / "archive"):
+            await send(client, sent, 20, at_ms)
+            sent += 20
+            await asyncio.sleep(0.05)
+    return sent
+
+
+def state_of(service: ShardService) -> dict[str, bytes | None]:
+    partitions = service.shard.partitions.values()
+    return {key: each.contact_bytes(key) for each in partitions for key in each.contact_keys()}
+
+
+async def test_log_snapshots_and_archive_hold_all_between_them(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (service, client):
+        sent = await until_archived(tmp_path, client)
+        state = state_of(service)
+        written = service.status()["snapshots"]
+    records = [each for frame in read_history(tmp_path, KEY, 0) for each in frame.records]
+    assert len(records) == sent
+    assert written >= 2 * len(PARTITIONS)
+    async with serving(tmp_path) as (service, _):
+        assert state_of(service) == state
+        assert service.refolded < sent
+        assert service.status()["events_applied"] == sent
+
+
+async def test_without_its_snapshots_a_log_that_was_archived_is_not_taken_for_whole(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as (_, client):
+        await until_archived(tmp_path, client)
+    for path in (tmp_path / "snapshots").iterdir():
+        path.unlink()
+    with pytest.raises(LogCorruptError, match="position 0 is needed"):
+        async with serving(tmp_path):
+            pass
+
+
+async def test_with_the_latest_snapshots_gone_the_older_ones_and_the_log_have_all(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as (service, client):
+        await until_archived(tmp_path, client)
+        state = state_of(service)
+    for number in PARTITIONS:
+        latest = max((tmp_path / "snapshots").glob(f"snapshot-{number:03}-*"))
+        latest.unlink()
+    async with serving(tmp_path) as (service, _):
+        assert state_of(service) == state
+
+
+async def test_a_damaged_snapshot_is_named_and_the_older_one_with_the_log_has_all(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as (service, client):
+        await until_archived(tmp_path, client)
+        state = state_of(service)
+    path = max((tmp_path / "snapshots").glob(f"snapshot-{PARTITIONS[1]:03}-*"))
+    data = bytearray(path.read_bytes())
+    data[60] ^= 1
+    path.write_bytes(data)
+    async with serving(tmp_path) as (service, _):
+        assert str(path) in service.status()["snapshot_error"]
+        assert state_of(service) == state
+
+
+async def test_a_snapshot_damaged_in_its_rows_is_named_and_not_skipped(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, client):
+        await send(client, 0, 30)
+        await client.ask(Drain(0))
+    path = max((tmp_path / "snapshots").glob(f"snapshot-{PARTITIONS[1]:03}-*"))
+    data = bytearray(path.read_bytes())
+    data[len(data) * 2 // 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LogCorruptError, match=f"{path} is damaged at byte"):
+        async with serving(tmp_path):
+            pass
+
+
+async def test_a_drained_shard_folds_nothing_again_from_its_files(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (service, client):
+        await send(client, 0, 30)
+        await client.ask(Drain(0))
+        state = state_of(service)
+    async with serving(tmp_path) as (service, client):
+        assert service.refolded == 0
+        assert state_of(service) == state
+        await send(client, 30, 5)
+    async with serving(tmp_path) as (service, _):
+        assert service.refolded == 5
+
+
+async def test_what_is_too_old_leaves_the_archive(tmp_path: Path) -> None:
+    async with serving(tmp_path, keep_ms=DAY_MS) as (_, client):
+        await until_archived(tmp_path, client)
+        (old, *_) = archive_files(tmp_path / "archive")
+        sent = 10_000
+        async with asyncio.timeout(60):
+            while old in archive_files(tmp_path / "archive"):
+                await send(client, sent, 20, NOON_MS + 3 * DAY_MS)
+                sent += 20
+                await asyncio.sleep(0.05)
