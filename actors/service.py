@@ -107,7 +107,6 @@ class ShardService:
         """Verdicts so far of the Accept in front, where a slice ended amid it."""
         self._pulls = Pulls(shard, self.outbox)
         self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
-        self._durable_position = 0
         """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
         self._timers_due = False
@@ -128,7 +127,6 @@ class ShardService:
                 self.shard, self.log, self._snapshots, recovery.positions, self._settings
             )
             self._snapshotter.note(self.log.size_bytes if self.refolded else 0)
-        self._durable_position = self.shard.position
         self._committer = Committer(self.log, self._committed, self._failed, self._stall)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(socket)  # noqa: PTH108 - one call before anything is served
@@ -352,7 +350,6 @@ class ShardService:
         """Take note that the next `count` frames are durable: now answer, and release messages."""
         for _ in range(count):
             answers, outcomes, position = self._uncommitted.popleft()
-            self._durable_position = position
             if self._snapshotter is not None:
                 self._snapshotter.durable_position = position
             for outcome in outcomes:
@@ -375,7 +372,6 @@ class ShardService:
             "log_bytes": self.log.size_bytes,
             "outbox": self.outbox.depth,
             "queue": len(self._inbox),
-            "uncommitted": self.shard.position - self._durable_position,
             "timers_late_ms": self.shard.timers_late_ms(self.shard.clock.read()),
             "couriers": self._pulls.links,
             "memory_bytes": memory_bytes(os.getpid()),

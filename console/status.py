@@ -142,10 +142,10 @@ def line_of_shard(
     line.position = status["position"]
     line.outbox = status["outbox"]
     line.queue = status["queue"]
-    line.uncommitted = status["uncommitted"]
     line.timers_late_ms = status["timers_late_ms"]
     line.stalled = status["stalled"]
     if "snapshots" in status:  # A shard may be served without.
+        line.uncommitted = status["uncommitted"]
         line.snapshots_written = status["snapshots"]
         line.snapshot_error = status["snapshot_error"]
     if not isinstance(was, str) and was[1]["pid"] == status["pid"]:

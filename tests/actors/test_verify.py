@@ -201,7 +201,9 @@ def test_a_partitions_input_that_is_missing_is_missed(store: MadeStore) -> None:
     assert rewrite_file(store.segments()[2], LOG, store.key, REAL_DISK, spoil)
     partition, pseq = spoiled[0].event.partition, spoiled[0].pseq
     text = f"partition {partition}: input {pseq + 1} follows input {pseq - 1}"
-    assert damage(store)[0].text.startswith(text)
+    found = damage(store)[0]
+    assert found.text.startswith(text)
+    assert found.file.endswith(store.segments()[2].name)
 
 
 def test_an_outcome_that_folding_does_not_give_is_told(store: MadeStore) -> None:
