@@ -381,6 +381,7 @@ class ShardService:
             "log_bytes": self.log.size_bytes,
             "outbox": self.outbox.depth,
             "queue": len(self._inbox),
+            "timers_late_ms": self.shard.timers_late_ms(self.shard.clock.read()),
             "couriers": self._pulls.links,
             "memory_bytes": memory_bytes(os.getpid()),
             "recovered_ms": self.recovered_ms,

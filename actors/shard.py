@@ -134,6 +134,16 @@ class Shard:
             for partition in self.partitions.values()
         )
 
+    def timers_late_ms(self, read_ms: int) -> int:
+        """Return for how long the longest overdue timer is due by now; 0 where none is."""
+        return max(
+            0,
+            *(
+                self.clock.now_ms(read_ms, partition, None) - partition.next_due_at_ms
+                for partition in self.partitions.values()
+            ),
+        )
+
     def hand_over(self, partition: int, outcome: Outcome, read_ms: int) -> None:
         """Fold the handover of a message; what is to be delivered comes into `deliveries`."""
         now_ms = self._now_ms(partition, read_ms)

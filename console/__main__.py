@@ -30,7 +30,9 @@ from console.screen import (
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
 from console.status_screen import status
+from console.verify import verify
 from engine.errors import AuthorError
+from engine.span import SPAN_FORM, span_ms
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
@@ -61,6 +63,9 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
         Encryption | None, typer.Option(help="Of a new store: `on` unless said otherwise.")
     ] = None,
     key_file: KeyFile = None,
+    keep: Annotated[
+        str, typer.Option(help="How long what was logged stays in the archive.")
+    ] = "90d",
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C."""
     settings = SystemSettings(
@@ -69,6 +74,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
         clock=clock,
         encrypted=None if encryption is None else encryption == "on",
         key_file=key_file,
+        keep_ms=_span_ms("--keep", keep),
     )
     system = System(settings, shards, host, port)
     began = time.perf_counter()
@@ -132,6 +138,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 
 app.command()(replay)
 app.command()(status)
+app.command()(verify)
 
 
 @app.command()
@@ -194,6 +201,14 @@ def failed(
             print_json(each)
     else:
         show_failed(found)
+
+
+def _span_ms(option: str, text: str) -> int:
+    """Read an option that is a span. Raises OperatorError."""
+    span = span_ms(text)
+    if span is None:
+        raise OperatorError(f"{option} {text!r} is no span; write {SPAN_FORM}")
+    return span
 
 
 def main() -> NoReturn:

@@ -37,11 +37,16 @@ class ShardLine(Struct, kw_only=True):
     """Records folded and not yet durable."""
     queue: int | None = None
     """Requests that wait to be folded."""
-    timers_overdue: int | None = None
+    timers_late_ms: int | None = None
+    """For how long the longest overdue timer is due."""
     outbox: int | None = None
     """Messages decided and not settled."""
     events_per_s: float | None = None
     log_bytes: int = 0
+    snapshots_written: int | None = None
+    """Since the shard's process started."""
+    snapshot_error: str = ""
+    """Why the last one could not be written, empty where it could."""
     snapshot_bytes: int = 0
     archive_bytes: int = 0
     memory_bytes: int | None = None
@@ -137,9 +142,12 @@ def line_of_shard(
     line.position = status["position"]
     line.outbox = status["outbox"]
     line.queue = status["queue"]
-    line.uncommitted = status.get("uncommitted")
-    line.timers_overdue = status.get("timers_overdue")
-    line.stalled = status.get("stalled") or ""
+    line.timers_late_ms = status["timers_late_ms"]
+    line.stalled = status["stalled"]
+    if "snapshots" in status:  # A shard may be served without.
+        line.uncommitted = status["uncommitted"]
+        line.snapshots_written = status["snapshots"]
+        line.snapshot_error = status["snapshot_error"]
     if not isinstance(was, str) and was[1]["pid"] == status["pid"]:
         more = _events(status) - _events(was[1])
         line.events_per_s = round(more / (at_s - was[0]), 1)
@@ -178,9 +186,8 @@ def total_of(lines: list[ShardLine]) -> ShardLine:
     return total
 
 
-ADDED: Final = [
-    name for name in ShardLine.__struct_fields__ if name not in {"shard", "pid", "stalled"}
-]
+NOT_ADDED: Final = {"shard", "pid", "stalled", "snapshot_error", "timers_late_ms"}
+ADDED: Final = [name for name in ShardLine.__struct_fields__ if name not in NOT_ADDED]
 
 
 def journeys_of(answers: list[tuple[float, dict[str, Any]] | str]) -> list[str] | None:

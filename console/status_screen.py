@@ -43,6 +43,9 @@ def show_status(found: SystemStatus) -> None:
         if line.stalled:
             text = f"shard {line.shard} takes no events: {line.stalled}"
             console.print(Text(text, style="red"), soft_wrap=True)
+        if line.snapshot_error:
+            text = f"shard {line.shard}: {line.snapshot_error}"
+            console.print(Text(text, style="red"), soft_wrap=True)
 
 
 def status_table(found: SystemStatus) -> Table:
@@ -73,7 +76,9 @@ def _cells(line: ShardLine) -> dict[str, str]:
         "events/s": _number(line.events_per_s),
         "not durable": _number(line.uncommitted),
         "queued": _number(line.queue),
-        "overdue": _number(line.timers_overdue),
+        "timers late": NOT_KNOWN
+        if line.timers_late_ms is None
+        else late_words(line.timers_late_ms),
         "outbox": _number(line.outbox),
         "log": size_words(line.log_bytes),
         "snapshots": size_words(line.snapshot_bytes),
@@ -81,6 +86,11 @@ def _cells(line: ShardLine) -> dict[str, str]:
         "memory": NOT_KNOWN if line.memory_bytes is None else size_words(line.memory_bytes),
         "state": "STALLED" if line.stalled else state,
     }
+
+
+def late_words(late_ms: int) -> str:
+    """Return how late timers are, for a person."""
+    return f"{late_ms} ms" if late_ms < 1000 else span_words(late_ms / 1000)
 
 
 def _number(value: float | None) -> str:

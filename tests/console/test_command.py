@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.frame import Frame, encode_frame
+from actors.frame import AdvanceRecord, Frame, encode_frame
 from actors.processes import Processes
+from actors.store.archive import ARCHIVE_FOLDER, archive_segment
+from actors.store.disk import REAL_DISK
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
+from actors.store.segment import segments_of
 from engine.decision import Fault
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
@@ -38,9 +41,11 @@ def anlass(*arguments: object, temporary: Path | None = None) -> subprocess.Comp
         (["replay", "--from-log", "/none", "--until", "soon"], "--until 'soon' is no moment"),
         (["replay", "--until", "0"], "--until goes with --from-log only"),
         (["status", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
+        (["verify", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["failed", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["run", "--journeys", EXAMPLES, "--host", "0.0.0.0", "--data", "/none"], "write keys"),
         (["run", "--journeys", EXAMPLES, "--clock", "sun"], "is not one of 'wall', 'events'"),
+        (["run", "--journeys", EXAMPLES, "--keep", "long"], "--keep 'long' is no span; write"),
         (["validate", "/none"], "/none"),
     ],
 )
@@ -131,3 +136,24 @@ def test_a_start_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     assert "was made with --encryption on; start with that" in result.stderr
     assert sorted(data.iterdir()) == before
     assert list(temporary.iterdir()) == []
+
+
+def test_failed_reads_what_is_encrypted_and_in_the_archive(tmp_path: Path) -> None:
+    open_store(tmp_path, 1, "wall")
+    folder, key = shard_folder(tmp_path, 0), store_key(tmp_path)
+    record = AdvanceRecord(5, 0, 5, 1)
+    for position in range(3):
+        log = open_log(folder, key)
+        fault = Fault("c-1", f"e-{position}", "poison")
+        log.append(position, [encode_frame(Frame(position, 1, [record], b"\0", [], [fault]))])
+        log.close()
+    first, second, _ = segments_of(folder)
+    REAL_DISK.make_folder(folder / ARCHIVE_FOLDER)
+    for segment in (first, second):
+        archive_segment(segment, folder / ARCHIVE_FOLDER, key)
+    (tmp_path / "store.key").rename(tmp_path / "elsewhere")
+    result = anlass("failed", "--data", tmp_path, "--json", "--key-file", tmp_path / "elsewhere")
+    said = [json.loads(line)["what"] for line in result.stdout.splitlines()]
+    assert said == ["e-0", "e-1", "e-2"]
+    refused = anlass("failed", "--data", tmp_path)
+    assert (refused.returncode, "its key" in refused.stderr) == (2, True)

@@ -65,7 +65,8 @@ async def test_a_running_system_says_how_each_shard_is(
     assert first.log_bytes > 0
     assert first.memory_bytes is not None
     assert first.memory_bytes > 1 << 20
-    assert first.stalled == ""
+    assert (first.stalled, first.queue) == ("", 0)
+    assert first.timers_late_ms == 0
     assert second.pid is None
     assert second.stalled.startswith("no answer: ")
     assert (status.total.partitions, status.total.contacts, status.total.position) == (256, 2, 4)

@@ -1,5 +1,6 @@
 """The demo: the same stream through the whole real system, and through a replay."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from console.demo import DemoReport, play
 from console.run import System
 from console.simulator import simulate
 from console.source import chunks_of
+from engine.limits import PARTITIONS
 from ingest.sender import encode_events
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
@@ -57,6 +59,9 @@ def test_the_whole_system_does_what_a_replay_says_and_makes_no_ray_call_for_it(
                 system, chunks_of(stream, "auto", consent_all=False), data, lambda _: None
             )
             assert len(calls) == started, "Ray calls on the data path"
+            status = await asyncio.to_thread(anlass, "status", "--data", data)
+            check_status(status, system, report)
+            assert (await asyncio.to_thread(anlass, "verify", data))["equal"]
             return report
         finally:
             await system.stop()
@@ -74,5 +79,25 @@ def test_the_whole_system_does_what_a_replay_says_and_makes_no_ray_call_for_it(
         said["contacts"],
         said["sessions"],
     )
+    verified = anlass("verify", data)
+    assert (verified["equal"], verified["findings"]) == (True, [])
+    assert verified["counts"]["partitions_compared"] == PARTITIONS
+    assert verified["counts"]["contacts_compared"] == report.contacts
+    assert not anlass("status", "--data", data)["running"]
     sent = sum(counts["sent"] for counts in report.outcomes.values())
     assert len((data / "messages.jsonl").read_text().splitlines()) == sent
+
+
+def check_status(status: Any, system: System, report: DemoReport) -> None:
+    """The command, a process of its own, found the system and says what it says itself."""
+    assert (status["running"], status["url"]) == (True, system.url)
+    assert status["journeys"] == ["checkout-help", "favourites"]
+    pids = {line["pid"] for line in status["shards"]}
+    assert len(pids) == 2
+    assert None not in pids
+    assert {line["stalled"] for line in status["shards"]} == {""}
+    total = status["total"]
+    assert (total["partitions"], total["contacts"]) == (PARTITIONS, report.contacts)
+    assert (total["outbox"], total["uncommitted"]) == (0, 0)
+    assert total["position"] > EVENTS
+    assert total["log_bytes"] > 0

@@ -1,10 +1,12 @@
 """The scan of a file: every damaged stretch of it is named, and what lies behind is read."""
 
 from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 import pytest
 
+from actors.store import scan
 from actors.store.block import HEAD, HEADER, LOG, new_blocks
 from actors.store.scan import Piece, scan_blocks
 
@@ -92,18 +94,22 @@ def test_a_block_that_was_moved_within_a_sealed_file_is_damage(tmp_path: Path) -
     assert "sealed" in next(each.error for each in pieces if each.body is None)
 
 
-def test_a_whole_block_that_was_being_written_as_the_scan_came_is_no_damage(tmp_path: Path) -> None:
-    """A head is there, the body not yet, and behind it another block: the log runs."""
+def test_a_block_that_was_being_written_as_the_scan_came_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log runs: a body was not there yet, and by now it is, and another block behind it."""
     path = tmp_path / "f"
     offsets = write_file(path, None)
     whole = path.read_bytes()
     change(path, offsets[2] + HEAD.size + 1)
-    seen = []
-    for piece in scan_blocks(path, LOG, None):
-        seen.append(piece)
-        if piece.offset == offsets[1]:
-            path.write_bytes(whole)
-    assert good(seen) == BODIES
+    look = scan._damaged_bytes
+
+    def look_late(file: BinaryIO, offset: int) -> tuple[int, bool]:
+        path.write_bytes(whole)
+        return look(file, offset)
+
+    monkeypatch.setattr(scan, "_damaged_bytes", look_late)
+    assert good(list(scan_blocks(path, LOG, None))) == BODIES
 
 
 @pytest.mark.parametrize("data", [b"", LOG[:3], LOG + bytes(3), bytes(500)])
