@@ -12,7 +12,7 @@ from actors.link import LinkEvent
 from engine.decision import Fault, Outcome
 from engine.input import Advance, Erase, Event, Handover, Input, Publish, Receipt
 
-FOLD_VERSION: Final = 1
+FOLD_VERSION: Final = 2
 """Raised with each change that lets the same inputs fold to other decisions."""
 
 
@@ -31,6 +31,8 @@ class AdvanceRecord(Struct, frozen=True, array_like=True, tag="a", gc=False):
     partition: int
     until_ms: int
     pseq: int = 0
+    through: int | None = None
+    """See engine.input.Advance. None in logs of before there were erasures."""
 
 
 class PublishRecord(Struct, frozen=True, array_like=True, tag="p", gc=False):
@@ -125,8 +127,8 @@ def input_of(record: Record) -> Input:
         case EventRecord(event=event):
             payload = decode_payload(event.payload)
             return Event(event.id, event.contact, event.name, event.at_ms, payload)
-        case AdvanceRecord(until_ms=until_ms):
-            return Advance(until_ms)
+        case AdvanceRecord(until_ms=until_ms, through=through):
+            return Advance(until_ms, through)
         case PublishRecord(source=source):
             return Publish(source)
         case HandoverRecord():

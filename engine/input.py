@@ -42,6 +42,9 @@ class Advance(Struct, frozen=True, gc=False):
     """
 
     until_ms: int
+    through: int | None = None
+    """How far one that is repeated went, see Partition.advanced_to: that far it goes again, and no
+    number of contacts ends it. So it does the same where a contact is not there any more."""
 
 
 class Publish(Struct, frozen=True, gc=False):

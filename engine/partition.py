@@ -5,6 +5,8 @@ Shard, replay, tests and simulation all use this class: there is no second loop 
 
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
+from typing import Final
+from zlib import crc32
 
 from engine.compile import programs_of
 from engine.contact import Contact, decode_contact, encode_contact, plan_next_due
@@ -16,6 +18,8 @@ from engine.program import NO_PROGRAMS
 from engine.reconcile import uphold
 from engine.step import step
 from engine.timer import apply_next_timer, drop_next_timer
+
+TIE_MAX: Final = 0xFFFF_FFFF
 
 
 class Partition:
@@ -30,6 +34,7 @@ class Partition:
         "_hot",
         "_hot_max",
         "_idle",
+        "advanced_to",
         "decisions",
         "now_ms",
         "number",
@@ -59,7 +64,10 @@ class Partition:
         self._hot_max = max(hot_max, 1)
         self._hot: dict[str, Contact] = {}
         self._idle: dict[str, bytes] = {}
-        self._calendar: list[tuple[int, str]] = []
+        self._calendar: list[tuple[int, int, str]] = []
+        """Due time, `tie_of` the contact's key, and this."""
+        self.advanced_to = (0, 0)
+        """How far the last Advance went: all with due time and `tie_of` up to this are applied."""
 
     def fold(self, input: Input, now_ms: int) -> int:  # noqa: C901 - a call costs 50 ns an event
         """Apply one input at `now_ms` and return its Verdict.
@@ -150,7 +158,7 @@ class Partition:
         for key, armed_at_ms, state in rows:
             idle[key] = state
             if armed_at_ms < FAR_MS:
-                calendar.append((armed_at_ms, key))
+                calendar.append((armed_at_ms, tie_of(key), key))
         heapify(calendar)
 
     def uphold(self, outcome: Outcome) -> None:
@@ -172,7 +180,7 @@ class Partition:
             self._erase(input)
         else:
             assert type(input) is Advance
-            self._advance(min(input.until_ms, FAR_MS - 1))
+            self._advance(min(input.until_ms, FAR_MS - 1), input.through)
         return Verdict.APPLIED
 
     def _erase(self, erase: Erase) -> None:
@@ -182,21 +190,22 @@ class Partition:
             self._hot.pop(key, None)
             self._idle.pop(key, None)
             # An entry left behind would begin the contact anew when it falls due.
-            self._calendar = [entry for entry in self._calendar if entry[1] != key]
+            self._calendar = [entry for entry in self._calendar if entry[2] != key]
             heapify(self._calendar)
         until_ms = self.now_ms + erase.keep_out_ms
         self.tombstones_dropped += entomb(self.tombstones, erase.digest, until_ms, self.now_ms)
 
-    def _advance(self, until_ms: int) -> None:
+    def _advance(self, until_ms: int, through: int | None) -> None:
         """Apply timers due by `until_ms` in order of due time, a bounded number of them.
 
         Entries that no longer hold do not count: a snapshot does not bring them back, and an
         Advance must apply the same timers when it is folded on top of one.
         """
         calendar = self._calendar
+        end = (until_ms, TIE_MAX if through is None else through)
         left = TIMERS_PER_ADVANCE_MAX
-        while left and calendar and calendar[0][0] <= until_ms:
-            due_at_ms, key = heappop(calendar)
+        while calendar and calendar[0][:2] <= end:
+            due_at_ms, tie, key = heappop(calendar)
             contact = self._hot.get(key)
             if contact is None:
                 if key not in self._idle:
@@ -205,11 +214,14 @@ class Partition:
             if contact.armed_at_ms != due_at_ms:
                 continue  # Armed for an earlier moment since, and gone off there.
             left -= 1
+            if left == 0 and through is None:
+                end = (due_at_ms, tie)  # What is at the very same place still goes.
             contact.armed_at_ms = FAR_MS
             # Later than now only where simulated time is run out.
             self.now_ms = max(self.now_ms, due_at_ms)
             self._apply_timers(contact, due_at_ms)
             self._arm(contact)
+        self.advanced_to = end
 
     def _apply_timers(self, contact: Contact, until_ms: int) -> None:
         """Apply the contact's timers due by then, each on its own: one fault drops one timer."""
@@ -227,7 +239,7 @@ class Partition:
         due_at_ms = contact.next_due_at_ms
         if due_at_ms < FAR_MS:
             contact.armed_at_ms = due_at_ms
-            heappush(self._calendar, (due_at_ms, contact.key))
+            heappush(self._calendar, (due_at_ms, tie_of(contact.key), contact.key))
 
     def _warm(self, key: str) -> Contact:
         """Decode a contact that is idle, or begin a new one; the longest hot makes room."""
@@ -237,6 +249,11 @@ class Partition:
             self._idle[oldest] = encode_contact(self._hot.pop(oldest))
         contact = self._hot[key] = Contact(key) if data is None else decode_contact(data)
         return contact
+
+
+def tie_of(key: str) -> int:
+    """Return what orders contacts that are due at the same moment. Names nobody."""
+    return crc32(key.encode())
 
 
 def _name_of(input: ContactInput) -> str:

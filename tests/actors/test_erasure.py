@@ -178,6 +178,29 @@ def test_frames_not_rewritten_yet_come_to_the_same(seed: int, before: int) -> No
     assert outbox.depth == len(unsettled_of(story.shard))
 
 
+@pytest.mark.parametrize("erased", range(0, 150, 10))
+def test_a_burst_of_timers_is_cut_where_it_was_though_one_of_them_is_gone(erased: int) -> None:
+    """Journeys change between two slices of a burst: who was in the first went by the old ones."""
+    story = Story(7)
+    many = crowd(150)
+    for contact in many:
+        event = LinkEvent(HOME, contact, "a", "hi", NOON_MS, b"{}")
+        story.shard.apply_event(event, NOON_MS)
+    then_ms = NOON_MS + 20 * MINUTE_MS
+    nudge = LinkEvent(HOME, many[(erased + 1) % 150], "b", "nudge", then_ms, b"{}")
+    story.shard.apply_event(nudge, then_ms)
+    assert story.shard.advance(None, then_ms)
+    story.shard.publish(source_of(journey("other"), session_gap="10m"), then_ms)
+    for contact in many[:30]:
+        story.shard.apply_event(LinkEvent(HOME, contact, "c", "hi", then_ms, b"{}"), then_ms)
+    assert story.shard.advance(None, then_ms)
+    story.cut()
+    gone = story.erase(many[erased])
+    shard, _ = refolded(rewrite(story.frames, gone))
+    assert state_of(shard) == state_of(story.shard)
+    assert shard.differences == 0
+
+
 def test_a_contact_that_came_back_keeps_what_it_did_since() -> None:
     story = Story(7)
     story.happen(40)
