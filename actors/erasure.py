@@ -73,13 +73,9 @@ def _is_erased(contact: str | None, position: int, erased: Erased) -> bool:
 def _placeholder(record: Record) -> ErasedRecord:
     if isinstance(record, EventRecord):
         now_ms = record.now_ms if _was_folded(record) else 0
-        return ErasedRecord(
-            now_ms, record.event.partition, is_event=True, pseq=getattr(record, "pseq", 0)
-        )
+        return ErasedRecord(now_ms, record.event.partition, is_event=True, pseq=record.pseq)
     assert isinstance(record, HandoverRecord | ReceiptRecord)
-    return ErasedRecord(
-        record.now_ms, record.partition, is_event=False, pseq=getattr(record, "pseq", 0)
-    )
+    return ErasedRecord(record.now_ms, record.partition, is_event=False, pseq=record.pseq)
 
 
 def _was_folded(record: EventRecord) -> bool:

@@ -5,11 +5,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from actors.errors import LogCorruptError, OperatorError
 from actors.erasure import erase_from_frame
+from actors.errors import LogCorruptError, OperatorError
 from actors.frame import (
     EraseRecord,
     Frame,
+    PartitionRecord,
     PublishRecord,
     ReceiptRecord,
     partition_number,
@@ -139,10 +140,7 @@ class Recovery:
             self.refolded += 1
             if key := settled_by(record):
                 settled.add(key)
-                if isinstance(record, ReceiptRecord):
-                    outbox.settle(None, key)
-            elif isinstance(record, EraseRecord):
-                _forget(outbox, record.digest)
+            self._take_out(record)
         recorded = self._new_outcomes(frame)
         refolded = shard.take_outcomes()
         if recorded or refolded:
@@ -151,6 +149,14 @@ class Recovery:
                 self._reconcile(recorded, refolded)
             for outcome in recorded:
                 outbox.put(outcome)
+
+    def _take_out(self, record: PartitionRecord) -> None:
+        """Take out of the outbox what a record ends: one message, or those of an erased contact."""
+        if isinstance(record, ReceiptRecord):
+            self._outbox.settle(None, record.receipt.key)
+        elif isinstance(record, EraseRecord):
+            digest = record.digest
+            self._outbox.forget(lambda contact: digest_of(contact) == digest)
 
     def _publish(self, record: PublishRecord, position: int) -> None:
         needed = [
@@ -183,10 +189,6 @@ class Recovery:
             self._shard.differences += 1
             partition = self._shard.partitions[partition_of(outcome.contact)]
             partition.uphold(outcome)
-
-
-def _forget(outbox: Outbox, digest: str) -> None:
-    outbox.forget(lambda contact: digest_of(contact) == digest)
 
 
 def _unsettled_of(state: bytes) -> list[Outcome]:

@@ -131,6 +131,8 @@ class Shard:
         partition.pseq += 1
         partition.fold(Advance(limit_ms), now_ms)
         until_ms, through = partition.advanced_to
+        # Its timers may have brought the clock further, one of a contact that may be erased later.
+        now_ms = partition.now_ms
         record = AdvanceRecord(now_ms, partition.number, until_ms, partition.pseq, through)
         self._note(record, Verdict.APPLIED)
         return True
