@@ -144,6 +144,8 @@ def test_where_nothing_runs_the_command_erases_itself(store: Path) -> None:
     report = json.loads(done.stdout)
     assert report == {"contact": ADA, "files": 2, "records": 7, "keep_out": "7d"}
     check_erased(store, bob)
+    verified = anlass("verify", str(store))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     again = anlass("contact", "erase", ADA, "--data", str(store)).stdout
     assert "ada-lovelace is erased: 0 records taken out, 0 files rewritten" in again
     assert "kept out for 30d" in again
