@@ -15,6 +15,7 @@ from actors.errors import OperatorError
 from actors.folder import read_folder
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
+from console.contact import contact_app
 from console.demo import play
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
@@ -209,6 +210,9 @@ def _span_ms(option: str, text: str) -> int:
     if span is None:
         raise OperatorError(f"{option} {text!r} is no span; write {SPAN_FORM}")
     return span
+
+
+app.add_typer(contact_app, name="contact")
 
 
 def main() -> NoReturn:

@@ -33,13 +33,18 @@ def _product(payload: dict[str, Any]) -> dict[str, Any]:
     return {field: payload[field] for field in PRODUCT_FIELDS if field in payload}
 
 
+def unpacked(kept: bytes) -> Any:
+    """Return a past event or a view as it was before it was packed."""
+    # Views are JSON; those kept by older code are msgpack, of which only the number 123 begins so.
+    return decode_payload(kept) if kept[:1] == b"{" != kept else unpack(kept)
+
+
 def products_of(views: list[bytes]) -> list[dict[str, Any]]:
     """Return the last products viewed, each once, the latest last."""
     products: list[dict[str, Any]] = []
     listed: set[str | int] = set()
     for packed in reversed(views):
-        # Views of contacts kept by older code are msgpack, whose objects do not begin so.
-        view = decode_payload(packed) if packed[:1] == b"{" else unpack(packed)
+        view = unpacked(packed)
         product_id = view.get("product_id")
         if product_id.__class__ in SIMPLE and product_id not in listed:
             listed.add(product_id)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from actors.courier import PARKED_MESSAGES_MAX
+from actors.limits import FULL, INBOX_REQUESTS_MAX
 from actors.link import UNREAD_BYTES_MAX, Accept, Accepted, Done, Link, LinkClient, LinkError, Pull
-from actors.service import FULL, INBOX_REQUESTS_MAX
 from tests.actors.test_service import event, hold_disk, serving, verdicts
 
 

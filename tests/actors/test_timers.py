@@ -8,8 +8,9 @@ from hypothesis import strategies as some
 
 from actors.clock import WallClock
 from actors.frame import AdvanceRecord, EventRecord, decode_frame
+from actors.limits import SLICE_INPUTS_MAX
 from actors.link import Accept, Accepted, LinkClient, LinkEvent, PublishNow
-from actors.service import SLICE_INPUTS_MAX, ShardService
+from actors.service import ShardService
 from actors.shard import Shard
 from engine.decision import SENT, Outcome
 from engine.identity import partition_of
