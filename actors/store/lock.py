@@ -19,6 +19,9 @@ from actors.store.disk import Disk
 NEXT_OWNER_WAIT_S: Final = 1.0
 """How long a successor waits for an owner that is about to end by itself."""
 
+NOTE_WAIT_S: Final = 0.5
+"""How long an owner that has the lock may need to write down who it is."""
+
 KILL_WAIT_S: Final = 5.0
 TRY_S: Final = 0.01
 
@@ -69,8 +72,8 @@ def _end_owner(path: Path, file: int, *, successor: bool) -> None:
         raise OperatorError(f"{text}; stop it, or name another --data")
     killed = kill_process(pid, start)
     if not _locked(file, KILL_WAIT_S):
-        done = "was killed and does not end" if killed else "is not the one that holds it"
-        text = f"{path} is held; the recorded process {pid or '?'} {done}"
+        who = f"process {pid}, killed, which does not end" if killed else "a process unknown"
+        text = f"{path} is held by {who}"
         raise OperatorError(f"{text}; find out who has the file open, and end it")
 
 
@@ -141,8 +144,14 @@ def _locked(file: int, wait_s: float) -> bool:
 
 
 def _owner(file: int) -> tuple[int, str]:
-    """Return pid and start time of the recorded owner; 0 where none is."""
-    recorded = os.pread(file, 64, 0).decode(errors="replace").split()
-    if len(recorded) != 2 or not recorded[0].isdigit():
-        return 0, ""
-    return int(recorded[0]), recorded[1]
+    """Return pid and start time of the recorded owner; 0 where there is none that runs."""
+    end = time.monotonic() + NOTE_WAIT_S
+    while True:
+        recorded = os.pread(file, 64, 0).decode(errors="replace").split()
+        if len(recorded) == 2 and recorded[0].isdigit():
+            pid, start = int(recorded[0]), recorded[1]
+            if process_start(pid) == start:
+                return pid, start
+        if time.monotonic() >= end:
+            return 0, ""
+        time.sleep(TRY_S)

@@ -85,6 +85,11 @@ class Log(Protocol):
 class Snapshots(Protocol):
     """Snapshots of a slot's partitions; the latest two of each are kept."""
 
+    @property
+    def size_bytes(self) -> int:
+        """What its files hold, together."""
+        ...
+
     def write(self, head: SnapshotHead, rows: Iterable[list[Row]]) -> None:
         """Write a snapshot, its rows in slices, and return when it is durable.
 
