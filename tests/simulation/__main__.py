@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 
+from tests.simulation.breakage import BREAKAGES
 from tests.simulation.simulation import simulate
 
 
@@ -13,7 +14,10 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2000, help="how many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="this one only, and show its trace")
+    parser.add_argument("--breakages", action="store_true", help="when each breakage is found")
     arguments = parser.parse_args()
+    if arguments.breakages:
+        return show_breakages(arguments.seeds)
     if arguments.seed is not None:
         ended = simulate(arguments.seed)
         print(ended.report(400))
@@ -32,6 +36,17 @@ def main() -> int:
     pace = f"{arguments.seeds / span_s * 60:,.0f} a minute of one core, {turns:,} turns"
     print(f"{arguments.seeds} seeds kept every promise: {pace}")
     return 0
+
+
+def show_breakages(seeds: int) -> int:
+    """Say with which seed each deliberate breakage is found; return 1 if one is not."""
+    missed = 0
+    for breakage in BREAKAGES:
+        found = (each for each in range(seeds) if simulate(each, breakage).problem)
+        seed = next(found, None)
+        missed += seed is None
+        print(f"{breakage.__name__:34}", "not found" if seed is None else f"seed {seed}")
+    return 1 if missed else 0
 
 
 sys.exit(main())

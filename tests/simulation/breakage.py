@@ -5,12 +5,16 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from actors import recovery as recovery_module
 from actors.outbox import Outbox
-from actors.service import ShardService
+from actors.pulls import Pulls
 from actors.shard import Shard
+from actors.snapshotter import Snapshotter
 from actors.store import log as log_module
 from actors.store import segment as segment_module
+from actors.store.log import FileLog
 from actors.store.port import StoreFullError
+from actors.tally import PartitionTally
 from engine import intake as intake_module
 from engine import step as step_module
 from ingest.lane import Lane, _settle
@@ -124,15 +128,14 @@ def outbox_forgets_receipts() -> Iterator[None]:
 @contextmanager
 def handed_over_before_the_commit() -> Iterator[None]:
     """A courier gets its messages before their handover is durable."""
-    fold = ShardService._fold_pull
+    fold = Pulls.fold
 
-    def fold_and_send(self: Any, link: Any, pull: Any, read_ms: int, answers: list[Any]) -> None:
-        mine: list[Any] = []
-        fold(self, link, pull, read_ms, mine)
-        for answer in mine:
-            answer.link.send(answer.reply)
+    def fold_and_send(self: Pulls, read_ms: int) -> list[Any]:
+        for link, reply in fold(self, read_ms):
+            link.send(reply)
+        return []
 
-    with patch.object(ShardService, "_fold_pull", fold_and_send):
+    with patch.object(Pulls, "fold", fold_and_send):
         yield
 
 
@@ -197,6 +200,53 @@ def clock_goes_back() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def snapshot_ahead_of_the_log() -> Iterator[None]:
+    """A snapshot is written though the log is not durable up to it."""
+    always = property(lambda self: 1 << 60, lambda self, position: None)
+    with patch.object(Snapshotter, "durable_position", always, create=True):
+        yield
+
+
+@contextmanager
+def log_released_too_far() -> Iterator[None]:
+    """The log goes up to where the shard is, not to where its snapshots are."""
+    with patch.object(FileLog, "release", _release_all):
+        yield
+
+
+def _release_all(self: Any, position: int) -> None:
+    while len(self._segments) > 1:
+        self._disk.remove(self._segments.pop(0))
+
+
+@contextmanager
+def new_files_not_synced() -> Iterator[None]:
+    """Snapshots and archive files count before they are durable."""
+    sync = ProcessFile.sync
+
+    def skip(self: ProcessFile, *, data_only: bool = False) -> None:
+        if not self._name.startswith(("snapshot-", "archive-")):
+            sync(self, data_only=data_only)
+
+    with patch.object(ProcessFile, "sync", skip):
+        yield
+
+
+@contextmanager
+def counters_left_out_of_snapshots() -> Iterator[None]:
+    """A start from snapshots begins to count anew."""
+    with patch.object(PartitionTally, "load", lambda *_: None):
+        yield
+
+
+@contextmanager
+def messages_left_out_of_snapshots() -> Iterator[None]:
+    """A start from snapshots forgets what was not settled."""
+    with patch.object(recovery_module, "_unsettled_of", lambda _: []):
+        yield
+
+
 BREAKAGES: tuple[Breakage, ...] = (
     answered_before_the_commit,
     no_sync_of_data,
@@ -212,4 +262,9 @@ BREAKAGES: tuple[Breakage, ...] = (
     lost_link_counts_as_answer,
     timers_fire_early,
     clock_goes_back,
+    snapshot_ahead_of_the_log,
+    log_released_too_far,
+    new_files_not_synced,
+    counters_left_out_of_snapshots,
+    messages_left_out_of_snapshots,
 )

@@ -30,6 +30,7 @@ class Harm:
             self._move_clock,
             self._publish,
             self._fill_disk,
+            self._drain,
         )
 
     def plan(self) -> None:
@@ -68,7 +69,7 @@ class Harm:
         disk = self._world.disks.get(self._random.randrange(self._world.shards))
         if disk is None:
             return
-        disk.dies_after = self._random.randint(1, 4)
+        disk.dies_after = self._random.randint(1, self._random.choice((4, 15)))
         if self._random.random() < 0.5:  # What its successor builds on may not last either.
             self._world.driver.call_later(self._random.random(), self._do, self._cut_power)
 
@@ -104,6 +105,10 @@ class Harm:
         world = self._world
         world.published += 1
         world.driver.create_task(world.publish())
+
+    def _drain(self) -> None:
+        world = self._world
+        world.driver.create_task(world.drain(self._random.randrange(world.shards)))
 
     def _fill_disk(self) -> None:
         disk = self._world.disk

@@ -3,7 +3,6 @@
 Nothing here changes what the code does: it puts in what is outside, and makes what is large small.
 """
 
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +26,9 @@ SMALL: dict[str, Any] = {
     "ingest.router.PARTITIONS": PARTITIONS,
     "actors.service.TICK_S": 0.05,
     "actors.service.SLICE_INPUTS_MAX": 4,
+    "actors.service.SETTLE_S": 0.2,
+    "actors.snapshotter.PATIENCE_S": 0.1,
+    "actors.snapshotter.RETRY_S": 0.2,
     "actors.courier.PULL_MESSAGES_MAX": 3,
     "actors.courier.PULL_WAIT_MS": 200,
     "actors.courier.RECONNECT_S": 0.02,
@@ -119,19 +121,41 @@ class Logbook:
         self._scheduler.fault("log", f"{text} {more or ''}\n{traceback.format_exc()}")
 
 
+class NoEvent:
+    """See threading.Event: to wait for one takes no time, and nobody sets it meanwhile."""
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        """See threading.Event."""
+        self._set = True
+
+    def is_set(self) -> bool:
+        """See threading.Event."""
+        return self._set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """See threading.Event."""
+        return self._set
+
+
 class NoThread:
-    """In place of the module `threading`: a thread that never begins, and an event nobody sets."""
+    """In place of threads: one that never begins. What an executor is given, the loop does."""
 
-    Event = threading.Event
+    Event = NoEvent
 
-    class Thread:
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def start(self) -> None:
         """See threading.Thread."""
 
-        def __init__(self, **_: Any) -> None:
-            pass
+    def shutdown(self) -> None:
+        """See ThreadPoolExecutor."""
 
-        def start(self) -> None:
-            """See threading.Thread."""
+
+NoThread.Thread = NoThread  # type: ignore[attr-defined]
 
 
 class SimulatedCommitter(Committer):
@@ -209,6 +233,11 @@ def stage(scheduler: Scheduler, **more: Any) -> Iterator[None]:
         "actors.service.os": System(scheduler),
         "actors.service.log": logbook,
         "actors.courier.log": logbook,
+        "actors.service.memory_bytes": lambda: 1,
+        "actors.snapshotter.time": watch,
+        "actors.snapshotter.threading": NoThread,
+        "actors.snapshotter.ThreadPoolExecutor": NoThread,
+        "actors.snapshotter.log": logbook,
         "actors.committer.threading": NoThread,
         "actors.committer.log": logbook,
         "actors.service.Committer": SimulatedCommitter,

@@ -15,8 +15,9 @@ from actors.frame import (
     input_of,
 )
 from actors.outbox import Outbox
+from actors.recovery import Recovery
 from actors.shard import Shard
-from actors.store.log import read_log
+from actors.store.history import read_history
 from engine.decision import EXITED, FAILED, NO_CONSENT, SENT, Decision, Fault, Outcome
 from engine.input import Verdict
 from engine.partition import Partition
@@ -38,7 +39,7 @@ def judge(world: World) -> None:
     outcomes: dict[str, Outcome] = {}
     deliveries: Counter[str] = Counter()
     for slot, service in world.services.items():
-        frames = list(read_log(world.folders[slot], world.key, world.disk))
+        frames = list(read_history(world.folders[slot], world.key, 0, world.disk))
         applied += _check_verdicts(frames)
         for said in _model_agrees(frames):
             deliveries[said] += 1
@@ -129,11 +130,34 @@ def _tell(model: Model, record: Record) -> None:
         model.receipt(receipt.contact, receipt.key, now_ms, delivered=receipt.delivered)
 
 
+class _WholeLog:
+    """See actors.store.port.Log: all that ever was in it."""
+
+    epoch = commits = size_bytes = 0
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self._frames = frames
+
+    def frames(self, position: int = 0) -> Iterator[Frame]:
+        """See Log."""
+        assert position == 0
+        return iter(self._frames)
+
+    def append(self, position: int, frames: list[bytes]) -> None:
+        """See Log."""
+
+    def release(self, position: int) -> None:
+        """See Log."""
+
+    def close(self) -> None:
+        """See Log."""
+
+
 def _check_refold(live: Shard, frames: list[Frame]) -> None:
     """Fold the log from nothing: byte for byte what is live, and what was decided then."""
     again = Shard(live.slot, PARTITIONS // len(live.partitions), live.clock)
     outbox = Outbox()
-    again.recover(frames, outbox)
+    Recovery(again, outbox).run(_WholeLog(frames), None)
     _require(again.differences == 0, f"{again.differences} outcomes differ in a refold")
     _require(live.differences == 0, f"{live.differences} outcomes differed in a recovery")
     _require(outbox.depth == 0, f"{outbox.depth} messages are open in a refold")
@@ -145,7 +169,8 @@ def _check_refold(live: Shard, frames: list[Frame]) -> None:
 
 def _state(partition: Partition) -> tuple[object, ...]:
     contacts = {key: partition.contact_bytes(key) for key in partition.contact_keys()}
-    return partition.now_ms, partition.published, partition.next_due_at_ms, contacts
+    counts = partition.pseq, partition.sessions_ended
+    return partition.now_ms, partition.published, partition.next_due_at_ms, counts, contacts
 
 
 def _check_counters(world: World, slot: int, frames: list[Frame]) -> None:
@@ -164,6 +189,7 @@ def _check_counters(world: World, slot: int, frames: list[Frame]) -> None:
     tally: Counter[tuple[str, str]] = Counter(
         (each.journey, each.outcome) for each in last.values()
     )
+    _require(status["position"] == sum(len(frame.records) for frame in frames), "position")
     told_tally = {
         (journey, outcome): count
         for journey, counts in status["outcomes"].items()

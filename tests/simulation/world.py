@@ -9,10 +9,14 @@ from typing import Any
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.frame import HandoverRecord, decode_frame
-from actors.link import AskStatus, LinkClient, LinkError, PublishNow, Status
+from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, Status
 from actors.service import ShardService
+from actors.settings import SnapshotSettings
 from actors.shard import Shard
+from actors.store.archive import ARCHIVE_FOLDER, archive_segment
 from actors.store.log import FileLog, Sizes, open_log
+from actors.store.newfile import remove_leftovers
+from actors.store.snapshots import SnapshotFiles, open_snapshots
 from channels.delivery import Channels
 from engine.identity import partition_of
 from ingest.gateway import Gateway
@@ -27,7 +31,7 @@ from tests.simulation.network import Network
 from tests.simulation.post import Post
 from tests.simulation.shop import contacts, happenings, publication
 
-SIZES = Sizes(segment=4096, first=512, spare=0)
+SIZES = Sizes(segment=2048, first=512, spare=0)
 HOUR_MS = 3_600_000
 TURNS_MAX = 150_000
 
@@ -95,13 +99,15 @@ class World:
         self.healed = False
         self.published = 0
         self.services: dict[int, ShardService] = {}
-        self.logs: dict[int, FileLog] = {}
         self.disks: dict[int, ProcessDisk] = {}
         self.sockets = [f"/simulated/shard-{slot}" for slot in range(self.shards)]
         self.folders = [Path(f"/data/shard-{slot}") for slot in range(self.shards)]
         self.contacts = contacts(random, self.shards, stage.PARTITIONS, random.randint(1, 5))
         self.network.slowness = random.choice((0.0, 0.01, 0.05))
         self.network.splitting = random.choice((0.0, 0.1, 0.5))
+        self.snapshot_settings = SnapshotSettings(
+            log_bytes=random.choice((200, 1500, 1 << 20)), interval_s=random.choice((0.1, 1.0))
+        )
         self.ends_unknowing = random.choice((0.0, 0.0, 0.02))
         stage.SimulatedCommitter.durable = self._durable
         self.shard_seats = [
@@ -121,22 +127,40 @@ class World:
         async def serve(seat: Seat) -> None:
             process = seat.process
             disk = self.disks[slot] = ProcessDisk(self.disk, process, self.scheduler.random)
-            log = await self._opened(slot, disk)
-            service = ShardService(Shard(slot, self.shards, self.clock), log, self._failed)
+            log, snapshots = await self._opened(slot, disk)
+            service = ShardService(
+                Shard(slot, self.shards, self.clock),
+                log,
+                self._failed,
+                snapshots=snapshots,
+                settings=self.snapshot_settings,
+            )
             await service.start(self.sockets[slot])
-            self.services[slot], self.logs[slot] = service, log
+            self.services[slot] = service
 
         return serve
 
-    async def _opened(self, slot: int, disk: ProcessDisk) -> FileLog:
-        """Open the log; a full disk is the operator's to mend, and it is tried again."""
+    async def _opened(self, slot: int, disk: ProcessDisk) -> tuple[FileLog, SnapshotFiles]:
+        """Open log and snapshots; a full disk is the operator's to mend, and it is tried again."""
+        folder, key = self.folders[slot], self.key
+        archive = folder / ARCHIVE_FOLDER
+
+        def keep(segment: Path) -> None:
+            archive_segment(segment, archive, key, disk)
+
         while True:
             try:
-                return open_log(self.folders[slot], self.key, disk, lock=NoLock(), sizes=SIZES)
-            except OperatorError as error:
-                if "full" not in str(error):
+                disk.make_folder(archive)
+                remove_leftovers(archive, disk)
+                snapshots = open_snapshots(folder / "snapshots", key, disk)
+                log = open_log(folder, key, disk, lock=NoLock(), archive=keep, sizes=SIZES)
+            except (OperatorError, OSError) as error:
+                if self.disk.space is None:
                     raise
+                self.scheduler.note(f"shard-{slot}", f"cannot start: {error}")
                 await asyncio.sleep(0.1)
+            else:
+                return log, snapshots
 
     def _durable(self, process: Process, frames: list[bytes]) -> None:
         """Note what is durable, and sometimes let the process end before it knows."""
@@ -204,6 +228,16 @@ class World:
             if service.shard.timers_due(self.clock.read()):
                 return False
         return True
+
+    async def drain(self, slot: int) -> None:
+        """Stop a shard in good order: it is drained, and then ended."""
+        try:
+            client = await LinkClient.connect(self.sockets[slot])
+            await client.ask(Drain(0))
+            self.scheduler.note("world", f"shard-{slot} is drained")
+        except (OSError, LinkError) as error:
+            self.scheduler.note("world", f"shard-{slot} cannot be drained: {error}")
+        self.shard_seats[slot].crash("it was drained")
 
     async def publish(self, *, first: bool = False) -> None:
         """Put a publication in force in every shard, as `anlass run` does; then senders begin."""
