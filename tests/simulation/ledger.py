@@ -16,7 +16,7 @@ PIPELINED_MAX = 3
 class Put:
     """One event as its sender knows it."""
 
-    __slots__ = ("acknowledged", "at_ms", "event", "first", "last", "request")
+    __slots__ = ("acknowledged", "at_ms", "event", "first", "last", "refused", "request")
 
     def __init__(self, event: ShopEvent) -> None:
         self.event = event
@@ -24,6 +24,8 @@ class Put:
         self.first = 0
         """Number of its first try among all of this sender; 0 where there was none."""
         self.last = 0
+        self.refused = False
+        """Whether its request was refused once, or not answered in time."""
         self.request = 0
         """Number of the request it always comes in."""
         self.acknowledged = False
@@ -101,9 +103,9 @@ class LedgerClient:
             await asyncio.wait(answers, timeout=ANSWER_WAIT_S)
             lost = False
             for request, answer in zip(requests, answers, strict=True):
-                status, text = answer.result() if answer.done() else (0, b"")
+                status, text = answer.result() if answer.done() else (503, b"too late")
                 self._note(request, status, text)
-                lost = lost or status == 0
+                lost = lost or status == 0 or not answer.done()
             if lost and connection.transport is not None:
                 connection.transport.close()
                 connection = None
@@ -161,5 +163,8 @@ class LedgerClient:
         if status == 202:
             for put in request:
                 put.acknowledged = True
-        elif status not in (0, 429, 503):
+            return
+        for put in request:
+            put.refused = put.refused or status != 0
+        if status not in (0, 429, 503):
             self.process.scheduler.fault(self.process.name, f"{status} for {ids}: {text!r}")

@@ -323,10 +323,17 @@ class Process(asyncio.AbstractEventLoop):
         return self.network.listen(self, protocol_factory, str(path))
 
     async def create_server(  # type: ignore[override]
-        self, protocol_factory: Callable[[], Any], host: str, port: int, **_: Any
+        self,
+        protocol_factory: Callable[[], Any],
+        host: str,
+        port: int,
+        *,
+        start_serving: bool = True,
+        **_: Any,
     ) -> Any:
         """See asyncio."""
-        return self.network.listen(self, protocol_factory, f"{host}:{port}")
+        address = f"{host}:{port}"
+        return self.network.listen(self, protocol_factory, address, at_once=start_serving)
 
     def get_debug(self) -> bool:
         """See asyncio."""

@@ -11,14 +11,26 @@ from tests.simulation.loop import Call, Process, Scheduler
 class Server:
     """See asyncio.Server."""
 
-    def __init__(self, network: "Network", address: str) -> None:
+    def __init__(
+        self, network: "Network", address: str, process: Process, factory: Callable[[], Any]
+    ) -> None:
         self._network = network
         self._address = address
+        self._served = process, factory
         self.sockets: list[Any] = []
+
+    async def start_serving(self) -> None:
+        """See asyncio.Server."""
+        self.serve()
+
+    def serve(self) -> None:
+        """Listen."""
+        self._network.listening[self._address] = self._served
 
     def close(self) -> None:
         """Listen no longer."""
-        self._network.listening.pop(self._address, None)
+        if self._network.listening.get(self._address) == self._served:
+            del self._network.listening[self._address]
 
     async def wait_closed(self) -> None:
         """See asyncio.Server."""
@@ -162,10 +174,14 @@ class Network:
             self.scheduler.now + delay, Call(process, 0.0, callback, args, process.context)
         )
 
-    def listen(self, process: Process, factory: Callable[[], Any], address: str) -> Server:
+    def listen(
+        self, process: Process, factory: Callable[[], Any], address: str, *, at_once: bool = True
+    ) -> Server:
         """See asyncio.loop.create_unix_server."""
-        self.listening[address] = process, factory
-        return Server(self, address)
+        server = Server(self, address, process, factory)
+        if at_once:
+            server.serve()
+        return server
 
     async def connect(
         self, process: Process, factory: Callable[[], Any], address: str

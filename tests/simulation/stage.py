@@ -233,7 +233,7 @@ def stage(scheduler: Scheduler, **more: Any) -> Iterator[None]:
         "actors.service.os": System(scheduler),
         "actors.service.log": logbook,
         "actors.courier.log": logbook,
-        "actors.service.memory_bytes": lambda: 1,
+        "actors.service.memory_bytes": lambda *_: 1,
         "actors.snapshotter.time": watch,
         "actors.snapshotter.threading": NoThread,
         "actors.snapshotter.ThreadPoolExecutor": NoThread,

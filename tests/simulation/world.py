@@ -13,10 +13,9 @@ from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, Sta
 from actors.service import ShardService
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
-from actors.store.archive import ARCHIVE_FOLDER, archive_segment
-from actors.store.log import FileLog, Sizes, open_log
-from actors.store.newfile import remove_leftovers
-from actors.store.snapshots import SnapshotFiles, open_snapshots
+from actors.slot import open_slot
+from actors.store.log import FileLog, Sizes
+from actors.store.snapshots import SnapshotFiles
 from channels.delivery import Channels
 from engine.identity import partition_of
 from ingest.gateway import Gateway
@@ -33,6 +32,7 @@ from tests.simulation.shop import contacts, happenings, publication
 
 SIZES = Sizes(segment=2048, first=512, spare=0)
 HOUR_MS = 3_600_000
+KEEP_MS = 90 * 24 * HOUR_MS
 TURNS_MAX = 150_000
 
 
@@ -142,25 +142,22 @@ class World:
 
     async def _opened(self, slot: int, disk: ProcessDisk) -> tuple[FileLog, SnapshotFiles]:
         """Open log and snapshots; a full disk is the operator's to mend, and it is tried again."""
-        folder, key = self.folders[slot], self.key
-        archive = folder / ARCHIVE_FOLDER
-
-        def keep(segment: Path) -> None:
-            archive_segment(segment, archive, key, disk)
-
         while True:
             try:
-                disk.make_folder(archive)
-                remove_leftovers(archive, disk)
-                snapshots = open_snapshots(folder / "snapshots", key, disk)
-                log = open_log(folder, key, disk, lock=NoLock(), archive=keep, sizes=SIZES)
+                return open_slot(
+                    self.folders[slot],
+                    self.key,
+                    KEEP_MS,
+                    self.clock.read,
+                    disk=disk,
+                    lock=NoLock(),
+                    sizes=SIZES,
+                )
             except (OperatorError, OSError) as error:
                 if self.disk.space is None:
                     raise
                 self.scheduler.note(f"shard-{slot}", f"cannot start: {error}")
                 await asyncio.sleep(0.1)
-            else:
-                return log, snapshots
 
     def _durable(self, process: Process, frames: list[bytes]) -> None:
         """Note what is durable, and sometimes let the process end before it knows."""
