@@ -315,8 +315,9 @@ class ShardService:
                 self._inbox.popleft()
                 answers.append(Answer(link, Refused(request.seq, str(error))))
                 return 1
-            self.shard.publish(request.source, read_ms)
-            self._pulls.take_publication()
+            if request.source != self.shard.published:  # Else it is answered when it is durable.
+                self.shard.publish(request.source, read_ms)
+                self._pulls.take_publication()
         self._inbox.popleft()
         answers.append(Answer(link, Done(request.seq)))
         return 1

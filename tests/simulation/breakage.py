@@ -247,6 +247,13 @@ def messages_left_out_of_snapshots() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def status_taken_for_durable() -> Iterator[None]:
+    """Nothing is published where a shard says that it is, though that is not durable yet."""
+    with patch("tests.simulation.world.TRUSTS_STATUS", new=True):
+        yield
+
+
 BREAKAGES: tuple[Breakage, ...] = (
     answered_before_the_commit,
     no_sync_of_data,
@@ -267,4 +274,5 @@ BREAKAGES: tuple[Breakage, ...] = (
     new_files_not_synced,
     counters_left_out_of_snapshots,
     messages_left_out_of_snapshots,
+    status_taken_for_durable,
 )

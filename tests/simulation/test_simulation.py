@@ -7,12 +7,13 @@ from tests.simulation.breakage import (
     Breakage,
     lost_link_counts_as_answer,
     recovered_block_not_synced,
+    status_taken_for_durable,
 )
 from tests.simulation.simulation import simulate
 
 FOUND_WITHIN = 200
 
-RARE = {recovered_block_not_synced, lost_link_counts_as_answer}
+RARE = {recovered_block_not_synced, lost_link_counts_as_answer, status_taken_for_durable}
 """Found by the long form only, `python -m tests.simulation --breakages`."""
 
 
