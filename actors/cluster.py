@@ -27,6 +27,7 @@ from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
 from actors.shard import Shard
 from actors.slot import open_slot
+from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, open_store, shard_folder
 from channels import KNOWN_CHANNELS
@@ -62,7 +63,10 @@ class ShardActor:
         folder = Path(told.folder)
         key = store_key(folder.parent, Path(told.key_file) if told.key_file else None)
         slot_log, snapshots = open_slot(folder, key, told.keep_ms, shard.now_ms)
-        service = ShardService(shard, slot_log, snapshots=snapshots, settings=told.snapshots)
+        files = SlotFiles(folder, log=slot_log, snapshots=snapshots, key=key)
+        service = ShardService(
+            shard, slot_log, snapshots=snapshots, settings=told.snapshots, files=files
+        )
         await service.start(told.socket)
         gc.freeze()
         await lifeline

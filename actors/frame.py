@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from actors.link import LinkEvent
 from engine.decision import Fault, Outcome
-from engine.input import Advance, Event, Handover, Input, Publish, Receipt
+from engine.input import Advance, Erase, Event, Handover, Input, Publish, Receipt
 
-FOLD_VERSION: Final = 1
+FOLD_VERSION: Final = 2
 """Raised with each change that lets the same inputs fold to other decisions."""
 
 
@@ -31,6 +31,8 @@ class AdvanceRecord(Struct, frozen=True, array_like=True, tag="a", gc=False):
     partition: int
     until_ms: int
     pseq: int = 0
+    through: int | None = None
+    """See engine.input.Advance. None in logs of before there were erasures."""
 
 
 class PublishRecord(Struct, frozen=True, array_like=True, tag="p", gc=False):
@@ -60,7 +62,30 @@ class ReceiptRecord(Struct, frozen=True, array_like=True, tag="r", gc=False):
     pseq: int = 0
 
 
-PartitionRecord = EventRecord | AdvanceRecord | HandoverRecord | ReceiptRecord
+class EraseRecord(Struct, frozen=True, array_like=True, tag="x", gc=False):
+    """A contact was erased. It is named by a digest only: this record stays in the log."""
+
+    now_ms: int
+    partition: int
+    digest: str
+    """See engine.erasure.digest_of."""
+    keep_out_ms: int
+    pseq: int = 0
+
+
+class ErasedRecord(Struct, frozen=True, array_like=True, tag="g", gc=False):
+    """Stands where a record of an erased contact was: time came to here, and nothing happened."""
+
+    now_ms: int
+    partition: int
+    is_event: bool
+    """Whether it was an event: so it still counts among them, with its verdict."""
+    pseq: int = 0
+
+
+PartitionRecord = (
+    EventRecord | AdvanceRecord | HandoverRecord | ReceiptRecord | EraseRecord | ErasedRecord
+)
 """What is for one partition alone."""
 
 Record = PartitionRecord | PublishRecord
@@ -102,11 +127,15 @@ def input_of(record: Record) -> Input:
         case EventRecord(event=event):
             payload = decode_payload(event.payload)
             return Event(event.id, event.contact, event.name, event.at_ms, payload)
-        case AdvanceRecord(until_ms=until_ms):
-            return Advance(until_ms)
+        case AdvanceRecord(until_ms=until_ms, through=through):
+            return Advance(until_ms, through)
         case PublishRecord(source=source):
             return Publish(source)
         case HandoverRecord():
             return Handover(record.contact, record.key, record.as_of_ms)
         case ReceiptRecord(receipt=receipt):
             return receipt
+        case EraseRecord(digest=digest, keep_out_ms=keep_out_ms):
+            return Erase(digest, keep_out_ms)
+        case ErasedRecord():
+            return Advance(0)  # No timer is due by then: only the clock moves.

@@ -72,6 +72,15 @@ class Drain(Struct, array_like=True, tag="drain", gc=False):
     seq: int
 
 
+class EraseContact(Struct, array_like=True, tag="erase", gc=False):
+    """Erase this contact; answered by Erased when nothing in the store tells of it any more."""
+
+    seq: int
+    contact: str
+    keep_out_ms: int
+    """How long its late events are kept out."""
+
+
 class AskStatus(Struct, array_like=True, tag="status", gc=False):
     """Ask how the shard is. Answered by Status."""
 
@@ -101,6 +110,16 @@ class Done(Struct, array_like=True, tag="done", gc=False):
     seq: int
 
 
+class Erased(Struct, array_like=True, tag="erased", gc=False):
+    """The contact is erased, durably, and what told of it is rewritten."""
+
+    seq: int
+    files: int
+    """Of the log, the archive and the snapshots that were rewritten."""
+    records: int
+    """Of the log that placeholders now stand for, and rows of snapshots that went."""
+
+
 class Status(Struct, array_like=True, tag="status_is", gc=False):
     """How the shard is: counters and gauges by name."""
 
@@ -115,8 +134,8 @@ class Refused(Struct, array_like=True, tag="refused", gc=False):
     error: str
 
 
-Request = Accept | Pull | Settle | PublishNow | RunOut | Drain | AskStatus
-Reply = Accepted | Handed | Done | Status | Refused
+Request = Accept | Pull | Settle | PublishNow | RunOut | Drain | EraseContact | AskStatus
+Reply = Accepted | Handed | Done | Erased | Status | Refused
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode

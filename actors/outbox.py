@@ -1,6 +1,7 @@
 """The shard's view of its outbox: which messages wait for a courier, and which one has them."""
 
 from collections import deque
+from collections.abc import Callable
 
 from actors.link import Link
 from engine.decision import SENT, Outcome
@@ -50,6 +51,18 @@ class Outbox:
         for outcome in reversed(self._handed.pop(link, {}).values()):
             if outcome.key in self._unsettled:
                 self._ready.setdefault(outcome.channel, deque()).appendleft(outcome)
+
+    def forget(self, is_erased: Callable[[str], bool]) -> None:
+        """Drop the messages of contacts of which `is_erased` says so, whoever has them."""
+        for channel, ready in self._ready.items():
+            gone = {each.key for each in ready if is_erased(each.contact)}
+            if gone:
+                self._unsettled -= gone
+                self._ready[channel] = deque(each for each in ready if each.key not in gone)
+        for handed in self._handed.values():
+            for key in [key for key, each in handed.items() if is_erased(each.contact)]:
+                self._unsettled.discard(key)
+                del handed[key]
 
     def waiting(self, channel: str) -> bool:
         """Say whether a courier for this channel would get something."""

@@ -5,9 +5,11 @@ from typing import Final
 
 import msgspec
 
-from actors.link import Handed, Link, Pull
+from actors.link import Done, Handed, Link, PublishNow, Pull, Refused
 from actors.outbox import Outbox
 from actors.shard import Shard
+from engine.compile import programs_of
+from engine.errors import AuthorError
 from engine.identity import partition_of
 from engine.journey import Publication
 
@@ -63,6 +65,20 @@ class Pulls:
             if pulls and self._outbox.waiting(name)
         ]
 
+    def publish(self, request: PublishNow, read_ms: int) -> Done | Refused:
+        """Put a publication in force, if this version can.
+
+        One that is in force already folds nothing: it is answered when it is durable.
+        """
+        try:
+            programs_of(request.source)
+        except (AuthorError, ValueError) as error:
+            return Refused(request.seq, str(error))
+        if request.source != self._shard.published:
+            self._shard.publish(request.source, read_ms)
+            self.take_publication()
+        return Done(request.seq)
+
     def take_publication(self) -> None:
         """Take templates and language from what the shard has in force."""
         if self._shard.published:
@@ -74,7 +90,8 @@ class Pulls:
         shard = self._shard
         taken = self._outbox.take(pull.channel, min(pull.limit, HANDED_MAX))
         for outcome in taken:
-            shard.hand_over(partition_of(outcome.contact), outcome, read_ms)
+            if not shard.hand_over(partition_of(outcome.contact), outcome, read_ms):
+                self._outbox.settle(None, outcome.key)
         deliveries, shard.deliveries = shard.deliveries, []
         packed = {delivery.key for delivery in deliveries}
         self._outbox.hand(link, [outcome for outcome in taken if outcome.key in packed])

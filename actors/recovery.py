@@ -1,18 +1,28 @@
 """Recovery: a shard comes back from the latest snapshot of each partition and the log since."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec.structs import replace
 
+from actors.erasure import erase_from_frame
 from actors.errors import LogCorruptError, OperatorError
-from actors.frame import Frame, PublishRecord, ReceiptRecord, partition_number, settled_by
+from actors.frame import (
+    EraseRecord,
+    Frame,
+    PartitionRecord,
+    PublishRecord,
+    ReceiptRecord,
+    partition_number,
+    settled_by,
+)
 from actors.outbox import Outbox
-from actors.shard import SESSIONS_ENDED, Shard
+from actors.shard import SESSIONS_ENDED, TOMBSTONES_DROPPED, Shard
 from actors.store.port import Log, SnapshotHead, Snapshots
 from actors.tally import Durations
 from engine.contact import decode_contact
 from engine.decision import DECLINED, SENT, Outcome
+from engine.erasure import digest_of
 from engine.errors import AuthorError
 from engine.identity import partition_of
 
@@ -32,13 +42,17 @@ class Recovery:
     message recorded as SENT will be delivered or settled, another one will not go out.
     """
 
-    def __init__(self, shard: Shard, outbox: Outbox) -> None:
+    def __init__(
+        self, shard: Shard, outbox: Outbox, erased: Mapping[str, int] | None = None
+    ) -> None:
+        """Read as if these contacts were taken out already: see actors.erasure.Erased."""
         self.refolded = 0
         """Records folded again, each counted once."""
         self.positions: dict[int, list[int]] = {number: [] for number in shard.partitions}
         """By partition, the positions of the snapshots it has, the latest first."""
         self._shard = shard
         self._outbox = outbox
+        self._erased = erased or {}
         self._needed = dict.fromkeys(shard.partitions, 0)
         """From which position on each partition needs the log."""
         self._newest = 0
@@ -54,7 +68,7 @@ class Recovery:
             self._load(snapshots)
         shard.position = min(self._needed.values())
         for frame in log.frames(shard.position):
-            self._fold(frame)
+            self._fold(erase_from_frame(frame, self._erased) if self._erased else frame)
             shard.position = frame.position + len(frame.records)
         for number, position in self._needed.items():
             if position > shard.position:
@@ -80,6 +94,7 @@ class Recovery:
             partition.pseq = head.pseq
             partition.tombstones = dict(head.tombstones)
             partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
+            partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)
             self._shard.tallies[number].load(head.counts, head.outcomes)
             self._needed[number] = head.position
             if head.position >= self._newest:
@@ -96,6 +111,8 @@ class Recovery:
         for rows in snapshots.rows(head):
             count += len(rows)
             for row in rows:
+                if self._erased and head.position <= self._erased.get(digest_of(row.key), -1):
+                    continue
                 if row.pending:
                     unsettled += _unsettled_of(row.state)
                 yield row.key, row.armed_at_ms, row.state
@@ -123,8 +140,7 @@ class Recovery:
             self.refolded += 1
             if key := settled_by(record):
                 settled.add(key)
-                if isinstance(record, ReceiptRecord):
-                    outbox.settle(None, key)
+            self._take_out(record)
         recorded = self._new_outcomes(frame)
         refolded = shard.take_outcomes()
         if recorded or refolded:
@@ -133,6 +149,14 @@ class Recovery:
                 self._reconcile(recorded, refolded)
             for outcome in recorded:
                 outbox.put(outcome)
+
+    def _take_out(self, record: PartitionRecord) -> None:
+        """Take out of the outbox what a record ends: one message, or those of an erased contact."""
+        if isinstance(record, ReceiptRecord):
+            self._outbox.settle(None, record.receipt.key)
+        elif isinstance(record, EraseRecord):
+            digest = record.digest
+            self._outbox.forget(lambda contact: digest_of(contact) == digest)
 
     def _publish(self, record: PublishRecord, position: int) -> None:
         needed = [

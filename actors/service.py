@@ -11,19 +11,21 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from actors.answer import Answer
 from actors.committer import Committer
-from actors.frame import encode_frame
+from actors.eraser import Eraser
+from actors.frame import Frame, encode_frame
 from actors.link import (
     Accept,
     Accepted,
     AskStatus,
     Done,
     Drain,
+    EraseContact,
     Link,
     PublishNow,
     Pull,
     Refused,
-    Reply,
     RunOut,
     Settle,
     Status,
@@ -35,11 +37,10 @@ from actors.recovery import Recovery
 from actors.running import memory_bytes
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
+from actors.slot_files import SlotFiles
 from actors.snapshotter import Snapshotter
 from actors.store.port import Log, Snapshots
-from engine.compile import programs_of
 from engine.decision import Outcome
-from engine.errors import AuthorError
 from engine.identity import partition_of
 
 SLICE_INPUTS_MAX: Final = 128
@@ -58,17 +59,10 @@ SETTLE_S: Final = 2.0
 
 STOPPING: Final = "the shard stops"
 
+Folded = Accept | Settle | PublishNow | RunOut | EraseContact
+"""Requests that come to inputs, in the order of arrival."""
+
 log = structlog.get_logger()
-
-
-class Answer:
-    """A reply, held back until the frames it depends on are durable."""
-
-    __slots__ = ("link", "reply")
-
-    def __init__(self, link: Link, reply: Reply) -> None:
-        self.link = link
-        self.reply = reply
 
 
 class ShardService:
@@ -82,8 +76,9 @@ class ShardService:
         *,
         snapshots: Snapshots | None = None,
         settings: SnapshotSettings | None = None,
+        files: SlotFiles | None = None,
     ) -> None:
-        """Without `snapshots`, none are taken, and each start folds the whole log."""
+        """Without `snapshots` none are taken; without `files` no contact can be erased."""
         self.shard = shard
         self.log = log
         self.outbox = Outbox()
@@ -101,7 +96,9 @@ class ShardService:
         self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
         self._links: set[Link] = set()
-        self._inbox: deque[tuple[Link, Accept | Settle | PublishNow | RunOut | None]] = deque()
+        self._files = files
+        self._eraser: Eraser | None = None
+        self._inbox: deque[tuple[Link, Folded | None]] = deque()
         """Requests in the order of arrival; None where the link was lost."""
         self._part: bytearray | None = None
         """Verdicts so far of the Accept in front, where a slice ended amid it."""
@@ -117,7 +114,8 @@ class ShardService:
     async def start(self, socket: str) -> None:
         """Recover from snapshots and log, then serve the link at this path."""
         began = time.perf_counter()
-        recovery = Recovery(self.shard, self.outbox)
+        erased = {} if self._files is None else self._files.notes.erased
+        recovery = Recovery(self.shard, self.outbox, erased)
         recovery.run(self.log, self._snapshots)
         self._pulls.take_publication()
         self.refolded = recovery.refolded
@@ -128,6 +126,10 @@ class ShardService:
             )
             self._snapshotter.note(self.log.size_bytes if self.refolded else 0)
         self._committer = Committer(self.log, self._committed, self._failed, self._stall)
+        if self._files is not None:
+            self._eraser = Eraser(self._files, self._snapshotter)
+            for frame, answer in self._eraser.resume(self.shard, self.outbox):
+                self._commit(frame, [answer])
         with contextlib.suppress(FileNotFoundError):
             os.unlink(socket)  # noqa: PTH108 - one call before anything is served
         self._server = await self._loop.create_unix_server(self._new_link, socket)
@@ -147,6 +149,8 @@ class ShardService:
             await self._draining
         if self._snapshotter is not None:
             await self._snapshotter.close()
+        if self._eraser is not None:
+            await self._eraser.close()
         if self._committer is not None:
             self._committer.close()
         self.log.close()
@@ -181,7 +185,7 @@ class ShardService:
             self._inbox.append((link, request))
         self._schedule()
 
-    def _refusal(self, request: Accept | Settle | PublishNow | RunOut) -> str:
+    def _refusal(self, request: Folded) -> str:
         """Say why a request is not taken in; empty where it is."""
         if self._draining is not None and not isinstance(request, Settle):
             return STOPPING
@@ -190,6 +194,8 @@ class ShardService:
                 return self.stalled
             if not self.shard.owns(request.events):
                 return "events of partitions that another shard owns"
+        if isinstance(request, EraseContact) and self._eraser is None:
+            return "this store cannot erase"
         return ""
 
     def _drain_for(self, link: Link, request: Drain) -> None:
@@ -276,12 +282,7 @@ class ShardService:
             answers.extend(Answer(*handed) for handed in self._pulls.fold(read_ms))
         frame = shard.cut()
         if frame is not None:
-            assert self._committer is not None
-            self._uncommitted.append((answers, frame.outcomes, shard.position))
-            data = encode_frame(frame)
-            self._committer.put(frame.position, data)
-            if self._snapshotter is not None:
-                self._snapshotter.note(len(data))
+            self._commit(frame, answers)
         elif self._uncommitted:  # It may tell of what these frames hold.
             self._uncommitted[-1][0].extend(answers)
         else:
@@ -301,6 +302,12 @@ class ShardService:
             return 1
         if isinstance(request, Accept):
             return self._fold_events(link, request, inputs_left, end_ns, read_ms, answers)
+        if isinstance(request, EraseContact):
+            self._inbox.popleft()
+            assert self._eraser is not None, "refused before"
+            answers.append(self._eraser.take(link, request, self.shard, self.outbox, read_ms))
+            return inputs_left  # What tells of the contact stands before it, in this frame too.
+        reply: Done | Refused = Done(request.seq)
         if isinstance(request, RunOut):
             if self.shard.advance(request.until_ms, read_ms):
                 return 1
@@ -309,17 +316,9 @@ class ShardService:
                 self.shard.settle(partition_of(receipt.contact), receipt, read_ms)
                 self.outbox.settle(link, receipt.key)
         else:
-            try:
-                programs_of(request.source)
-            except (AuthorError, ValueError) as error:
-                self._inbox.popleft()
-                answers.append(Answer(link, Refused(request.seq, str(error))))
-                return 1
-            if request.source != self.shard.published:  # Else it is answered when it is durable.
-                self.shard.publish(request.source, read_ms)
-                self._pulls.take_publication()
+            reply = self._pulls.publish(request, read_ms)
         self._inbox.popleft()
-        answers.append(Answer(link, Done(request.seq)))
+        answers.append(Answer(link, reply))
         return 1
 
     def _fold_events(
@@ -347,6 +346,15 @@ class ShardService:
             answers.append(Answer(link, Accepted(request.seq, bytes(verdicts))))
         return folded
 
+    def _commit(self, frame: Frame, answers: list[Answer]) -> None:
+        """Let a frame become durable, and then these be answered."""
+        assert self._committer is not None
+        self._uncommitted.append((answers, frame.outcomes, frame.position + len(frame.records)))
+        data = encode_frame(frame)
+        self._committer.put(frame.position, data)
+        if self._snapshotter is not None:
+            self._snapshotter.note(len(data))
+
     def _committed(self, count: int) -> None:
         """Take note that the next `count` frames are durable: now answer, and release messages."""
         for _ in range(count):
@@ -362,7 +370,7 @@ class ShardService:
 
     def _answer(self, answers: list[Answer]) -> None:
         for answer in answers:
-            answer.link.send(answer.reply)
+            answer.give()
 
     def status(self) -> dict[str, Any]:
         """Return counters and gauges by name; what they count may not be durable yet."""
@@ -387,4 +395,6 @@ class ShardService:
                 "snapshot_error": snapshotter.error,
                 "needed_position": snapshotter.needed_position,
             }
+        if self._eraser is not None:
+            status |= {"erasures_open": self._eraser.open, "erasure_error": self._eraser.error}
         return status

@@ -12,6 +12,8 @@ from actors.clock import Clock
 from actors.frame import (
     FOLD_VERSION,
     AdvanceRecord,
+    ErasedRecord,
+    EraseRecord,
     EventRecord,
     Frame,
     HandoverRecord,
@@ -30,11 +32,12 @@ from actors.tally import VERDICT_NAMES, Durations, PartitionTally, merge_tallies
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.identity import partition_of
 from engine.idle import decode_idle
-from engine.input import Event, Publish, Receipt, Verdict
+from engine.input import Advance, Event, Publish, Receipt, Verdict
 from engine.limits import PARTITIONS
 from engine.partition import Partition
 
 SESSIONS_ENDED: Final = "sessions_ended"
+TOMBSTONES_DROPPED: Final = "tombstones_dropped"
 ROWS_PER_SLICE: Final = 250
 """Rows of a snapshot made at once, in 0.4 ms: the thread that folds waits no longer for it."""
 
@@ -65,6 +68,8 @@ class Shard:
         """What Handovers of the slice packed; taken by who asked for them."""
         self.tallies = {number: PartitionTally() for number in self.partitions}
         self.decision_times = Durations()
+        self.events_erased = 0
+        """Events of erased contacts that were kept out since the start: no log has them."""
         self.folded_at_ns = 0
         """When the last event was folded, by the process's own counter."""
         self.differences = 0
@@ -81,6 +86,9 @@ class Shard:
         partition = self.partitions[event.partition]
         now_ms = self.clock.now_ms(read_ms, partition, event.at_ms)
         now_ms = max(now_ms, partition.now_ms)
+        if partition.keeps_out(event.contact, now_ms):
+            self.events_erased += 1
+            return Verdict.ERASED  # And not into the log: that must not name it again.
         partition.pseq += 1
         record = EventRecord(now_ms, event, partition.pseq)
         verdict = self._fold_event(record, partition)
@@ -121,7 +129,12 @@ class Shard:
         if partition.next_due_at_ms > limit_ms:
             return False
         partition.pseq += 1
-        self._apply(AdvanceRecord(now_ms, partition.number, limit_ms, partition.pseq))
+        partition.fold(Advance(limit_ms), now_ms)
+        until_ms, through = partition.advanced_to
+        # Its timers may have brought the clock further, one of a contact that may be erased later.
+        now_ms = partition.now_ms
+        record = AdvanceRecord(now_ms, partition.number, until_ms, partition.pseq, through)
+        self._note(record, Verdict.APPLIED)
         return True
 
     def timers_due(self, read_ms: int) -> bool:
@@ -131,16 +144,34 @@ class Shard:
             for partition in self.partitions.values()
         )
 
-    def hand_over(self, partition: int, outcome: Outcome, read_ms: int) -> None:
-        """Fold the handover of a message; what is to be delivered comes into `deliveries`."""
+    def erase(self, partition: int, digest: str, keep_out_ms: int, read_ms: int) -> None:
+        """Forget a contact, named by its digest, and keep its events out for a while."""
+        now_ms, pseq = self._now_ms(partition, read_ms), self._next_pseq(partition)
+        self._apply(EraseRecord(now_ms, partition, digest, keep_out_ms, pseq))
+
+    @property
+    def next_position(self) -> int:
+        """The position of the next record."""
+        return self.position + len(self._records)
+
+    def hand_over(self, partition: int, outcome: Outcome, read_ms: int) -> bool:
+        """Fold the handover of a message; what is to be delivered comes into `deliveries`.
+
+        False, and nothing was folded, if its contact is gone.
+        """
+        if not self.partitions[partition].holds(outcome.contact):
+            return False
         now_ms = self._now_ms(partition, read_ms)
         as_of_ms = self.clock.as_of_ms(now_ms, outcome.at_ms)
         pseq = self._next_pseq(partition)
         key = outcome.key
         self._apply(HandoverRecord(now_ms, partition, outcome.contact, key, as_of_ms, pseq))
+        return True
 
     def settle(self, partition: int, receipt: Receipt, read_ms: int) -> None:
-        """Fold what a channel said of a message."""
+        """Fold what a channel said of a message, unless its contact is gone."""
+        if not self.partitions[partition].holds(receipt.contact):
+            return
         now_ms, pseq = self._now_ms(partition, read_ms), self._next_pseq(partition)
         self._apply(ReceiptRecord(now_ms, partition, receipt, pseq))
 
@@ -179,7 +210,11 @@ class Shard:
             now_ms=partition.now_ms,
             published=partition.published,
             tombstones=dict(partition.tombstones),
-            counts=tally.counts() | {SESSIONS_ENDED: partition.sessions_ended},
+            counts=tally.counts()
+            | {
+                SESSIONS_ENDED: partition.sessions_ended,
+                TOMBSTONES_DROPPED: partition.tombstones_dropped,
+            },
             outcomes={journey: dict(counts) for journey, counts in outcomes.items()},
             rows=len(states),
         )
@@ -195,6 +230,8 @@ class Shard:
             self.tallies[number].verdicts[verdict] += 1
         else:
             partition.fold(input_of(record), record.now_ms)
+            if isinstance(record, ErasedRecord) and record.is_event:
+                self.tallies[number].verdicts[verdict] += 1
 
     def put_in_force(self, record: PublishRecord, partitions: list[Partition]) -> None:
         """Put a publication in force in these partitions. Raises AuthorError, ValueError."""
@@ -229,6 +266,9 @@ class Shard:
             "decision_ns_counts": self.decision_times.counts,
             "position": self.position,
             "differences": self.differences,
+            "events_erased": self.events_erased,
+            "tombstones": sum(len(each.tombstones) for each in partitions),
+            TOMBSTONES_DROPPED: sum(each.tombstones_dropped for each in partitions),
         }
 
     def _next_pseq(self, partition: int) -> int:
@@ -254,7 +294,7 @@ class Shard:
         self.decision_times.add(self.folded_at_ns - began_ns)
         return verdict
 
-    def _apply(self, record: AdvanceRecord | HandoverRecord | ReceiptRecord) -> None:
+    def _apply(self, record: HandoverRecord | ReceiptRecord | EraseRecord) -> None:
         verdict = self.partitions[record.partition].fold(input_of(record), record.now_ms)
         self._note(record, verdict)
 

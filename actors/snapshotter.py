@@ -46,6 +46,8 @@ class Snapshotter:
     ) -> None:
         self.durable_position = shard.position
         """Up to which position the log is durable; who commits it says so."""
+        self.under_way: int | None = None
+        """Position of the snapshot that is captured and not written yet, if one is."""
         self.written = 0
         """Snapshots since the start."""
         self.error = ""
@@ -91,6 +93,7 @@ class Snapshotter:
             if self._positions[number][:1] == [self._shard.position]:
                 return
             self._captured = self._shard.snapshot(number)
+            self.under_way = self._captured[0].position
             self._patient_until_s = now_s + PATIENCE_S
         if self._captured[0].position <= self.durable_position:
             head, rows = self._captured
@@ -107,11 +110,13 @@ class Snapshotter:
         if self._writing is not None:
             await self._writing
         self._captured = None
+        self.under_way = None
         self.error = ""
         for number in self._shard.partitions:
             if self._positions[number][:1] == [self._shard.position]:
                 continue
             head, rows = self._shard.snapshot(number)
+            self.under_way = head.position
             await self._durable(head.position)
             await self._write(head, rows)
             if self.error:
@@ -166,6 +171,7 @@ class Snapshotter:
             )
         finally:
             self._writing = None
+            self.under_way = None
 
     def _look(self) -> int:
         return self._snapshots.size_bytes

@@ -15,6 +15,7 @@ from actors.errors import OperatorError
 from actors.folder import read_folder
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
+from console.contact import contact_app
 from console.demo import play
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
@@ -196,6 +197,9 @@ def failed(
             print_json(each)
     else:
         show_failed(found)
+
+
+app.add_typer(contact_app, name="contact")
 
 
 def main() -> NoReturn:

@@ -8,6 +8,8 @@ from pathlib import Path
 from actors.errors import OperatorError
 from actors.frame import (
     AdvanceRecord,
+    ErasedRecord,
+    EraseRecord,
     EventRecord,
     Frame,
     HandoverRecord,
@@ -134,6 +136,8 @@ def _is_about(record: Record, outcome: Outcome) -> bool:
             return partition == partition_of(outcome.contact)
         case PublishRecord():
             return True
+        case EraseRecord() | ErasedRecord():
+            return False
         case HandoverRecord(contact=contact):
             return contact == outcome.contact
         case ReceiptRecord(receipt=receipt):

@@ -42,6 +42,9 @@ class Advance(Struct, frozen=True, gc=False):
     """
 
     until_ms: int
+    through: int | None = None
+    """How far one that is repeated went, see Partition.advanced_to: that far it goes again, and no
+    number of contacts ends it. So it does the same where a contact is not there any more."""
 
 
 class Publish(Struct, frozen=True, gc=False):
@@ -74,8 +77,19 @@ class Receipt(Struct, frozen=True, array_like=True, gc=False):
     reason: str = ""
 
 
+class Erase(Struct, frozen=True, gc=False):
+    """A contact is to be forgotten: its state goes, and its events are kept out for a while.
+
+    It names the contact by `engine.erasure.digest_of` its key: the log must not hold the key.
+    """
+
+    digest: str
+    keep_out_ms: int
+    """How long from its application; 0 keeps nothing out."""
+
+
 ContactInput = Event | Handover | Receipt
-Input = Event | Advance | Publish | Handover | Receipt
+Input = Event | Advance | Publish | Handover | Receipt | Erase
 
 
 class Verdict:
@@ -84,3 +98,5 @@ class Verdict:
     APPLIED: Final = 0
     REPEAT: Final = 1
     FAILED: Final = 2
+    ERASED: Final = 3
+    """Of a contact that was erased: nothing was changed, and it must not get into the log."""

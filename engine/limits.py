@@ -63,6 +63,13 @@ JOURNEYS_MAX: Final = 500
 TIMERS_PER_ADVANCE_MAX: Final = 64
 """Contacts whose timers one Advance applies; the rest wait for the next."""
 
+KEEP_OUT_MS: Final = 30 * DAY_MS
+KEEP_OUT_MS_MAX: Final = 3_660 * DAY_MS
+"""How long late events of an erased contact are kept out: unless told otherwise, and at most."""
+
+TOMBSTONES_MAX: Final = 4_096
+"""Of one partition: a million erased contacts in all. A further one ends the oldest, counted."""
+
 FAR_MS: Final = 1 << 62
 """No moment at all: later than any."""
 

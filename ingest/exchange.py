@@ -43,6 +43,9 @@ class Taken(Struct, omit_defaults=True):
     rejected: list[Rejection]
     failed: int = 0
     """Accepted and durable, but the engine could not apply them: poison, listed by the shard."""
+    refused_erased: int = 0
+    """Refused for good, as their contact was erased and is kept out. Which ones is not told: only
+    the shard knows, and it keeps no list of them."""
 
 
 class Problem(Struct):
@@ -64,6 +67,7 @@ class Exchange:
         "began_s",
         "body",
         "body_bytes",
+        "erased",
         "events",
         "failed",
         "head_only",
@@ -96,6 +100,7 @@ class Exchange:
         self.left = 0
         self.repeated = 0
         self.failed = 0
+        self.erased = 0
         self.rejected: list[Rejection] = []
 
     def answer(self, status: int, body: bytes, headers: str = f"Content-Type: {JSON}\r\n") -> None:
@@ -110,13 +115,13 @@ class Exchange:
 
     def settle(self) -> None:
         """Answer with what became of the events: all are durable."""
-        accepted = self.events - self.repeated
+        accepted = self.events - self.repeated - self.erased
         if accepted == 1 and self.events == 1 and not self.failed and not self.rejected:
             self.answer(202, ONE_TAKEN)
             return
         self.answer(
-            202 if self.events else 400,
-            encode(Taken(accepted, self.repeated, self.rejected, self.failed)),
+            202 if self.events > self.erased else 400,
+            encode(Taken(accepted, self.repeated, self.rejected, self.failed, self.erased)),
         )
 
 

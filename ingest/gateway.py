@@ -166,14 +166,14 @@ class Gateway:
         counters = self._counters
         counters.status[status] = counters.status.get(status, 0) + 1
         self.admission.body_bytes -= exchange.body_bytes
-        counters.rejected += len(exchange.rejected)
+        counters.rejected += len(exchange.rejected) + exchange.erased
         if exchange.events == 0:
             return
         self.admission.events -= exchange.events
         self._answered += exchange.events
         counters.acknowledged(monotonic() - exchange.began_s)
         if status == 202:
-            counters.accepted += exchange.events - exchange.repeated
+            counters.accepted += exchange.events - exchange.repeated - exchange.erased
             counters.repeated += exchange.repeated
             counters.failed += exchange.failed
 

@@ -272,6 +272,8 @@ def _settle(frame: Frame, verdicts: bytes) -> None:
                 exchange.failed += 1
             elif verdict == Verdict.REPEAT and not frame.resent:
                 exchange.repeated += 1
+            elif verdict == Verdict.ERASED:
+                exchange.erased += 1
     for exchange in frame.exchanges:
         exchange.left -= 1
         if exchange.left == 0:

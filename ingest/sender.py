@@ -43,7 +43,7 @@ class SendReport(Struct):
     accepted: int = 0
     repeated: int = 0
     rejected: int = 0
-    """By the reader of the file or by the gateway."""
+    """By the reader of the file or by the gateway; those of erased contacts are among them."""
     poisoned: int = 0
     """Of those accepted: the engine could not apply them."""
     failed: int = 0
@@ -161,7 +161,8 @@ def _count(response: httpx.Response, count: int, lines: Sequence[int], report: S
         report.poisoned += taken.failed
         for each in taken.rejected:
             _reject(report, LineRejection(lines[each.index], each.path, each.error))
-        answered = taken.accepted + taken.repeated + len(taken.rejected)
+        report.rejected += taken.refused_erased
+        answered = taken.accepted + taken.repeated + len(taken.rejected) + taken.refused_erased
         report.failed += max(count - answered, 0)
         return ""
     return _words_of(response)

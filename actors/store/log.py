@@ -8,6 +8,7 @@ A segment is a file of blocks (`actors.store.block`), the body of each {u32 byte
 
 import contextlib
 import errno
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -84,6 +85,9 @@ class FileLog:
         self._size = 0
         self._capacity = 0
         self._spare = Spare(folder / "spare", sizes.spare, disk)
+        self._writing = threading.Lock()
+        self._releasing = threading.Lock()
+        """Held while closed segments are read to be replaced or moved: one of the two at a time."""
 
     @property
     def size_bytes(self) -> int:
@@ -110,6 +114,10 @@ class FileLog:
         for frame in frames:
             parts += [SIZE.pack(len(frame)), frame]
         body = b"".join(parts)
+        with self._writing:
+            self._append(position, body)
+
+    def _append(self, position: int, body: bytes) -> None:
         file = self._file
         if file is None or self._torn or self._is_full(len(body)):
             file = self._begin_segment(position)
@@ -133,10 +141,28 @@ class FileLog:
         """
         if self._archive is None:
             return
+        with self._releasing:
+            self._release(position, self._archive)
+
+    @contextlib.contextmanager
+    def closed(self) -> Iterator[list[Path]]:
+        """Close the segment being written, and give all there are, to be replaced in their place.
+
+        None goes to the archive meanwhile; commits go on, in a new segment. Raises OSError.
+        """
+        with self._releasing:
+            with self._writing:
+                self._end_segment()
+                segments = list(self._segments)
+            before = sum(self._disk.size(segment) for segment in segments)
+            yield segments
+            self._released_bytes += before - sum(self._disk.size(each) for each in segments)
+
+    def _release(self, position: int, archive: Archive) -> None:
         while len(self._segments) > 1 and position_of(self._segments[1]) <= position:
             segment = self._segments[0]
             size = self._disk.size(segment)
-            self._archive(segment)
+            archive(segment)
             del self._segments[0]
             self._released_bytes += size
 
@@ -192,10 +218,10 @@ class FileLog:
         file = self._file
         if file is None:
             return
-        self._file = None
-        self._torn = False
         file.cut(self._size)
         file.sync()
+        self._file = None
+        self._torn = False
         file.close()
         if self._size == HEADER.size:
             self._disk.remove(self._segments.pop())

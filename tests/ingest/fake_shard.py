@@ -26,6 +26,8 @@ from engine.input import Verdict
 class FakeShard:
     """Answers Accept with REPEAT for (contact, id) seen before, FAILED for events named `poison`.
 
+    And with ERASED for those of the contact `erased`.
+
     `held` collects frames instead of answering them while `hold` is set.
     """
 
@@ -112,6 +114,8 @@ class FakeShard:
         return Accepted(accept.seq, bytes(self._verdict(event) for event in accept.events))
 
     def _verdict(self, event: LinkEvent) -> int:
+        if event.contact == "erased":
+            return Verdict.ERASED
         key = (event.contact, event.id)
         if key in self._seen:
             return Verdict.REPEAT

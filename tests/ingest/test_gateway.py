@@ -222,6 +222,19 @@ async def test_a_shard_that_was_away_gets_everything_in_the_order_of_acceptance(
         assert list(dict.fromkeys(ids)) == [f"e-{i}" for i in range(30)]
 
 
+async def test_events_of_an_erased_contact_are_counted_as_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served, served.sender() as sender:
+        erased, other = event(contact="erased"), event()
+        mixed = await sender.ask(post([erased, other, erased]))
+        assert mixed.status == 202
+        assert mixed.json == {"accepted": 1, "repeated": 0, "rejected": [], "refused_erased": 2}
+        alone = await sender.ask(post(erased))
+        assert (alone.status, alone.json["refused_erased"]) == (400, 1), "to be sent no more"
+        scraped = await samples(served)
+    events = "anlass_gateway_events_total"
+    assert (scraped[events, "accepted"], scraped[events, "rejected"]) == (1, 3)
+
+
 async def test_metrics_tell_what_went_through(tmp_path: Path) -> None:
     async with serving(tmp_path, shards=2) as served, served.sender() as sender:
         await sender.ask(post([event(id="1"), event(id="2", at_ms=1), event(name="poison")]))

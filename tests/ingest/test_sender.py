@@ -63,6 +63,14 @@ def taken(accepted: int, repeated: int = 0, rejected: Any = (), status: int = 20
     return httpx.Response(status, json=answer)
 
 
+async def test_events_of_erased_contacts_count_as_rejected() -> None:
+    answer = {"accepted": 1, "repeated": 0, "rejected": [], "refused_erased": 2}
+    gateway = Gateway(httpx.Response(202, json=answer))
+    report = await gateway.take(chunk(3))
+    assert counts(report) == (1, 0, 2, 0)
+    assert report.error == ""
+
+
 def chunk(count: int, first: int = 1) -> Chunk:
     lines = range(first, first + count)
     return Chunk([Event(f"e{line}", "c", "hi", 1, {}) for line in lines], lines, [])

@@ -9,6 +9,7 @@ from actors import recovery as recovery_module
 from actors.outbox import Outbox
 from actors.pulls import Pulls
 from actors.shard import Shard
+from actors.slot_files import Rewritten, SlotFiles
 from actors.snapshotter import Snapshotter
 from actors.store import log as log_module
 from actors.store import segment as segment_module
@@ -254,6 +255,13 @@ def status_taken_for_durable() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def erased_stays_in_files() -> Iterator[None]:
+    """A contact is forgotten, and its traces in files stay."""
+    with patch.object(SlotFiles, "erase", lambda *_: Rewritten()):
+        yield
+
+
 BREAKAGES: tuple[Breakage, ...] = (
     answered_before_the_commit,
     no_sync_of_data,
@@ -275,4 +283,5 @@ BREAKAGES: tuple[Breakage, ...] = (
     counters_left_out_of_snapshots,
     messages_left_out_of_snapshots,
     status_taken_for_durable,
+    erased_stays_in_files,
 )

@@ -31,6 +31,7 @@ class Harm:
             self._publish,
             self._fill_disk,
             self._drain,
+            self._erase,
         )
 
     def plan(self) -> None:
@@ -109,6 +110,13 @@ class Harm:
     def _drain(self) -> None:
         world = self._world
         world.driver.create_task(world.drain(self._random.randrange(world.shards)))
+
+    def _erase(self) -> None:
+        world = self._world
+        left = [each for each in world.contacts if each not in world.erased]
+        if left:
+            world.erasing += 1
+            world.driver.create_task(world.erase(self._random.choice(left)))
 
     def _fill_disk(self) -> None:
         disk = self._world.disk

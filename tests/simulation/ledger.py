@@ -160,7 +160,7 @@ class LedgerClient:
     def _note(self, request: list[Put], status: int, text: bytes) -> None:
         ids = " ".join(put.event.id for put in request)
         self.process.scheduler.note(self.process.name, f"{status} for {ids}")
-        if status == 202:
+        if status == 202 or b"refused_erased" in text:  # Then all were of erased contacts.
             for put in request:
                 put.acknowledged = True
             return

@@ -30,6 +30,8 @@ class Post:
         self._scheduler = scheduler
         self._links = links
         self.tries: dict[str, list[Try]] = {}
+        self.contacts: dict[str, str] = {}
+        """Whose message each key is."""
         self.begun: Counter[str] = Counter()
         """Tries of each key but for those that its courier put off."""
         self.handovers: Counter[str] = Counter()
@@ -63,6 +65,7 @@ class Post:
     def _begin(self, message: Message) -> Try:
         key = message.key
         mine = Try(key, self._links(message.contact))
+        self.contacts[key] = message.contact
         before = self.tries.setdefault(key, [])
         put_off = bool(before) and before[-1].result == "retry"
         again = put_off and before[-1].links == mine.links

@@ -10,14 +10,18 @@ from actors.frame import (
     EventRecord,
     Frame,
     HandoverRecord,
+    PublishRecord,
     ReceiptRecord,
     Record,
+    encode_frame,
     input_of,
 )
 from actors.outbox import Outbox
 from actors.recovery import Recovery
 from actors.shard import Shard
+from actors.slot import SNAPSHOT_FOLDER
 from actors.store.history import read_history
+from actors.store.snapshots import SnapshotFiles
 from engine.decision import EXITED, FAILED, NO_CONSENT, SENT, Decision, Fault, Outcome
 from engine.input import Verdict
 from engine.partition import Partition
@@ -41,12 +45,13 @@ def judge(world: World) -> None:
     for slot, service in world.services.items():
         frames = list(read_history(world.folders[slot], world.key, 0, world.disk))
         applied += _check_verdicts(frames)
-        for said in _model_agrees(frames):
+        for said in _model_agrees(frames, world.erased):
             deliveries[said] += 1
         for frame in frames:
             outcomes.update((outcome.key, outcome) for outcome in frame.outcomes)
-        _check_refold(service.shard, frames)
+        _check_refold(service.shard, frames, erased=bool(world.erased))
         _check_counters(world, slot, frames)
+        _check_erased(world, slot, frames)
     _check_events(world, applied)
     _check_messages(world, outcomes, deliveries)
 
@@ -54,6 +59,18 @@ def judge(world: World) -> None:
 def _require(truth: object, problem: str) -> None:
     if not truth:
         raise BrokenError(problem)
+
+
+def _check_erased(world: World, slot: int, frames: list[Frame]) -> None:
+    """No file tells of an erased contact: neither log nor archive nor snapshots."""
+    snapshots = SnapshotFiles(world.folders[slot] / SNAPSHOT_FOLDER, world.key, world.disk)
+    heads = [head for heads in snapshots.all_heads().values() for head in heads]
+    keys = {row.key for head in heads for rows in snapshots.rows(head) for row in rows}
+    texts = [encode_frame(frame) for frame in frames]
+    for contact in world.erased:
+        name = msgspec.msgpack.encode(contact)
+        _require(not any(name in text for text in texts), f"the log tells of {contact}, erased")
+        _require(contact not in keys, f"a snapshot tells of {contact}, erased")
 
 
 def _check_verdicts(frames: list[Frame]) -> list[tuple[str, str]]:
@@ -67,7 +84,7 @@ def _check_verdicts(frames: list[Frame]) -> list[tuple[str, str]]:
     return applied
 
 
-def _model_agrees(frames: list[Frame]) -> Iterator[str]:
+def _model_agrees(frames: list[Frame], erased: set[str]) -> Iterator[str]:
     """Fold the log with the engine and the model, record by record; yield each key handed over.
 
     The model knows when each timer is due: an effect too early, too late or twice is not its.
@@ -95,6 +112,9 @@ def _model_agrees(frames: list[Frame]) -> Iterator[str]:
             partition.fold(input_of(record), record.now_ms)
             _tell(models[number], record)
             known = [each for each in decisions if not _is_extra(each)]
+            _require(
+                not any(each.contact in erased for each in known), f"{record} names one erased"
+            )
             made, wanted = in_plain_words(known), models[number].take()
             _require(made == wanted, f"{record}: decided {made}, and the model says {wanted}")
             yield from (said[1] for said in in_plain_words(decisions) if said[0] == "delivery")
@@ -108,9 +128,7 @@ def _is_extra(decision: Decision) -> bool:
 def _partition_of(record: Record) -> int | None:
     if isinstance(record, EventRecord):
         return record.event.partition
-    if isinstance(record, AdvanceRecord | HandoverRecord | ReceiptRecord):
-        return record.partition
-    return None
+    return None if isinstance(record, PublishRecord) else record.partition
 
 
 def _tell(model: Model, record: Record) -> None:
@@ -153,7 +171,7 @@ class _WholeLog:
         """See Log."""
 
 
-def _check_refold(live: Shard, frames: list[Frame]) -> None:
+def _check_refold(live: Shard, frames: list[Frame], *, erased: bool) -> None:
     """Fold the log from nothing: byte for byte what is live, and what was decided then."""
     again = Shard(live.slot, PARTITIONS // len(live.partitions), live.clock)
     outbox = Outbox()
@@ -164,13 +182,16 @@ def _check_refold(live: Shard, frames: list[Frame]) -> None:
     _require(again.position == live.position, f"position {live.position}, not {again.position}")
     for number, partition in live.partitions.items():
         other = again.partitions[number]
-        _require(_state(partition) == _state(other), f"partition {number} differs in a refold")
+        same = _state(partition) == _state(other)
+        if not erased:  # The log does not tell any more whose sessions ended.
+            same = same and partition.sessions_ended == other.sessions_ended
+        _require(same, f"partition {number} differs in a refold")
 
 
 def _state(partition: Partition) -> tuple[object, ...]:
     contacts = {key: partition.contact_bytes(key) for key in partition.contact_keys()}
-    counts = partition.pseq, partition.sessions_ended
-    return partition.now_ms, partition.published, partition.next_due_at_ms, counts, contacts
+    due_at_ms = partition.next_due_at_ms
+    return partition.now_ms, partition.published, due_at_ms, partition.pseq, contacts
 
 
 def _check_counters(world: World, slot: int, frames: list[Frame]) -> None:
@@ -185,11 +206,16 @@ def _check_counters(world: World, slot: int, frames: list[Frame]) -> None:
         last.update((outcome.key, outcome) for outcome in frame.outcomes)
     told = [status[f"events_{each}"] for each in ("applied", "repeated", "failed")]
     counted = [verdicts[each] for each in (Verdict.APPLIED, Verdict.REPEAT, Verdict.FAILED)]
-    _require(told == counted, f"shard {slot} tells of {told} events, its log of {counted}")
+    _require(
+        world.erased or told == counted,
+        f"shard {slot} tells of {told} events, its log of {counted}",
+    )
     tally: Counter[tuple[str, str]] = Counter(
         (each.journey, each.outcome) for each in last.values()
     )
     _require(status["position"] == sum(len(frame.records) for frame in frames), "position")
+    if world.erased:
+        return  # Counters go on, and the log does not tell what they counted.
     told_tally = {
         (journey, outcome): count
         for journey, counts in status["outcomes"].items()
@@ -235,7 +261,7 @@ def _check_order(puts: list[Put], place: dict[tuple[str, str], int]) -> None:
 
 def _check_kept(world: World, applied: list[tuple[str, str]]) -> None:
     """What contacts know of is what was applied to them, in that order."""
-    for contact in world.contacts:
+    for contact in set(world.contacts) - world.erased:
         ids = [id for key, id in applied if key == contact]
         for service in world.services.values():
             for partition in service.shard.partitions.values():
@@ -250,6 +276,7 @@ def _check_kept(world: World, applied: list[tuple[str, str]]) -> None:
 def _check_messages(world: World, outcomes: dict[str, Outcome], deliveries: Counter[str]) -> None:
     """What was decided is what became of it at the channel."""
     for key, outcome in outcomes.items():
+        _require(outcome.contact not in world.erased, f"{key} is of an erased contact")
         results = [each.result for each in world.post.tries.get(key, [])]
         if outcome.outcome == SENT:
             _require("delivered" in results, f"{key} was never delivered: {results}")
@@ -258,6 +285,8 @@ def _check_messages(world: World, outcomes: dict[str, Outcome], deliveries: Coun
         elif outcome.outcome in (EXITED, NO_CONSENT) and outcome.channel:
             _require(not results, f"{key} was {outcome.outcome}, and tried: {results}")
     for key, tries in world.post.begun.items():
+        if world.post.contacts[key] in world.erased:
+            continue
         _require(key in outcomes, f"{key} was tried and never decided")
         handed = deliveries[key]
         _require(tries <= handed, f"{key} was tried {tries} times, handed over {handed} times")

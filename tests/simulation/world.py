@@ -9,11 +9,12 @@ from typing import Any
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.frame import HandoverRecord, decode_frame
-from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, Status
+from actors.link import AskStatus, Drain, EraseContact, LinkClient, LinkError, PublishNow, Status
 from actors.service import ShardService
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
 from actors.slot import open_slot
+from actors.slot_files import SlotFiles
 from actors.store.log import FileLog, Sizes
 from actors.store.snapshots import SnapshotFiles
 from channels.delivery import Channels
@@ -100,6 +101,9 @@ class World:
         self.key = bytes(32) if random.random() < 0.1 else None
         self.healed = False
         self.published = 0
+        self.erased: set[str] = set()
+        self.erasing = 0
+        """Erasures asked for and not answered."""
         self.services: dict[int, ShardService] = {}
         self.disks: dict[int, ProcessDisk] = {}
         self.sockets = [f"/simulated/shard-{slot}" for slot in range(self.shards)]
@@ -136,6 +140,9 @@ class World:
                 self._failed,
                 snapshots=snapshots,
                 settings=self.snapshot_settings,
+                files=SlotFiles(
+                    self.folders[slot], log=log, snapshots=snapshots, key=self.key, disk=disk
+                ),
             )
             await service.start(self.sockets[slot])
             self.services[slot] = service
@@ -214,7 +221,8 @@ class World:
             self.scheduler.fault("world", f"{what}; outbox {depths}")
 
     def _all_sent(self) -> bool:
-        return self.healed and all(sender.done for sender in self.senders)
+        sent = all(sender.done for sender in self.senders)
+        return self.healed and sent and not self.erasing
 
     def _quiet(self) -> bool:
         if len(self.services) < self.shards or self.scheduler.turns % 16:
@@ -237,6 +245,28 @@ class World:
         except (OSError, LinkError) as error:
             self.scheduler.note("world", f"shard-{slot} cannot be drained: {error}")
         self.shard_seats[slot].crash("it was drained")
+
+    async def erase(self, contact: str) -> None:
+        """Erase a contact, as often as it takes until that is answered; it is kept out for good."""
+        self.erased.add(contact)
+        slot = partition_of(contact) * self.shards // stage.PARTITIONS
+        while True:
+            try:
+                client = await LinkClient.connect(self.sockets[slot])
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            try:
+                await client.ask(EraseContact(0, contact, KEEP_MS))
+            except LinkError as error:
+                self.scheduler.note("world", f"{contact} is not erased yet: {error}")
+                await asyncio.sleep(0.05)
+            else:
+                self.scheduler.note("world", f"{contact} is erased")
+                self.erasing -= 1
+                return
+            finally:
+                client.close()
 
     async def publish(self, *, first: bool = False) -> None:
         """Put a publication in force in every shard, as `anlass run` does; then senders begin."""

@@ -1,0 +1,147 @@
+"""The files of a slot that may hold what a contact did, and how it is taken out of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.erasure import count_erased, erase_from_frame
+from actors.errors import LogCorruptError
+from actors.frame import Frame
+from actors.store.archive import ARCHIVE_FOLDER, archive_files
+from actors.store.block import ARCHIVE, LOG
+from actors.store.disk import REAL_DISK, Disk
+from actors.store.erased import Erasure, ErasureNotes
+from actors.store.newfile import Pause, no_pause
+from actors.store.port import Row, SnapshotHead
+from actors.store.rewrite import rewrite_file
+from actors.store.segment import position_of
+from engine.erasure import digest_of
+
+
+class Rewritten(Struct, frozen=True):
+    """What a rewriting came to."""
+
+    files: int = 0
+    records: int = 0
+    """Records of logs that placeholders stand for now, and rows of snapshots that went."""
+
+
+class ClosableLog(Protocol):
+    """A log of files whose closed segments can be replaced."""
+
+    def closed(self) -> AbstractContextManager[list[Path]]:
+        """See actors.store.log.FileLog."""
+        ...
+
+
+class RewritableSnapshots(Protocol):
+    """Snapshots that can be written again."""
+
+    def all_heads(self, partition: int | None = None) -> dict[int, list[SnapshotHead]]:
+        """See actors.store.snapshots.SnapshotFiles."""
+        ...
+
+    def faults(self) -> list[LogCorruptError]:
+        """See actors.store.snapshots.SnapshotFiles."""
+        ...
+
+    def rewrite_snapshot(self, head: SnapshotHead, drop: Callable[[Row], bool]) -> bool:
+        """See actors.store.snapshots.SnapshotFiles."""
+        ...
+
+
+class SlotFiles:
+    """The files of one slot that may hold what a contact did."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        log: ClosableLog,
+        snapshots: RewritableSnapshots | None = None,
+        key: bytes | None = None,
+        disk: Disk = REAL_DISK,
+        held: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """For the owner of the slot. Raises LogCorruptError, OSError: see ErasureNotes.
+
+        `held` keeps the archive as it is while its files are rewritten (Archiver.held).
+        """
+        self.notes = ErasureNotes(folder, disk)
+        self._folder = folder
+        self._key = key
+        self._disk = disk
+        self._log = log
+        self._snapshots = snapshots
+        self._held = held
+
+    def erase(self, erasures: list[Erasure], pause: Pause = no_pause) -> Rewritten:
+        """Take these contacts out of log, archive and snapshots; to do it again changes nothing.
+
+        `pause` is called between steps of 256 KB, and ends it by raising. Raises LogCorruptError
+        also for a damaged snapshot, as nobody can say what it holds; OSError, StoreFullError. Then
+        part of the files may be done.
+        """
+        erased = {each.digest: each.position for each in erasures}
+        last = max(erased.values())
+        files, counts = 0, _Counts(erased)
+        with self._sources(last) as sources:
+            for path, kind in sources:
+                files += rewrite_file(path, kind, self._key, self._disk, counts.replace, pause)
+        rows = 0
+        if self._snapshots is not None:
+            for number in sorted({each.partition for each in erasures}):
+                pause()
+                for head in self._snapshots.all_heads(number).get(number, []):
+                    drop = _Drop(erased, head.position)
+                    files += self._snapshots.rewrite_snapshot(head, drop)
+                    rows += len(drop.keys)
+            for fault in self._snapshots.faults():
+                raise fault
+        return Rewritten(files, counts.total + rows)
+
+    @contextmanager
+    def _sources(self, last: int) -> Iterator[list[tuple[Path, bytes]]]:
+        """Give the files with records up to position `last`, all closed, and keep them there."""
+        with self._held(), self._log.closed() as segments:
+            archive = archive_files(self._folder / ARCHIVE_FOLDER, self._disk)
+            yield [
+                *((each.path, ARCHIVE) for each in archive if each.first <= last),
+                *((path, LOG) for path in segments if position_of(path) <= last),
+            ]
+
+
+class _Counts:
+    """Replaces frames, and counts records that became placeholders: each once."""
+
+    def __init__(self, erased: Mapping[str, int]) -> None:
+        self._erased = erased
+        self._by_position: dict[int, int] = {}
+
+    @property
+    def total(self) -> int:
+        return sum(self._by_position.values())
+
+    def replace(self, frame: Frame) -> Frame | None:
+        new = erase_from_frame(frame, self._erased)
+        if new is frame:
+            return None
+        self._by_position[frame.position] = count_erased(new) - count_erased(frame)
+        return new
+
+
+class _Drop:
+    """Says which rows of a snapshot go, and remembers them."""
+
+    def __init__(self, erased: Mapping[str, int], position: int) -> None:
+        self.keys: set[str] = set()
+        self._gone = {digest for digest, erased_at in erased.items() if position <= erased_at}
+
+    def __call__(self, row: Row) -> bool:
+        gone = bool(self._gone) and digest_of(row.key) in self._gone
+        if gone:
+            self.keys.add(row.key)
+        return gone

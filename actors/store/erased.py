@@ -1,0 +1,81 @@
+"""Which contacts were erased whose traces are still in files: noted before, crossed out after."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from actors.errors import LogCorruptError
+from actors.store.disk import Disk
+
+NAME: Final = "erasures.json"
+
+
+class Erasure(Struct, frozen=True, kw_only=True):
+    """One contact to be taken out of all files."""
+
+    digest: str
+    """See engine.erasure.digest_of."""
+    partition: int
+    position: int
+    """Of the record that erases it: what comes after is not touched."""
+    keep_out_ms: int
+
+
+class ErasureNotes:
+    """The erasures that are not finished, in `erasures.json` of the slot's folder.
+
+    An erasure is noted before it gets into the log, so that a crash at any moment leaves a note;
+    what is noted is carried out, by the next start if need be.
+    """
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        """Read what an earlier owner of the slot left. Raises LogCorruptError, OSError."""
+        self._path = folder / NAME
+        self._disk = disk
+        self._open: dict[str, Erasure] = {each.digest: each for each in self._read()}
+
+    @property
+    def open(self) -> list[Erasure]:
+        """Those not finished, the oldest first."""
+        return list(self._open.values())
+
+    @property
+    def erased(self) -> dict[str, int]:
+        """Digest -> position of its record, of those not finished; see actors.erasure.Erased."""
+        return {digest: each.position for digest, each in self._open.items()}
+
+    def add(self, erasure: Erasure) -> None:
+        """Note one, durably, in place of an earlier one of the same contact. Raises OSError."""
+        noted = {key: each for key, each in self._open.items() if key != erasure.digest}
+        noted[erasure.digest] = erasure
+        self._write(noted)
+        self._open = noted
+
+    def cross_out(self, done: list[Erasure]) -> None:
+        """Note durably that these are finished; not a later one of the same contact."""
+        left = {key: each for key, each in self._open.items() if each not in done}
+        self._write(left)
+        self._open = left
+
+    def _read(self) -> list[Erasure]:
+        try:
+            with self._disk.read(self._path) as file:
+                return msgspec.json.decode(file.read(), type=list[Erasure])
+        except FileNotFoundError:
+            return []
+        except msgspec.DecodeError as error:
+            text = f"{self._path} cannot be read: {error}; restore it from a copy, or remove it"
+            raise LogCorruptError(f"{text} and erase again who is to be erased") from None
+
+    def _write(self, noted: dict[str, Erasure]) -> None:
+        new = self._path.with_name(NAME + ".new")
+        file = self._disk.create(new)
+        try:
+            file.write(msgspec.json.encode(list(noted.values())), 0)
+            file.sync()
+        finally:
+            file.close()
+        self._disk.rename(new, self._path)
+        self._disk.sync_folder(self._path.parent)

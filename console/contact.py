@@ -1,0 +1,144 @@
+"""The commands `anlass contact erase` and `anlass contact export`."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from msgspec import Struct
+
+from actors.clock import CLOCKS
+from actors.errors import OperatorError
+from actors.link import EraseContact, Erased, LinkClient, LinkError
+from actors.processes import RUNTIME_PREFIX, Processes
+from actors.running import running_system
+from actors.service import ShardService
+from actors.shard import Shard, shard_of
+from actors.slot import open_slot
+from actors.slot_files import SlotFiles
+from actors.store.key import store_key
+from actors.store.manifest import Store, read_store, shard_folder
+from console.held import held_of
+from console.options import AsJson, Data, KeyFile, print_json
+from console.screen import console
+from engine.identity import partition_of
+from engine.limits import KEEP_OUT_MS, KEEP_OUT_MS_MAX
+from engine.span import SPAN_FORM, span_ms, span_text
+
+contact_app = typer.Typer(
+    help="Show or forget what is kept of one contact.", no_args_is_help=True, rich_markup_mode=None
+)
+
+ContactKey = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Its id, or `anonymous/` and its anonymous id."),
+]
+
+
+class ErasureReport(Struct, kw_only=True):
+    """What an erasure came to."""
+
+    contact: str
+    files: int
+    """Of the log, its archive and the snapshots that were rewritten."""
+    records: int
+    """Of them that told of the contact, and do no more."""
+    keep_out: str
+
+
+@contact_app.command()
+def erase(
+    contact: ContactKey,
+    data: Data = Path("data"),
+    keep_out: Annotated[
+        str, typer.Option(help="How long events that come late are kept out; 0s: not at all.")
+    ] = span_text(KEEP_OUT_MS),
+    key_file: KeyFile = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Forget a contact, and take it out of log, archive and snapshots; the system may run."""
+    keep_out_ms = span_ms(keep_out)
+    if keep_out_ms is None or keep_out_ms > KEEP_OUT_MS_MAX:
+        most = span_text(KEEP_OUT_MS_MAX)
+        raise OperatorError(f"--keep-out {keep_out!r}: write {SPAN_FORM}, {most} at most")
+    report = uvloop.run(erase_contact(data, contact, keep_out_ms, key_file))
+    if json:
+        print_json(report)
+    else:
+        console.print(
+            f"{contact} is erased: {report.records:,} records taken out, {report.files:,} files"
+            f" rewritten; its late events are kept out for {report.keep_out}.",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+@contact_app.command()
+def export(contact: ContactKey, data: Data = Path("data"), key_file: KeyFile = None) -> None:
+    """Print all that is kept of a contact, as JSON; the system may run."""
+    print_json(held_of(data, contact, key_file))
+
+
+async def erase_contact(
+    data: Path, contact: str, keep_out_ms: int, key_file: Path | None = None
+) -> ErasureReport:
+    """Erase a contact: by the shard that runs, else by opening its slot meanwhile.
+
+    Raises OperatorError, also where the files could not all be rewritten: what to do is said.
+    """
+    store = read_store(data)
+    request = EraseContact(0, contact, keep_out_ms)
+    slot = shard_of(partition_of(contact), store.shards)
+    running = running_system(data)
+    try:
+        if running is not None:
+            erased = await _ask(running.sockets[slot], request)
+        else:
+            erased = await _open_and_ask(data, store, slot, key_file, request)
+    except (LinkError, OSError) as error:
+        raise OperatorError(f"{contact}: {error}") from None
+    return ErasureReport(
+        contact=contact,
+        files=erased.files,
+        records=erased.records,
+        keep_out=span_text(keep_out_ms),
+    )
+
+
+async def _ask(socket: str, request: EraseContact) -> Erased:
+    client = await LinkClient.connect(socket)
+    try:
+        reply = await client.ask(request)
+    finally:
+        client.close()
+    assert isinstance(reply, Erased)
+    return reply
+
+
+async def _open_and_ask(
+    data: Path, store: Store, slot: int, key_file: Path | None, request: EraseContact
+) -> Erased:
+    """Be the shard's owner for a moment: it recovers, erases, and is closed in good order."""
+    processes = Processes(data)
+    processes.hold()
+    try:
+        processes.end_leftovers()
+        key, folder = store_key(data, key_file), shard_folder(data, slot)
+        shard = Shard(slot, store.shards, CLOCKS[store.clock]())
+        log, snapshots = open_slot(folder, key, KEEP_ALL_MS, shard.now_ms)
+        files = SlotFiles(folder, log=log, snapshots=snapshots, key=key)
+        service = ShardService(shard, log, snapshots=snapshots, files=files)
+        with tempfile.TemporaryDirectory(prefix=RUNTIME_PREFIX) as runtime:
+            socket = str(Path(runtime) / "shard.sock")
+            await service.start(socket)
+            try:
+                return await _ask(socket, request)
+            finally:
+                await service.stop()
+    finally:
+        processes.release()
+
+
+KEEP_ALL_MS = 1 << 60
+"""Nothing of the archive goes by age here: how long it is kept is said to `anlass run`."""

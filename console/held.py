@@ -1,0 +1,139 @@
+"""Held: all that a store keeps of one contact, read from its files alone."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from actors.erasure import contact_of
+from actors.frame import (
+    EventRecord,
+    Frame,
+    HandoverRecord,
+    PublishRecord,
+    ReceiptRecord,
+    Record,
+    decode_payload,
+    input_of,
+    partition_number,
+)
+from actors.shard import shard_of
+from actors.slot import SNAPSHOT_FOLDER
+from actors.store.history import read_history
+from actors.store.key import store_key
+from actors.store.manifest import read_store, shard_folder
+from actors.store.snapshots import SnapshotFiles
+from engine.contact import unpack
+from engine.decision import Decision
+from engine.erasure import digest_of
+from engine.identity import partition_of
+from engine.partition import Partition
+
+VERDICTS = ("applied", "repeat", "failed", "erased")
+
+
+class Held(Struct, kw_only=True):
+    """All that a store keeps of a contact. Moments are epoch milliseconds, UTC."""
+
+    contact: str
+    shard: int
+    partition: int
+    kept_out_until_ms: int | None = None
+    """It was erased, and its events are kept out until then."""
+    state: dict[str, Any] | None = None
+    """What is known of it now, as engine.contact.Contact names it; None where nothing is."""
+    inputs: list[dict[str, Any]] = []
+    """Its events, handovers and receipts in the log and its archive, in order."""
+    outcomes: list[dict[str, Any]] = []
+    faults: list[dict[str, Any]] = []
+
+
+def held_of(data: Path, contact: str, key_file: Path | None = None) -> Held:
+    """Read all that is kept of a contact; the system may run meanwhile, what is durable counts.
+
+    Raises OperatorError where the folder is none of Anlass or the key is missing, LogCorruptError.
+    """
+    store = read_store(data)
+    number = partition_of(contact)
+    slot = shard_of(number, store.shards)
+    folder, key = shard_folder(data, slot), store_key(data, key_file)
+    held = Held(contact=contact, shard=slot, partition=number)
+    decisions: list[Decision] = []
+    partition = Partition(number, decisions)
+    position = _load(partition, SnapshotFiles(folder / SNAPSHOT_FOLDER, key))
+    for frame in read_history(folder, key):
+        _collect(held, frame)
+        for at, record in enumerate(frame.records, frame.position):
+            if at >= position:
+                _fold(partition, record)
+                decisions.clear()
+    kept = partition.contact(contact)
+    held.state = None if kept is None else readable(kept)
+    until_ms = partition.tombstones.get(digest_of(contact), 0)
+    held.kept_out_until_ms = until_ms if until_ms > partition.now_ms else None
+    return held
+
+
+def readable(value: Any) -> Any:
+    """Return a Struct as a dict by the names of its fields; what is kept packed is unpacked."""
+    if isinstance(value, Struct):
+        fields = msgspec.structs.asdict(value).items()
+        return {name: readable(each) for name, each in fields}
+    if isinstance(value, dict):
+        return {name: readable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [readable(each) for each in value]
+    return unpack(value) if isinstance(value, bytes) else value
+
+
+def _load(partition: Partition, snapshots: SnapshotFiles) -> int:
+    """Begin with the latest snapshot; return from which position on the log is needed."""
+    heads = snapshots.heads(partition.number)
+    if not heads:
+        return 0
+    head = heads[0]
+    rows = [row for part in snapshots.rows(head) for row in part]
+    partition.load(head.published, ((row.key, row.armed_at_ms, row.state) for row in rows))
+    partition.now_ms = head.now_ms
+    partition.tombstones = dict(head.tombstones)
+    return head.position
+
+
+def _fold(partition: Partition, record: Record) -> None:
+    if isinstance(record, PublishRecord) or partition_number(record) == partition.number:
+        try:
+            input = input_of(record)
+        except ValueError:
+            return  # Broken JSON: it changed nothing, and is among the faults.
+        partition.fold(input, record.now_ms)
+
+
+def _collect(held: Held, frame: Frame) -> None:
+    contact = held.contact
+    for at, record in enumerate(frame.records):
+        if contact_of(record) == contact:
+            verdict = VERDICTS[frame.verdicts[at]]
+            about = {"position": frame.position + at, "now_ms": record.now_ms, "verdict": verdict}
+            held.inputs.append(about | _told(record))
+    held.outcomes += [readable(each) for each in frame.outcomes if each.contact == contact]
+    held.faults += [readable(each) for each in frame.faults if each.contact == contact]
+
+
+def _told(record: Record) -> dict[str, Any]:
+    """Return what a record of a contact says, for people."""
+    match record:
+        case EventRecord(event=event):
+            try:
+                payload: Any = decode_payload(event.payload)
+            except ValueError:
+                payload = event.payload.decode(errors="replace")
+            at_ms = event.at_ms
+            return {"event": event.name, "id": event.id, "at_ms": at_ms, "payload": payload}
+        case HandoverRecord(key=key):
+            return {"handover": key}
+        case ReceiptRecord(receipt=receipt):
+            told = "delivered" if receipt.delivered else "failed"
+            return {"receipt": receipt.key, "channel_says": told, "reason": receipt.reason}
+        case _:
+            raise AssertionError(f"{type(record).__name__} is of no contact")
