@@ -109,6 +109,8 @@ def _model_agrees(frames: list[Frame], erased: set[str]) -> Iterator[str]:
                     partition.fold(input_of(published), published.now_ms)
             now_ms = max(record.now_ms, partition.now_ms)
             _require(now_ms == record.now_ms, f"time went back in partition {number}: {record}")
+            if isinstance(record, AdvanceRecord):
+                _require(record.until_ms <= now_ms, f"{record}: its timers were not due")
             partition.fold(input_of(record), record.now_ms)
             _tell(models[number], record)
             known = [each for each in decisions if not _is_extra(each)]
