@@ -6,7 +6,10 @@ EVENTS ?=
 CONSENT ?=
 ARGS ?=
 
-.PHONY: demo test check bench format clean
+SEEDS ?= 2000
+SEED ?=
+
+.PHONY: demo test check bench simulate format clean
 
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
@@ -19,6 +22,9 @@ check: .venv/lint  ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+simulate: .venv/test  ## the whole data path by seed, without processes; SEED=n repeats one
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 bench: .venv/test  ## seconds and ratios, as a table (ARGS=overload: that part)
 	$(BIN)/python -m bench $(ARGS)

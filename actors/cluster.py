@@ -174,15 +174,17 @@ class Cluster:
         note_running(self._settings.data, url, self.sockets, str(self._runtime))
 
     async def publish(self, source: bytes) -> bool:
-        """Put a publication in force where another one is; return whether that was anywhere."""
+        """Put a publication in force where another one is; return whether that was anywhere.
+
+        Each shard is asked: what it says is published may not be durable yet, its Done is.
+        """
         changed = False
         for socket in self.sockets:
             async with _client(socket) as client:
                 reply = await client.ask(AskStatus(0))
                 assert isinstance(reply, Status)
-                if reply.status["published"] != source:
-                    await client.ask(PublishNow(0, source))
-                    changed = True
+                changed = changed or reply.status["published"] != source
+                await client.ask(PublishNow(0, source))
         return changed
 
     async def run_out(self, until_ms: int) -> None:

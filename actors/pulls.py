@@ -73,13 +73,17 @@ class Pulls:
         ]
 
     def publish(self, request: PublishNow, read_ms: int) -> Done | Refused:
-        """Put a publication in force, if this version can."""
+        """Put a publication in force, if this version can.
+
+        One that is in force already folds nothing: it is answered when it is durable.
+        """
         try:
             programs_of(request.source)
         except (AuthorError, ValueError) as error:
             return Refused(request.seq, str(error))
-        self._shard.publish(request.source, read_ms)
-        self.take_publication()
+        if request.source != self._shard.published:
+            self._shard.publish(request.source, read_ms)
+            self.take_publication()
         return Done(request.seq)
 
     def take_publication(self) -> None:

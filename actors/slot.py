@@ -7,6 +7,7 @@ from typing import Final
 
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment, prune_archive
 from actors.store.disk import REAL_DISK, Disk
+from actors.store.lock import Lock
 from actors.store.log import SIZES, FileLog, Sizes, open_log
 from actors.store.newfile import remove_leftovers
 from actors.store.snapshots import SnapshotFiles, open_snapshots
@@ -16,7 +17,7 @@ PAUSE_S: Final = 0.01
 """Between steps of 256 KB: the disk is the commits' first of all."""
 
 
-def open_slot(
+def open_slot(  # noqa: PLR0913 - all but the first four are for tests
     folder: Path,
     key: bytes | None,
     keep_ms: int,
@@ -24,6 +25,7 @@ def open_slot(
     *,
     successor: bool = True,
     disk: Disk = REAL_DISK,
+    lock: Lock | None = None,
     sizes: Sizes = SIZES,
 ) -> tuple[FileLog, SnapshotFiles]:
     """Open log and snapshots of a shard; a predecessor that still holds the log is killed.
@@ -38,7 +40,7 @@ def open_slot(
         archive_segment(segment, archive, key, disk, _pause)
         prune_archive(archive, now_ms(), keep_ms, disk)
 
-    log = open_log(folder, key, disk, successor=successor, archive=keep, sizes=sizes)
+    log = open_log(folder, key, disk, lock=lock, successor=successor, archive=keep, sizes=sizes)
     try:
         disk.make_folder(archive)
         remove_leftovers(archive, disk)

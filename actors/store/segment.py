@@ -90,7 +90,9 @@ def read_segment(
 def cut_torn_tail(path: Path, key: bytes | None, disk: Disk) -> bool:
     """Cut off a last block that is not whole, and zeroes; say whether any block stays.
 
-    A segment without a block goes altogether. Raises LogCorruptError, OSError.
+    What stays is made durable: an owner killed amid its commit may have written a block that
+    none has synced, and from now on it counts. A segment without a block goes altogether. Raises
+    LogCorruptError, OSError.
     """
     with disk.read(path) as reader:
         _, whole = open_blocks(path, reader, LOG, key)
@@ -98,13 +100,13 @@ def cut_torn_tail(path: Path, key: bytes | None, disk: Disk) -> bool:
         disk.remove(path)
         disk.sync_folder(path.parent)
         return False
-    if whole < disk.size(path):
-        file = disk.open(path)
-        try:
+    file = disk.open(path)
+    try:
+        if whole < file.size:
             file.cut(whole)
-            file.sync()
-        finally:
-            file.close()
+        file.sync()
+    finally:
+        file.close()
     return True
 
 

@@ -10,7 +10,7 @@ import pytest
 from actors.errors import OperatorError
 from actors.frame import AdvanceRecord, Frame, encode_frame
 from actors.store.disk import DiskFile
-from actors.store.log import FileLog, open_log
+from actors.store.log import FileLog, Sizes, open_log
 from actors.store.port import StoreFullError
 from tests.actors.store.power import SMALL, NoLock, PowerDisk, PowerFile
 
@@ -189,3 +189,21 @@ def test_a_log_that_outlived_the_power_cut_can_do_nothing() -> None:
     disk.crash(Random(1))
     with pytest.raises(OSError, match="power is off"):
         log.append(0, [encode_frame(frame_at(0, 1))])
+
+
+def test_what_a_successor_read_lasts_though_its_killed_owner_had_not_synced_it() -> None:
+    """A block that was written and not synced: it is read back, counts, and must stay."""
+    sizes = Sizes(segment=2048, first=64, spare=0)  # So small that the block makes it grow.
+    for seed in range(20):
+        disk = PowerDisk()
+        log = open_log(FOLDER, KEY, disk, lock=NoLock(), sizes=sizes)
+        log.append(0, [encode_frame(frame_at(0, 1))])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PowerFile, "sync", _until(PowerFile.sync, iter(())))
+            with pytest.raises(PowerCutError):  # Here a kill -9: the power stays on.
+                log.append(1, [encode_frame(frame_at(1, 1))])
+        successor = open_log(FOLDER, KEY, disk, lock=NoLock(), sizes=sizes)
+        read = list(successor.frames())
+        assert len(read) == 2
+        found = open_log(FOLDER, KEY, disk.crash(Random(seed)), lock=NoLock(), sizes=sizes)
+        assert list(found.frames()) == read

@@ -1,0 +1,38 @@
+"""The short form of `make simulate`; that a seed repeats itself, and that it bites."""
+
+import pytest
+
+from tests.simulation.breakage import (
+    BREAKAGES,
+    Breakage,
+    lost_link_counts_as_answer,
+    recovered_block_not_synced,
+    status_taken_for_durable,
+)
+from tests.simulation.simulation import simulate
+
+FOUND_WITHIN = 200
+
+RARE = {recovered_block_not_synced, lost_link_counts_as_answer, status_taken_for_durable}
+"""Found by the long form only, `python -m tests.simulation --breakages`."""
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_every_promise_is_kept(first: int) -> None:
+    for seed in range(first, first + 50):
+        ended = simulate(seed)
+        assert not ended.problem, ended.report()
+
+
+def test_a_seed_goes_the_same_way_again() -> None:
+    runs = [[simulate(seed).digest for seed in range(10)] for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 10
+
+
+@pytest.mark.parametrize(
+    "breakage", [each for each in BREAKAGES if each not in RARE], ids=lambda each: each.__name__
+)
+def test_it_bites(breakage: Breakage) -> None:
+    """Each line that keeps a promise, taken out, is found."""
+    assert any(simulate(seed, breakage).problem for seed in range(FOUND_WITHIN))
