@@ -5,8 +5,10 @@ BIN = .venv/bin
 EVENTS ?=
 CONSENT ?=
 ARGS ?=
+SEED ?=
+SEEDS ?=
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench chaos format clean
 
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
@@ -22,6 +24,9 @@ check: .venv/lint  ## format, lint, types, import contracts
 
 bench: .venv/test  ## seconds and ratios, as a table
 	$(BIN)/python -m bench
+
+chaos: .venv/test  ## harm to the real system: SEEDS=n seeds (100), or SEED=n again
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 format: .venv/lint
 	$(BIN)/ruff format .
