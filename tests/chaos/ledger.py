@@ -8,9 +8,13 @@ from collections import Counter
 from random import Random
 from typing import Any
 
+from actors.shard import shard_of
+from engine.identity import partition_of
+
 Numbered = tuple[str, str]
 """(contact, event id)."""
 
+SHARDS = 2
 TIMEOUT_S = 4.0
 RETRY_S = 0.05
 ACK_S = 60.0
@@ -47,6 +51,7 @@ class Connection(threading.Thread):
         self._port = port
         self._random = random
         self._pause_s = pause_s
+        self._timeout_s = TIMEOUT_S
         self._number = 0
         self._ending = threading.Event()
         self._client: http.client.HTTPConnection | None = None
@@ -58,6 +63,7 @@ class Connection(threading.Thread):
         while not self._ending.is_set():
             self._send(self._make_events())
             time.sleep(self._random.expovariate(1 / self._pause_s))
+        self._hang_up()
 
     def end(self) -> None:
         """Let it come to an end with its last request acknowledged; a fault if that never comes."""
@@ -90,19 +96,24 @@ class Connection(threading.Thread):
         self.begun += numbered
         first = self.tries
         give_up = 0.0
-        while not self._try(body, first_try=self.tries == first):
+        while True:
+            wait_s = self._try(body, first_try=self.tries == first)
+            if not wait_s:
+                break
             if self._ending.is_set():
                 give_up = give_up or time.monotonic() + ACK_S
                 if time.monotonic() > give_up:
                     return
-            time.sleep(RETRY_S)
+            time.sleep(wait_s)
         self.acknowledged += numbered
 
-    def _try(self, body: str, *, first_try: bool) -> bool:
-        """Send once; True if it was acknowledged."""
+    def _try(self, body: str, *, first_try: bool) -> float:
+        """Send once; 0 if it was acknowledged, else in how many seconds to send again."""
         self.tries += 1
         if self._client is None:
-            self._client = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+            self._client = http.client.HTTPConnection(
+                "127.0.0.1", self._port, timeout=self._timeout_s
+            )
         try:
             self._client.request("POST", "/v1/events", body, {"Content-Type": "application/json"})
             if self._random.random() < 0.01:
@@ -111,17 +122,22 @@ class Connection(threading.Thread):
             said = json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError):
             self.unanswered += 1
-            self._client.close()
-            self._client = None
-            return False
+            self._hang_up()
+            return RETRY_S
         if answer.status != 202:
             self.refused[answer.status] += 1
             if answer.status not in {429, 503}:
                 self.faults.append(f"{self.name}: answered with {answer.status}: {said}")
-            return False
+            # A second at most: nothing here needs the pause, it is what a good sender does.
+            return min(float(answer.getheader("Retry-After", RETRY_S)), 1.0)
         if said.get("rejected") or said.get("failed") or (first_try and said.get("repeated")):
             self.faults.append(f"{self.name}: acknowledged with {said}")
-        return True
+        return 0.0
+
+    def _hang_up(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 class Burst(Connection):
@@ -130,14 +146,16 @@ class Burst(Connection):
     def __init__(
         self, port: int, name: str, random: Random, requests: list[int], padding_bytes: int
     ) -> None:
-        super().__init__(port, name, 0, random)
+        super().__init__(port, name, CONTACTS_OF_BURST, random)
         self._requests = requests
         self._payload = {"padding": "x" * padding_bytes}
+        self._timeout_s = ACK_S  # To ask for so much again while it is in work makes it worse.
 
     def run(self) -> None:
         for events in self._requests:
-            contacts = [f"{self.name}-{number % CONTACTS_OF_BURST}" for number in range(events)]
+            contacts = [self.contacts[number % len(self.contacts)] for number in range(events)]
             self._send([self._event(contact, "noise", self._payload) for contact in contacts])
+        self._hang_up()
 
 
 class Ledger:
@@ -156,11 +174,20 @@ class Ledger:
         for connection in self.connections:
             connection.start()
 
-    def burst(self, *requests: int, padding_bytes: int = 0) -> None:
-        """Send further requests at once, of so many events each, one after the other."""
+    def burst(self, *requests: int, padding_bytes: int = 0, slot: int | None = None) -> None:
+        """Send further requests at once, of so many events each, one after the other.
+
+        With `slot`, all of them are for the contacts of one shard.
+        """
         self._bursts += 1
         name, random = f"b{self._bursts}", Random(self._random.random())
         burst = Burst(self._port, name, random, list(requests), padding_bytes)
+        if slot is not None:
+            burst.contacts = [
+                contact
+                for contact in burst.contacts
+                if shard_of(partition_of(contact), SHARDS) == slot
+            ]
         self.connections.append(burst)
         burst.start()
 

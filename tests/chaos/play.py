@@ -71,8 +71,12 @@ def play_script(seed: int, script: Iterable[str], *, smtp: bool, small_disk: boo
                 time.sleep(random.expovariate(1 / PAUSE_S))
                 do_harm(world, name, random)
             time.sleep(PAUSE_S)
+            ending = time.monotonic()
             wrong = world.end()
+            judging = time.monotonic()
             wrong += judge(world)
+            took = f"end {judging - ending:.1f} s, verdict {time.monotonic() - judging:.1f} s"
+            world.notes.append(took)
     except Exception as error:  # noqa: BLE001 - a world that breaks is a verdict too
         wrong.append(f"{type(error).__name__}: {error}")
     connections = world.ledger.connections

@@ -52,7 +52,7 @@ class History:
                 self.latest_ms = max(self.latest_ms, record.now_ms)
                 self._take(record, verdict)
             for outcome in frame.outcomes:
-                self._take_outcome(outcome, now_ms[partition_of(outcome.contact)])
+                self._take_outcome(outcome, now_ms.get(partition_of(outcome.contact), 0))
             self.faults += [
                 f"{fault.contact}: {fault.what}: {fault.error}" for fault in frame.faults
             ]
@@ -183,8 +183,9 @@ class Refold:
         for name, count in at_rest.items():
             if counts[name] != count:
                 yield f"refolded, {name} is {counts[name]}; live it was {count:.0f}"
-        if counts["differences"]:
-            yield f"{counts['differences']} outcomes are refolded otherwise"
+        differences = sum(shard.differences for shard in self.shards)
+        if differences:
+            yield f"{differences} outcomes are refolded otherwise"
         if self.unsettled:
             yield f"{self.unsettled} messages are not settled"
         ids: dict[str, list[str]] = {}

@@ -15,12 +15,11 @@ import yaml
 
 from tests.chaos.clock import ShiftedClock
 from tests.chaos.kernel import SmallDisk, title_of
-from tests.chaos.ledger import Ledger
+from tests.chaos.ledger import SHARDS, Ledger
 from tests.publications import journey
 from tests.system.mailbox import Mailbox
 from tests.system.process import AnlassProcess
 
-SHARDS = 2
 CONTACTS = 200
 CONNECTIONS = 4
 WAIT_MS = 2_000
@@ -28,6 +27,7 @@ WAIT_AGAIN_MS = 1_000
 SESSION_GAP_MS = 3_000
 DISK_MEGABYTES = 192
 SETTLE_S = 60.0
+PRESENCE_S = 15.0
 RUN_OUT_MS = 60_000
 """Longer than any wait or session here: after such a jump all timers are due."""
 
@@ -49,7 +49,7 @@ JOURNEYS = [
 ]
 
 
-GAUGES = ("events_applied", "contacts", "sessions_ended", "position", "differences")
+GAUGES = ("events_applied", "contacts", "sessions_ended", "position")
 
 
 def free_port() -> int:
@@ -57,6 +57,16 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def patiently(look: Callable[[], int]) -> int:
+    """Look until something is found, for some seconds: Ray may just be making it again."""
+    end = time.monotonic() + PRESENCE_S
+    found = look()
+    while not found and time.monotonic() < end:
+        time.sleep(0.05)
+        found = look()
+    return found
 
 
 class World:
@@ -114,15 +124,23 @@ class World:
         return self.data / f"shard-{slot}"
 
     def shard_pid(self, slot: int) -> int:
-        """Return the process that has a shard now; 0 where none has."""
-        words = (self.shard_folder(slot) / "lock").read_text().split()
-        pid = int(words[0]) if words else 0
-        return pid if "ShardActor" in title_of(pid) else 0
+        """Return the process that has a shard, once it has one; 0 where that takes too long."""
+
+        def look() -> int:
+            words = (self.shard_folder(slot) / "lock").read_text().split()
+            pid = int(words[0]) if words else 0
+            return pid if "ShardActor" in title_of(pid) else 0
+
+        return patiently(look)
 
     def courier_pid(self) -> int:
-        """Return the courier's process; 0 where there is none."""
-        family = self.system.family()
-        return next((pid for pid in family if "CourierActor" in title_of(pid)), 0)
+        """Return the courier's process, once there is one; 0 where that takes too long."""
+
+        def look() -> int:
+            family = self.system.family()
+            return next((pid for pid in family if "CourierActor" in title_of(pid)), 0)
+
+        return patiently(look)
 
     def restart(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Start again on the same folder and port; it was ended before."""
