@@ -1,5 +1,6 @@
 """The clock, a port with two adapters. The only file that reads the time of day."""
 
+import os
 import time
 from typing import Protocol
 
@@ -55,6 +56,13 @@ class EventClock:
 
 
 CLOCKS: dict[str, type[Clock]] = {"wall": WallClock, "events": EventClock}
+
+
+def process_age_s(start: str) -> float:
+    """Return for how long a process runs that started then, as `process_start` says it."""
+    with open("/proc/uptime", encoding="ascii") as uptime:  # noqa: PTH123
+        since_boot_s = float(uptime.read().split()[0])
+    return max(since_boot_s - int(start) / os.sysconf("SC_CLK_TCK"), 0.0)
 
 
 def process_start(pid: int) -> str:

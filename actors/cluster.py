@@ -21,10 +21,11 @@ from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.lifeline import Lifeline, tie_to
 from actors.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
-from actors.processes import Processes
+from actors.processes import RUNTIME_PREFIX, Processes
 from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
 from actors.shard import Shard
+from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import Store, open_store, shard_folder
 from channels import KNOWN_CHANNELS
@@ -55,7 +56,9 @@ class ShardActor:
         lifeline = asyncio.ensure_future(tie_to(told.lifeline))
         gc.disable()  # The fold makes no cycles (a test counts); a full collection would stop it.
         shard = Shard(told.slot, told.shards, CLOCKS[told.clock]())
-        service = ShardService(shard, open_log(Path(told.folder)))
+        folder = Path(told.folder)
+        key = store_key(folder.parent, Path(told.key_file) if told.key_file else None)
+        service = ShardService(shard, open_log(folder, key, successor=True))
         await service.start(told.socket)
         gc.freeze()
         await lifeline
@@ -82,11 +85,26 @@ class Cluster:
     """A running system: Ray, its shards and its courier. One a process."""
 
     def __init__(self, settings: SystemSettings, shards: int | None) -> None:
-        self.store: Store = open_store(settings.data, shards, settings.clock)
-        self._settings = settings
         self._processes = Processes(settings.data)
+        self._processes.hold()
+        try:
+            left = self._processes.end_leftovers()
+            if left:
+                log.warning("ended processes that an earlier start had left", processes=left)
+            self.store: Store = open_store(
+                settings.data,
+                shards,
+                settings.clock,
+                encrypted=settings.encrypted,
+                key_file=settings.key_file,
+            )
+        except BaseException:
+            self._processes.release()
+            raise
+        self._settings = settings
         # A socket's path has 107 bytes at most, so it cannot lie in the data folder.
-        self._runtime = Path(tempfile.mkdtemp(prefix="anlass-"))
+        self._runtime = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
+        self._processes.note([os.getpid()], self._runtime)
         self._lifeline = Lifeline(str(self._runtime / "life.sock"))
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -98,11 +116,7 @@ class Cluster:
         ]
 
     def start_ray(self) -> None:
-        """Start Ray for this system alone (3 seconds), after ending what an earlier one left."""
-        left = self._processes.end_leftovers()
-        if left:
-            log.warning("ended processes that an earlier start had left", processes=left)
-        self._processes.note([os.getpid()])
+        """Start Ray for this system alone (3 seconds)."""
         set_ray_environment()
         ray.init(
             address="local",
@@ -121,7 +135,7 @@ class Cluster:
         `channels` is the JSON of ChannelSettings.
         """
         await self._lifeline.open()
-        data = self._settings.data
+        data, key_file = self._settings.data, self._settings.key_file
         for slot, socket in enumerate(self.sockets):
             shard = ShardSettings(
                 slot=slot,
@@ -130,6 +144,7 @@ class Cluster:
                 folder=str(shard_folder(data, slot)),
                 socket=socket,
                 lifeline=str(self._runtime / "life.sock"),
+                key_file=str(key_file.absolute()) if key_file else "",
             )
             self._keep(ShardActor, f"shard-{slot}", msgspec.json.encode(shard))
         courier = CourierSettings(
@@ -184,8 +199,8 @@ class Cluster:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await self._lifeline.close()
         ray.shutdown()
-        self._processes.forget()
         shutil.rmtree(self._runtime, ignore_errors=True)
+        self._processes.forget()
 
     def _keep(self, kind: type, name: str, settings: bytes) -> None:
         self._keepers.append(asyncio.create_task(self._keep_running(kind, name, settings)))

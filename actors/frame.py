@@ -1,4 +1,7 @@
-"""Frame: one durable unit of the log: inputs with their now, a verdict each, what was decided."""
+"""Frame: one durable unit of the log: inputs with their now, a verdict each, what was decided.
+
+`pseq` of a record numbers the inputs of its partition, from 1.
+"""
 
 from typing import Final
 
@@ -18,6 +21,7 @@ class EventRecord(Struct, frozen=True, array_like=True, tag="e", gc=False):
 
     now_ms: int
     event: LinkEvent
+    pseq: int = 0
 
 
 class AdvanceRecord(Struct, frozen=True, array_like=True, tag="a", gc=False):
@@ -26,6 +30,7 @@ class AdvanceRecord(Struct, frozen=True, array_like=True, tag="a", gc=False):
     now_ms: int
     partition: int
     until_ms: int
+    pseq: int = 0
 
 
 class PublishRecord(Struct, frozen=True, array_like=True, tag="p", gc=False):
@@ -43,6 +48,7 @@ class HandoverRecord(Struct, frozen=True, array_like=True, tag="h", gc=False):
     contact: str
     key: str
     as_of_ms: int
+    pseq: int = 0
 
 
 class ReceiptRecord(Struct, frozen=True, array_like=True, tag="r", gc=False):
@@ -51,9 +57,13 @@ class ReceiptRecord(Struct, frozen=True, array_like=True, tag="r", gc=False):
     now_ms: int
     partition: int
     receipt: Receipt
+    pseq: int = 0
 
 
-Record = EventRecord | AdvanceRecord | PublishRecord | HandoverRecord | ReceiptRecord
+PartitionRecord = EventRecord | AdvanceRecord | HandoverRecord | ReceiptRecord
+"""What is for one partition alone."""
+
+Record = PartitionRecord | PublishRecord
 
 
 class Frame(Struct, array_like=True, gc=False):
@@ -72,6 +82,18 @@ class Frame(Struct, array_like=True, gc=False):
 encode_frame: Final = msgspec.msgpack.Encoder().encode
 decode_frame: Final = msgspec.msgpack.Decoder(Frame).decode
 decode_payload: Final = msgspec.json.Decoder(dict).decode
+
+
+def partition_number(record: PartitionRecord) -> int:
+    """Return the partition that a record is for."""
+    return record.event.partition if isinstance(record, EventRecord) else record.partition
+
+
+def settled_by(record: Record) -> str:
+    """Return the key of the message that a record may end; empty where it is about none."""
+    if isinstance(record, HandoverRecord):
+        return record.key
+    return record.receipt.key if isinstance(record, ReceiptRecord) else ""
 
 
 def input_of(record: Record) -> Input:

@@ -63,6 +63,15 @@ class RunOut(Struct, array_like=True, tag="run_out", gc=False):
     until_ms: int
 
 
+class Drain(Struct, array_like=True, tag="drain", gc=False):
+    """Take nothing more but receipts, and write snapshots; the shard is about to be stopped.
+
+    Answered by Done when a start would fold nothing again.
+    """
+
+    seq: int
+
+
 class AskStatus(Struct, array_like=True, tag="status", gc=False):
     """Ask how the shard is. Answered by Status."""
 
@@ -106,7 +115,7 @@ class Refused(Struct, array_like=True, tag="refused", gc=False):
     error: str
 
 
-Request = Accept | Pull | Settle | PublishNow | RunOut | AskStatus
+Request = Accept | Pull | Settle | PublishNow | RunOut | Drain | AskStatus
 Reply = Accepted | Handed | Done | Status | Refused
 
 encode: Final = msgspec.msgpack.Encoder().encode

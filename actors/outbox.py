@@ -56,6 +56,11 @@ class Outbox:
         return bool(self._ready.get(channel))
 
     @property
+    def handed(self) -> int:
+        """How many messages couriers have now."""
+        return sum(len(each) for each in self._handed.values())
+
+    @property
     def depth(self) -> int:
         """How many messages are not settled."""
         return len(self._unsettled)

@@ -1,63 +1,97 @@
-"""The processes of a start, noted in the data folder, so that the next one can end leftovers."""
+"""Who runs on a data folder: one driver, by a lock; and its processes, so that leftovers can end.
+
+`DATA/lock` is held for the driver's life; `DATA/processes.json` notes what it started.
+"""
 
 import os
-import signal
+import shutil
 import time
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from actors.clock import process_start
 from actors.errors import OperatorError
+from actors.store.disk import REAL_DISK
+from actors.store.lock import FileLock, kill_process, take_lock
 
 KILL_WAIT_S: Final = 5.0
+RUNTIME_PREFIX: Final = "anlass-"
+
+
+class Noted(Struct, kw_only=True):
+    """What a start has made and must be gone before the next."""
+
+    processes: dict[int, str] = {}
+    """Pid -> when it started; the driver first."""
+    runtime: str = ""
+    """The folder of its sockets."""
 
 
 class Processes:
-    """The processes of the last start, so that the next one can end what a kill -9 left behind."""
+    """The processes of this start, and of the last one where a kill -9 left some behind."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "processes.json"
-        self._started: dict[int, str] = {}
-        """Pid -> when it started; the driver first."""
+        self._noted = Noted()
+        self._lock: FileLock | None = None
+
+    def hold(self) -> None:
+        """Take the folder for this driver, until `release` or its end. Raises OperatorError."""
+        try:
+            REAL_DISK.make_folder(self._folder)
+            self._lock = take_lock(self._folder / "lock")
+        except OSError as error:
+            text = f"{self._folder} cannot be used: {error.strerror}; name another --data"
+            raise OperatorError(text) from None
+
+    def release(self) -> None:
+        """Let another driver in."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def end_leftovers(self) -> int:
-        """Kill what the last start left running; return how many that were.
+        """Kill what the last start left running, after `hold`; return how many that were.
 
         A process is ours only if it began at the very moment noted: pids are given anew. Raises
-        OperatorError if the last start's driver is well: then the folder is in use.
+        OperatorError where one does not end.
         """
         try:
-            noted = msgspec.json.decode(self._path.read_bytes(), type=dict[int, str])
+            noted = msgspec.json.decode(self._path.read_bytes(), type=Noted)
         except FileNotFoundError:
             return 0
         except msgspec.DecodeError:
-            return 0  # Torn by the crash itself: its shards hold their locks, and say so.
-        alive = [pid for pid, start in noted.items() if start and _runs(pid, start)]
-        driver = next(iter(noted), 0)
-        if driver in alive and driver != os.getpid():
-            text = f"{self._folder} is in use by process {driver}"
-            raise OperatorError(f"{text}; stop it, or name another --data")
-        for pid in alive:
-            os.kill(pid, signal.SIGKILL)
+            noted = Noted()  # Torn by the crash itself: a shard that is left is ended by its next.
+        noted.processes.pop(os.getpid(), None)
+        killed = {pid: start for pid, start in noted.processes.items() if kill_process(pid, start)}
         end = time.monotonic() + KILL_WAIT_S
-        while any(_runs(pid, noted[pid]) for pid in alive) and time.monotonic() < end:
+        while left := [pid for pid, start in killed.items() if _runs(pid, start)]:
+            if time.monotonic() > end:
+                text = f"process {left[0]} of the last start on {self._folder} was killed"
+                raise OperatorError(f"{text} and does not end; find out what holds it")
             time.sleep(0.01)
+        if Path(noted.runtime).name.startswith(RUNTIME_PREFIX):
+            shutil.rmtree(noted.runtime, ignore_errors=True)
         self._path.unlink()
-        return len(alive)
+        return len(killed)
 
-    def note(self, pids: list[int]) -> None:
-        """Write down processes of this start."""
-        self._started.update((pid, process_start(pid)) for pid in pids)
+    def note(self, pids: list[int], runtime: Path | None = None) -> None:
+        """Write down processes of this start, and the folder of its sockets."""
+        self._noted.processes |= {pid: process_start(pid) for pid in pids}
+        if runtime is not None:
+            self._noted.runtime = str(runtime)
         new = self._path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(self._started))
+        new.write_bytes(msgspec.json.encode(self._noted))
         new.rename(self._path)
 
     def forget(self) -> None:
         """All ended in good order."""
         self._path.unlink(missing_ok=True)
+        self.release()
 
 
 def _runs(pid: int, start: str) -> bool:

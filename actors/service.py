@@ -18,7 +18,7 @@ from actors.link import (
     Accepted,
     AskStatus,
     Done,
-    Handed,
+    Drain,
     Link,
     PublishNow,
     Pull,
@@ -29,14 +29,18 @@ from actors.link import (
     Status,
     decode_request,
 )
+from actors.memory import memory_bytes
 from actors.outbox import Outbox
+from actors.pulls import Pulls
+from actors.recovery import Recovery
+from actors.settings import SnapshotSettings
 from actors.shard import Shard
-from actors.store.log import Log
+from actors.snapshotter import Snapshotter
+from actors.store.port import Log, Snapshots
 from engine.compile import programs_of
 from engine.decision import Outcome
 from engine.errors import AuthorError
 from engine.identity import partition_of
-from engine.journey import Publication
 
 SLICE_INPUTS_MAX: Final = 128
 SLICE_NS_MAX: Final = 1_000_000
@@ -46,6 +50,13 @@ FRAMES_UNCOMMITTED_MAX: Final = 4
 TICK_S: Final = 0.01
 """How often timers are looked after: what is due waits 10 ms at most."""
 
+INBOX_SHORT: Final = 1
+"""With more requests waiting than this, a capture for a snapshot waits too, for a while."""
+
+SETTLE_S: Final = 2.0
+"""How long a shard that is drained waits for receipts of what couriers have."""
+
+STOPPING: Final = "the shard stops"
 
 log = structlog.get_logger()
 
@@ -64,12 +75,27 @@ class ShardService:
     """Serves one shard. All on one event loop, but for the commit thread."""
 
     def __init__(
-        self, shard: Shard, log: Log, failed: Callable[[Exception], None] | None = None
+        self,
+        shard: Shard,
+        log: Log,
+        failed: Callable[[Exception], None] | None = None,
+        *,
+        snapshots: Snapshots | None = None,
+        settings: SnapshotSettings | None = None,
     ) -> None:
+        """Without `snapshots`, none are taken, and each start folds the whole log."""
         self.shard = shard
         self.log = log
         self.outbox = Outbox()
         self.recovered_ms = 0
+        self.refolded = 0
+        """Records of the log that the start has folded."""
+        self.stalled = ""
+        """Why the log cannot take more just now."""
+        self._snapshots = snapshots
+        self._settings = settings or SnapshotSettings()
+        self._snapshotter: Snapshotter | None = None
+        self._draining: asyncio.Task[None] | None = None
         self._committer: Committer | None = None
         self._failed = failed
         self._server: asyncio.Server | None = None
@@ -79,24 +105,29 @@ class ShardService:
         """Requests in the order of arrival; None where the link was lost."""
         self._part: bytearray | None = None
         """Verdicts so far of the Accept in front, where a slice ended amid it."""
-        self._pulls: dict[str, deque[tuple[Link, Pull]]] = {}
-        self._uncommitted: deque[tuple[list[Answer], list[Outcome]]] = deque()
+        self._pulls = Pulls(shard, self.outbox)
+        self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
+        """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
         self._timers_due = False
-        self._templates: dict[str, str] = {}
-        self._templates_sent: dict[Link, dict[str, str]] = {}
-        self._language = ""
         self._closing = False
         self._quiet = asyncio.Event()
         """Set while nothing waits to be folded or to become durable."""
 
     async def start(self, socket: str) -> None:
-        """Recover from the log, then serve the link at this path."""
+        """Recover from snapshots and log, then serve the link at this path."""
         began = time.perf_counter()
-        self.shard.recover(self.log.frames(), self.outbox)
-        self._take_publication()
+        recovery = Recovery(self.shard, self.outbox)
+        recovery.run(self.log, self._snapshots)
+        self._pulls.take_publication()
+        self.refolded = recovery.refolded
         self.recovered_ms = int((time.perf_counter() - began) * 1000)
-        self._committer = Committer(self.log, self._committed, self._failed)
+        if self._snapshots is not None:
+            self._snapshotter = Snapshotter(
+                self.shard, self.log, self._snapshots, recovery.positions, self._settings
+            )
+            self._snapshotter.note(self.log.size_bytes if self.refolded else 0)
+        self._committer = Committer(self.log, self._committed, self._failed, self._stall)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(socket)  # noqa: PTH108 - one call before anything is served
         self._server = await self._loop.create_unix_server(self._new_link, socket)
@@ -107,11 +138,15 @@ class ShardService:
         self._closing = True
         if self._server is not None:
             self._server.close()
-        if self._inbox or self._uncommitted:
+        if (self._inbox or self._uncommitted) and not self.stalled:
             self._quiet.clear()
             await self._quiet.wait()
         for link in list(self._links):
             link.close()
+        if self._draining is not None:
+            await self._draining
+        if self._snapshotter is not None:
+            await self._snapshotter.close()
         if self._committer is not None:
             self._committer.close()
         self.log.close()
@@ -123,11 +158,8 @@ class ShardService:
 
     def _lost(self, link: Link) -> None:
         self._links.discard(link)
-        self._templates_sent.pop(link, None)
         self._inbox.append((link, None))  # What it has settled already is folded before.
-        for pulls in self._pulls.values():
-            for pull in [each for each in pulls if each[0] is link]:
-                pulls.remove(pull)
+        self._pulls.lose(link)
         self._schedule()
 
     def _received(self, link: Link, data: bytes) -> None:
@@ -139,38 +171,84 @@ class ShardService:
         if isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
         elif isinstance(request, Pull):
-            self._pulls.setdefault(request.channel, deque()).append((link, request))
-            self._loop.call_later(request.wait_ms / 1000, self._end_pull, link, request)
-        elif isinstance(request, Accept) and not self.shard.owns(request.events):
-            link.send(Refused(request.seq, "events of partitions that another shard owns"))
+            self._pulls.put(link, request)
+            self._loop.call_later(request.wait_ms / 1000, self._pulls.end, link, request)
+        elif isinstance(request, Drain):
+            self._drain_for(link, request)
+        elif refusal := self._refusal(request):
+            link.send(Refused(request.seq, refusal))
         else:
             self._inbox.append((link, request))
         self._schedule()
 
-    def _end_pull(self, link: Link, pull: Pull) -> None:
-        pulls = self._pulls.get(pull.channel)
-        if pulls and (link, pull) in pulls:
-            pulls.remove((link, pull))
-            link.send(Handed(pull.seq, [], {}, self._language))
+    def _refusal(self, request: Accept | Settle | PublishNow | RunOut) -> str:
+        """Say why a request is not taken in; empty where it is."""
+        if self._draining is not None and not isinstance(request, Settle):
+            return STOPPING
+        if isinstance(request, Accept):
+            if self.stalled:
+                return self.stalled
+            if not self.shard.owns(request.events):
+                return "events of partitions that another shard owns"
+        return ""
+
+    def _drain_for(self, link: Link, request: Drain) -> None:
+        if self._draining is not None:
+            link.send(Refused(request.seq, "it is being drained already"))
+            return
+        self._timers_due = False
+        self._draining = asyncio.create_task(self._drain(link, request))
+
+    async def _drain(self, link: Link, request: Drain) -> None:
+        """Finish what is there, wait a while for receipts of what is out, and take snapshots."""
+        end_s = self._loop.time() + SETTLE_S
+        while (
+            self._inbox or self._uncommitted or (self.outbox.handed and self._loop.time() < end_s)
+        ):
+            if self._closing:
+                return
+            await asyncio.sleep(TICK_S)
+        error = ""
+        if self._snapshotter is not None:
+            error = await self._snapshotter.drain()
+        link.send(Refused(request.seq, error) if error else Done(request.seq))
+
+    def _stall(self, text: str) -> None:
+        """Take note that there is no space for the log, and why; empty where there is again.
+
+        What is folded stays, and is answered when it is durable after all.
+        """
+        self.stalled = text
+        if not text:
+            return
+        self._quiet.set()
+        begun = 0 if self._part is None else 1
+        waiting = [self._inbox.popleft() for _ in range(len(self._inbox))]
+        for index, (link, request) in enumerate(waiting):
+            if index >= begun and isinstance(request, Accept):
+                link.send(Refused(request.seq, text))
+            else:
+                self._inbox.append((link, request))
 
     def _tick(self) -> None:
         if self._closing:
             return
-        if not self._timers_due and self.shard.timers_due(self.shard.clock.read()):
-            self._timers_due = True
-            self._schedule()
+        if self._draining is None:
+            if not self._timers_due and self.shard.timers_due(self.shard.clock.read()):
+                self._timers_due = True
+                self._schedule()
+            if self._snapshotter is not None:
+                self._snapshotter.turn(busy=len(self._inbox) > INBOX_SHORT)
         self._loop.call_later(TICK_S, self._tick)
 
     def _schedule(self) -> None:
         """Fold a slice soon, if there is something to fold and the disk keeps up."""
         if self._scheduled or len(self._uncommitted) >= FRAMES_UNCOMMITTED_MAX:
             return
-        if self._inbox or self._timers_due or self._pull_ready():
+        pulled = self._draining is None and self._pulls.ready
+        if self._inbox or self._timers_due or pulled:
             self._scheduled = True
             self._loop.call_soon(self._fold_or_end)
-
-    def _pull_ready(self) -> bool:
-        return any(pulls and self.outbox.waiting(name) for name, pulls in self._pulls.items())
 
     def _fold_or_end(self) -> None:
         """Fold a slice; a fault outside the fold's own care ends the process, as a commit's does.
@@ -194,14 +272,16 @@ class ShardService:
             inputs_left -= self._fold_request(inputs_left, end_ns, read_ms, answers)
         if self._timers_due:
             self._timers_due = shard.advance(None, read_ms)
-        for name, pulls in self._pulls.items():
-            if pulls and self.outbox.waiting(name):
-                self._fold_pull(*pulls.popleft(), read_ms, answers)
+        if self._draining is None:
+            answers.extend(Answer(*handed) for handed in self._pulls.fold(read_ms))
         frame = shard.cut()
         if frame is not None:
             assert self._committer is not None
-            self._uncommitted.append((answers, frame.outcomes))
-            self._committer.put(frame.position, encode_frame(frame))
+            self._uncommitted.append((answers, frame.outcomes, shard.position))
+            data = encode_frame(frame)
+            self._committer.put(frame.position, data)
+            if self._snapshotter is not None:
+                self._snapshotter.note(len(data))
         elif self._uncommitted:  # It may tell of what these frames hold.
             self._uncommitted[-1][0].extend(answers)
         else:
@@ -236,7 +316,7 @@ class ShardService:
                 answers.append(Answer(link, Refused(request.seq, str(error))))
                 return 1
             self.shard.publish(request.source, read_ms)
-            self._take_publication()
+            self._pulls.take_publication()
         self._inbox.popleft()
         answers.append(Answer(link, Done(request.seq)))
         return 1
@@ -266,28 +346,12 @@ class ShardService:
             answers.append(Answer(link, Accepted(request.seq, bytes(verdicts))))
         return folded
 
-    def _fold_pull(self, link: Link, pull: Pull, read_ms: int, answers: list[Answer]) -> None:
-        shard = self.shard
-        taken = self.outbox.take(pull.channel, min(pull.limit, SLICE_INPUTS_MAX))
-        for outcome in taken:
-            shard.hand_over(partition_of(outcome.contact), outcome, read_ms)
-        deliveries, shard.deliveries = shard.deliveries, []
-        packed = {delivery.key for delivery in deliveries}
-        self.outbox.hand(link, [outcome for outcome in taken if outcome.key in packed])
-        sent = self._templates_sent.setdefault(link, {})
-        needed = {delivery.template for delivery in deliveries}
-        templates = {
-            name: text
-            for name, text in self._templates.items()
-            if name.rpartition(".")[0] in needed and sent.get(name) != text
-        }
-        sent.update(templates)
-        answers.append(Answer(link, Handed(pull.seq, deliveries, templates, self._language)))
-
     def _committed(self, count: int) -> None:
         """Take note that the next `count` frames are durable: now answer, and release messages."""
         for _ in range(count):
-            answers, outcomes = self._uncommitted.popleft()
+            answers, outcomes, position = self._uncommitted.popleft()
+            if self._snapshotter is not None:
+                self._snapshotter.durable_position = position
             for outcome in outcomes:
                 self.outbox.put(outcome)
             self._answer(answers)
@@ -299,20 +363,27 @@ class ShardService:
         for answer in answers:
             answer.link.send(answer.reply)
 
-    def _take_publication(self) -> None:
-        if self.shard.published:
-            publication = msgspec.json.decode(self.shard.published, type=Publication)
-            self._templates = publication.templates
-            self._language = str(publication.settings.get("language", "en"))
-
     def status(self) -> dict[str, Any]:
         """Return counters and gauges by name; what they count may not be durable yet."""
-        return self.shard.status() | {
+        snapshotter = self._snapshotter
+        status = self.shard.status() | {
             "pid": os.getpid(),
             "commits": self.log.commits,
             "log_bytes": self.log.size_bytes,
             "outbox": self.outbox.depth,
             "queue": len(self._inbox),
+            "couriers": self._pulls.links,
+            "memory_bytes": memory_bytes(),
             "recovered_ms": self.recovered_ms,
+            "refolded": self.refolded,
+            "stalled": self.stalled,
             "published": self.shard.published,
         }
+        if snapshotter is not None:
+            status |= {
+                "snapshot_bytes": snapshotter.size_bytes,
+                "snapshots": snapshotter.written,
+                "snapshot_error": snapshotter.error,
+                "needed_position": snapshotter.needed_position,
+            }
+        return status

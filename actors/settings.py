@@ -7,10 +7,21 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from actors.errors import OperatorError
+from engine.limits import DAY_MS
 
 ClockName = Literal["wall", "events"]
 SHARDS_MAX: Final = 64
 KEYS_VARIABLE: Final = "ANLASS_KEYS"
+STORE_KEY_VARIABLE: Final = "ANLASS_STORE_KEY"
+
+
+class SnapshotSettings(Struct, frozen=True, kw_only=True):
+    """When a shard walks over its partitions and takes a snapshot of each."""
+
+    log_bytes: int = 64 << 20
+    """When its log has grown by so many bytes, and by as many as all snapshots have."""
+    interval_s: float = 600.0
+    """Or when the last walk began so long ago, and something came since."""
 
 
 class SystemSettings(Struct, frozen=True, kw_only=True):
@@ -20,6 +31,13 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     journeys: Path
     shards: int = 2
     clock: ClockName = "wall"
+    keep_ms: int = 90 * DAY_MS
+    """How long the log's archive is kept."""
+    snapshots: SnapshotSettings = SnapshotSettings()
+    encrypted: bool | None = None
+    """None means: as the store was made, and a new one is."""
+    key_file: Path | None = None
+    """Where the store's key is, if not in its folder or in the environment."""
 
 
 class ShardSettings(Struct, frozen=True, kw_only=True):
@@ -31,6 +49,10 @@ class ShardSettings(Struct, frozen=True, kw_only=True):
     folder: str
     socket: str
     lifeline: str
+    keep_ms: int = 90 * DAY_MS
+    snapshots: SnapshotSettings = SnapshotSettings()
+    key_file: str = ""
+    """As SystemSettings has it; the key itself is never passed on."""
 
 
 class CourierSettings(Struct, frozen=True, kw_only=True):
@@ -46,6 +68,11 @@ class CourierSettings(Struct, frozen=True, kw_only=True):
 def keys_of_environment() -> list[str]:
     """Return the write keys that ANLASS_KEYS names, separated by commas."""
     return [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+
+
+def store_key_of_environment() -> str:
+    """Return the store's key as ANLASS_STORE_KEY says it; empty where it says none."""
+    return os.environ.get(STORE_KEY_VARIABLE, "").strip()
 
 
 def secret_of_environment(variable: str) -> str:

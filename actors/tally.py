@@ -4,6 +4,7 @@ from bisect import bisect_left
 from typing import Final
 
 from engine.decision import SENT, Outcome
+from engine.input import Verdict
 
 
 class OutcomeTally:
@@ -21,6 +22,31 @@ class OutcomeTally:
         """Count an outcome that comes after SENT of the same key: from a Handover or a Receipt."""
         self.add(outcome)
         self.by_journey[outcome.journey][SENT] -= 1
+
+
+VERDICT_NAMES: Final = {
+    Verdict.APPLIED: "events_applied",
+    Verdict.REPEAT: "events_repeated",
+    Verdict.FAILED: "events_failed",
+}
+
+
+class PartitionTally:
+    """What is counted of one partition, from the first input of its life on."""
+
+    def __init__(self) -> None:
+        self.verdicts = [0, 0, 0]
+        """Events by Verdict."""
+        self.outcomes = OutcomeTally()
+
+    def counts(self) -> dict[str, int]:
+        """Return events by name of their verdict."""
+        return {name: self.verdicts[verdict] for verdict, name in VERDICT_NAMES.items()}
+
+    def load(self, counts: dict[str, int], outcomes: dict[str, dict[str, int]]) -> None:
+        """Begin with these counts."""
+        self.verdicts = [counts.get(name, 0) for name in VERDICT_NAMES.values()]
+        self.outcomes.by_journey = {journey: dict(each) for journey, each in outcomes.items()}
 
 
 def merge_tallies(tallies: list[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:

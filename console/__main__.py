@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
-import msgspec
-import orjson
 import structlog
 import typer
 import uvloop
@@ -19,25 +17,26 @@ from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.demo import play
 from console.logbook import failed_inputs
-from console.replay import Replay, check_writable, replay_chunks, write_outcomes
-from console.run import System, checked_folder, run_system
+from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
+from console.replay_command import replay
+from console.run import System, run_system
 from console.screen import (
     console,
     errors,
     progress_bar,
     show_demo,
     show_failed,
-    show_replay,
 )
 from console.simulator import simulate
-from console.source import chunks_from, chunks_of, consents_added
+from console.source import chunks_from, chunks_of
+from console.status_screen import status
 from engine.errors import AuthorError
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
 Clock = Literal["wall", "events"]
-Consent = Literal["asked", "all"]
+Encryption = Literal["on", "off"]
 
 app = typer.Typer(
     help="Anlass: customer journeys, decided event by event.",
@@ -47,27 +46,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Journeys = Annotated[Path, typer.Option(help="Folder of journeys, templates and anlass.yaml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
-Format = Annotated[str, typer.Option(help="canonical, rees46, d2c, w1, or auto.")]
-ConsentOption = Annotated[
-    Consent, typer.Option(help="`all`: every contact counts as double opted in.")
-]
-
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - the options of a command
     journeys: Journeys,
-    data: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("data"),
+    data: Data = Path("data"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks one.")
     ] = 8080,
     shards: Annotated[int | None, typer.Option(help="Shard actors; 2 for a new store.")] = None,
     clock: Annotated[Clock, typer.Option(help="`events`: time goes by what events say.")] = "wall",
+    encryption: Annotated[
+        Encryption | None, typer.Option(help="Of a new store: `on` unless said otherwise.")
+    ] = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C."""
-    settings = SystemSettings(data=data, journeys=journeys, clock=clock)
+    settings = SystemSettings(
+        data=data,
+        journeys=journeys,
+        clock=clock,
+        encrypted=None if encryption is None else encryption == "on",
+        key_file=key_file,
+    )
     system = System(settings, shards, host, port)
     began = time.perf_counter()
     system.start_ray()
@@ -121,55 +123,15 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
         finally:
             await system.stop()
         if json:
-            _print_json(report)
+            print_json(report)
         else:
             show_demo(report)
 
     uvloop.run(playing())
 
 
-@app.command()
-def replay(
-    journeys: Journeys,
-    events: Annotated[Path, typer.Option(help="File of events, plain, .gz or .zst.")],
-    format: Format = "auto",
-    consent: ConsentOption = "asked",
-    out: Annotated[Path | None, typer.Option(help="Write what came of each visit here.")] = None,
-    json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """Say what journeys would have done with a file of events, in simulated time."""
-    folder = checked_folder(journeys)
-    chunks = chunks_of(events, format, consent_all=consent == "all")
-    if out is not None:
-        check_writable(out)
-    replaying = Replay(folder.source)
-    rejected = 0
-    with progress_bar() as bar:
-        task = bar.add_task("replay", total=None, rate=0.0)
-        began = time.perf_counter()
-        done = 0
-
-        def advance(chunk: Chunk) -> None:
-            nonlocal done, rejected
-            done += len(chunk.events)
-            for rejection in chunk.rejections:
-                rejected += 1
-                if rejected <= REJECTIONS_SHOWN:
-                    where = f"{events}, line {rejection.line}: {rejection.error}"
-                    errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
-            bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
-
-        wall_s = replay_chunks(replaying, chunks, advance)
-    if out is not None:
-        write_outcomes(out, replaying.outcomes.values())
-    report = replaying.report(rejected, wall_s, consents_added(chunks))
-    if json:
-        _print_json(report)
-    else:
-        show_replay(report)
-
-
-REJECTIONS_SHOWN = 10
+app.command()(replay)
+app.command()(status)
 
 
 @app.command()
@@ -209,7 +171,7 @@ def send(
         errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
     if json:
         report.latencies_ms = []
-        _print_json(report)
+        print_json(report)
     else:
         console.print(
             f"{report.accepted:,} accepted, {report.repeated:,} repeated, "
@@ -221,20 +183,17 @@ def send(
 
 @app.command()
 def failed(
-    data: Annotated[Path, typer.Option(help="Folder of the store.")] = Path("data"),
+    data: Data = Path("data"),
+    key_file: KeyFile = None,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List the inputs that could not be applied, with the reason."""
-    found = failed_inputs(data)
+    found = failed_inputs(data, key_file)
     if json:
         for each in found:
-            _print_json(each)
+            print_json(each)
     else:
         show_failed(found)
-
-
-def _print_json(report: msgspec.Struct) -> None:
-    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report)).decode() + "\n")
 
 
 def main() -> NoReturn:

@@ -1,11 +1,14 @@
 """Logbook: what the logs of a data folder tell: outcomes, and inputs that failed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
 
 from actors.errors import OperatorError
-from actors.store.log import read_log
+from actors.frame import Frame
+from actors.store.history import read_history
+from actors.store.key import store_key
 from engine.decision import Outcome
 
 
@@ -19,22 +22,29 @@ class FailedInput(Struct, frozen=True):
     error: str
 
 
-def failed_inputs(data: Path) -> list[FailedInput]:
+def frames_of(folder: Path, key: bytes | None) -> Iterator[Frame]:
+    """Read all that a shard ever logged and still keeps; it may run meanwhile."""
+    return read_history(folder, key)
+
+
+def failed_inputs(data: Path, key_file: Path | None = None) -> list[FailedInput]:
     """Read all faults of a data folder; the system may run meanwhile."""
+    key = store_key(data, key_file)
     return [
         FailedInput(folder.name, frame.position, fault.contact, fault.what, fault.error)
         for folder in shard_folders(data)
-        for frame in read_log(folder)
+        for frame in frames_of(folder, key)
         for fault in frame.faults
     ]
 
 
-def outcomes_in(data: Path) -> dict[str, Outcome]:
+def outcomes_in(data: Path, key_file: Path | None = None) -> dict[str, Outcome]:
     """Read what came of all visits and messages, by key: the last outcome of each holds."""
+    key = store_key(data, key_file)
     return {
         outcome.key: outcome
         for folder in shard_folders(data)
-        for frame in read_log(folder)
+        for frame in frames_of(folder, key)
         for outcome in frame.outcomes
     }
 

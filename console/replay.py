@@ -31,11 +31,13 @@ class ReplayReport(Struct, kw_only=True):
     rejected: int
     failed: int = 0
     contacts: int
-    sessions: int
+    sessions: int | None
+    """None where outcomes were read from a log, which does not say."""
     wall_s: float
     events_per_s: float
     outcomes: dict[str, dict[str, int]]
     decision_us: dict[str, float]
+    """Empty where outcomes were read from a log: nothing was decided."""
 
 
 class Replay:

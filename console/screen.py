@@ -29,6 +29,26 @@ def progress_bar() -> Progress:
     )
 
 
+def size_words(size: float) -> str:
+    """Return bytes for a person, three digits of them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def span_words(span_s: float) -> str:
+    """Return a span for a person: its two largest units."""
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    left, words = int(span_s), []
+    for unit, seconds in units:
+        count, left = divmod(left, seconds)
+        if count or unit == "s":
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2])
+
+
 def show_demo(report: DemoReport) -> None:
     """Print what a demo came to."""
     events = _pairs(
@@ -69,25 +89,21 @@ def show_demo(report: DemoReport) -> None:
     )
 
 
-def show_replay(report: ReplayReport) -> None:
+def show_replay(report: ReplayReport, title: str = "Replay") -> None:
     """Print what a replay came to."""
-    console.print(
-        Panel.fit(
-            _pairs(
-                ("events", f"{report.events:,}"),
-                ("repeated", f"{report.repeated:,}"),
-                ("rejected", f"{report.rejected:,}"),
-                ("contacts", f"{report.contacts:,}"),
-                ("sessions ended", f"{report.sessions:,}"),
-                ("events/s", f"{report.events_per_s:,.0f}"),
-                (
-                    "decision p50 / p99 / p99.9",
-                    " / ".join(f"{each:.1f}" for each in report.decision_us.values()) + " µs",
-                ),
-            ),
-            title="Replay",
-        )
-    )
+    rows = [
+        ("events", f"{report.events:,}"),
+        ("repeated", f"{report.repeated:,}"),
+        ("rejected", f"{report.rejected:,}"),
+        ("contacts", f"{report.contacts:,}"),
+    ]
+    if report.sessions is not None:
+        rows.append(("sessions ended", f"{report.sessions:,}"))
+    rows.append(("events/s", f"{report.events_per_s:,.0f}"))
+    if report.decision_us:
+        times = " / ".join(f"{each:.1f}" for each in report.decision_us.values())
+        rows.append(("decision p50 / p99 / p99.9", f"{times} µs"))
+    console.print(Panel.fit(_pairs(*rows), title=title))
     if report.failed:
         console.print(f"{report.failed:,} events failed in the fold", style="red")
     console.print(outcome_table(report.outcomes))

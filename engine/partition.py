@@ -3,14 +3,16 @@
 Shard, replay, tests and simulation all use this class: there is no second loop anywhere.
 """
 
-from heapq import heappop, heappush
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
 
 from engine.compile import programs_of
 from engine.contact import Contact, decode_contact, encode_contact, plan_next_due
-from engine.decision import Decision, Fault
+from engine.decision import Decision, Fault, Outcome
 from engine.input import Advance, ContactInput, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
 from engine.program import NO_PROGRAMS
+from engine.reconcile import uphold
 from engine.step import step
 from engine.timer import apply_next_timer, drop_next_timer
 
@@ -31,8 +33,10 @@ class Partition:
         "now_ms",
         "number",
         "programs",
+        "pseq",
         "published",
         "sessions_ended",
+        "tombstones",
     )
 
     def __init__(
@@ -42,7 +46,11 @@ class Partition:
         self.decisions = decisions
         self.now_ms = 0
         """The moment of the last input; it never goes back."""
+        self.pseq = 0
+        """Number of the last input that was for this partition alone; who logs them counts."""
         self.sessions_ended = 0
+        self.tombstones: dict[str, int] = {}
+        """Digest of an erased contact's key -> until when its late events are kept out."""
         self.programs = NO_PROGRAMS
         self.published = b""
         self._hot_max = max(hot_max, 1)
@@ -104,6 +112,36 @@ class Partition:
         """Return the keys of all contacts, in order."""
         return sorted([*self._hot, *self._idle])
 
+    def states(self) -> dict[str, bytes]:
+        """Return all contacts as bytes, as they are at this moment: what comes later is not in it.
+
+        Takes 0.3 ms for 4,000 contacts: of idle ones the bytes are shared, few are hot.
+        """
+        states = self._idle.copy()
+        for key, contact in self._hot.items():
+            states[key] = encode_contact(contact)
+        return states
+
+    def load(self, published: bytes, rows: Iterable[tuple[str, int, bytes]]) -> None:
+        """Begin with this publication and these contacts: key, `armed_at_ms`, bytes of each.
+
+        No contact is decoded: a million takes a second. Raises AuthorError as a Publish does.
+        """
+        if published:
+            self.programs = programs_of(published)
+            self.published = published
+        idle, calendar = self._idle, self._calendar
+        for key, armed_at_ms, state in rows:
+            idle[key] = state
+            if armed_at_ms < FAR_MS:
+                calendar.append((armed_at_ms, key))
+        heapify(calendar)
+
+    def uphold(self, outcome: Outcome) -> None:
+        """Let a contact's outbox hold what was recorded of a message, whatever a refold decided."""
+        key = outcome.contact
+        uphold(self.programs, self._hot.get(key) or self._warm(key), outcome)
+
     def cool(self) -> None:
         """Hold all contacts as bytes; the next input of each decodes it again."""
         for key in list(self._hot):
@@ -120,17 +158,23 @@ class Partition:
         return Verdict.APPLIED
 
     def _advance(self, until_ms: int) -> None:
-        """Apply timers due by `until_ms` in order of due time, a bounded number of them."""
+        """Apply timers due by `until_ms` in order of due time, a bounded number of them.
+
+        Entries that no longer hold do not count: a snapshot does not bring them back, and an
+        Advance must apply the same timers when it is folded on top of one.
+        """
         calendar = self._calendar
-        for _ in range(TIMERS_PER_ADVANCE_MAX):
-            if not calendar or calendar[0][0] > until_ms:
-                return
+        left = TIMERS_PER_ADVANCE_MAX
+        while left and calendar and calendar[0][0] <= until_ms:
             due_at_ms, key = heappop(calendar)
             contact = self._hot.get(key)
             if contact is None:
+                if key not in self._idle:
+                    continue
                 contact = self._warm(key)
             if contact.armed_at_ms != due_at_ms:
                 continue  # Armed for an earlier moment since, and gone off there.
+            left -= 1
             contact.armed_at_ms = FAR_MS
             # Later than now only where simulated time is run out.
             self.now_ms = max(self.now_ms, due_at_ms)

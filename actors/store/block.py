@@ -1,8 +1,9 @@
 """Blocks: what all files of a store are made of, each with its length, checksums and seal.
 
-A file is a header {magic of its kind, 8 bytes; 1 if sealed else 0, and 7 zeroes; salt, 16 bytes},
-then blocks {u32 bytes of the body, u32 crc32 of it, u32 crc32 of these two; body}. The body is
-sealed, unless the store has no key: length and checksums can be checked without it.
+A file is a header {magic of its kind, 8 bytes; 1 if sealed else 0, and 3 zeroes; salt, 16 bytes;
+u32 crc32 of these}, then blocks {u32 bytes of the body, u32 crc32 of it, u32 crc32 of these two;
+body}. The body is sealed, unless the store has no key: length and checksums can be checked
+without it.
 """
 
 import os
@@ -13,13 +14,14 @@ from typing import BinaryIO, Final
 from zlib import crc32
 
 from actors.errors import LogCorruptError, OperatorError
-from actors.store.seal import SALT_BYTES, Seal, SealBrokenError, new_salt
+from actors.store.disk import REAL_DISK, Disk
+from actors.store.seal import SALT_BYTES, TAG_BYTES, Seal, SealBrokenError, new_salt
 
 LOG: Final = b"ANLASSL2"
 SNAPSHOT: Final = b"ANLASSS2"
 ARCHIVE: Final = b"ANLASSA2"
 
-HEADER: Final = struct.Struct(f">8sB7x{SALT_BYTES}s")
+HEADER: Final = struct.Struct(f">8sB3x{SALT_BYTES}sI")
 HEAD: Final = struct.Struct(">III")
 SIZE: Final = struct.Struct(">I")
 
@@ -30,6 +32,10 @@ class Blocks:
     def __init__(self, header: bytes, seal: Seal | None) -> None:
         self.header = header
         self._seal = seal
+
+    def size(self, body_bytes: int) -> int:
+        """Return the size of the block that holds a body of so many bytes."""
+        return HEAD.size + body_bytes + (0 if self._seal is None else TAG_BYTES)
 
     def encode(self, offset: int, body: bytes) -> bytes:
         """Return the block that holds `body`, to be written at `offset` of the file."""
@@ -47,16 +53,19 @@ def new_blocks(kind: bytes, key: bytes | None) -> Blocks:
     """Begin a file of this kind, sealed with the store's key if there is one."""
     salt = new_salt()
     seal = None if key is None else Seal(key, salt)
-    return Blocks(HEADER.pack(kind, seal is not None, salt), seal)
+    header = HEADER.pack(kind, seal is not None, salt, 0)[: -SIZE.size]
+    return Blocks(header + SIZE.pack(crc32(header)), seal)
 
 
 def blocks_of(path: Path, header: bytes, kind: bytes, key: bytes | None) -> Blocks:
     """Read a file's header. Raises LogCorruptError, and OperatorError where the key is missing."""
     if len(header) < HEADER.size:
         raise LogCorruptError(f"{path} ends within its header; restore it from a copy")
-    magic, sealed, salt = HEADER.unpack(header)
-    if magic != kind or sealed > 1:
+    magic, sealed, salt, checksum = HEADER.unpack(header)
+    if magic != kind:
         raise LogCorruptError(f"{path} does not open like a file of Anlass")
+    if crc32(header[: -SIZE.size]) != checksum:
+        raise damage(path, 0)
     if not sealed:
         return Blocks(header, None)
     if key is None:
@@ -65,26 +74,40 @@ def blocks_of(path: Path, header: bytes, kind: bytes, key: bytes | None) -> Bloc
 
 
 def read_blocks(
-    path: Path, kind: bytes, key: bytes | None, *, torn_tail: bool = False
+    path: Path, kind: bytes, key: bytes | None, *, torn_tail: bool = False, disk: Disk = REAL_DISK
 ) -> Iterator[bytes]:
     """Read what the blocks of a file hold.
 
-    A torn block at its end is an error, unless it may be there. Raises LogCorruptError.
+    A torn block at its end is an error, unless it may be there. Raises LogCorruptError at the
+    block that is not as written, after those before it were returned; OSError.
     """
-    with path.open("rb") as file:
-        blocks, whole = open_blocks(path, file, kind, key)
-        if whole < os.fstat(file.fileno()).st_size and not torn_tail:
-            raise damage(path, whole)
+    with disk.read(path) as file:
+        blocks: Blocks | None
+        if torn_tail:
+            blocks, end = open_blocks(path, file, kind, key)
+        else:
+            blocks, end = blocks_of(path, file.read(HEADER.size), kind, key), _size(file)
         offset = HEADER.size
         file.seek(offset)
-        while blocks is not None and offset < whole:
-            length, _, _ = HEAD.unpack(file.read(HEAD.size))
-            try:
-                yield blocks.decode(offset, file.read(length))
-            except SealBrokenError:
-                text = f"{path} was sealed with another key, or changed, at byte {offset}"
-                raise LogCorruptError(text) from None
-            offset += HEAD.size + length
+        while blocks is not None and offset < end:
+            body, offset = read_body(path, file, blocks, offset)
+            yield body
+
+
+def read_body(path: Path, file: BinaryIO, blocks: Blocks, offset: int) -> tuple[bytes, int]:
+    """Read the block at `offset`, where `file` is; return what it holds, and where it ends.
+
+    Raises LogCorruptError.
+    """
+    head = file.read(HEAD.size)
+    body = _sealed_body(head, file.read)
+    if not body:
+        raise damage(path, offset)
+    try:
+        return blocks.decode(offset, body), offset + len(head) + len(body)
+    except SealBrokenError:
+        text = f"{path} was sealed with another key, or changed, at byte {offset}"
+        raise LogCorruptError(text) from None
 
 
 def open_blocks(
@@ -106,18 +129,14 @@ def open_blocks(
             return None, 0
         raise LogCorruptError(f"{path} does not open like a file of Anlass")
     blocks = blocks_of(path, header, kind, key)
-    whole = HEADER.size
-    while True:
-        file.seek(whole)
-        size = _block_bytes(file.read(HEAD.size), file.read)
-        if not size:
-            break
-        whole += size
-    file.seek(whole)
-    rest = file.read().rstrip(b"\0")
-    for start in range(1, len(rest) - HEAD.size + 1):
-        if _block_bytes(rest[start : start + HEAD.size], _reader(rest, start + HEAD.size)):
+    whole = _skip_whole(file, HEADER.size)
+    while _block_behind(file, whole):
+        # A running log may have gone on while this read: then the block is there by now.
+        _size(file)  # To the end and back: a buffered file forgets what it has read ahead.
+        further = _skip_whole(file, whole)
+        if further == whole:
             raise damage(path, whole)
+        whole = further
     return blocks, whole
 
 
@@ -126,16 +145,38 @@ def damage(path: Path, offset: int) -> LogCorruptError:
     return LogCorruptError(f"{path} is damaged at byte {offset}; restore it from a copy")
 
 
-def _block_bytes(head: bytes, read: Callable[[int], bytes]) -> int:
-    """Return the size of the block with this head if it is as written, else 0."""
+def _skip_whole(file: BinaryIO, offset: int) -> int:
+    """Return where the whole blocks end that begin at `offset`."""
+    file.seek(offset)
+    while body := _sealed_body(file.read(HEAD.size), file.read):
+        offset += HEAD.size + len(body)
+    return offset
+
+
+def _block_behind(file: BinaryIO, offset: int) -> bool:
+    """Say whether a whole block begins anywhere behind `offset`."""
+    file.seek(offset)
+    rest = file.read().rstrip(b"\0")
+    return any(
+        _sealed_body(rest[start : start + HEAD.size], _reader(rest, start + HEAD.size))
+        for start in range(1, len(rest) - HEAD.size + 1)
+    )
+
+
+def _sealed_body(head: bytes, read: Callable[[int], bytes]) -> bytes:
+    """Return the body of the block with this head if both are as written, else nothing."""
     if len(head) < HEAD.size:
-        return 0
+        return b""
     length, checksum, head_checksum = HEAD.unpack(head)
-    if not length or crc32(head[:8]) != head_checksum:
-        return 0
+    if crc32(head[:8]) != head_checksum:
+        return b""
     body = read(length)
-    return HEAD.size + length if len(body) == length and crc32(body) == checksum else 0
+    return body if len(body) == length and crc32(body) == checksum else b""
 
 
 def _reader(data: bytes, start: int) -> Callable[[int], bytes]:
     return lambda size: data[start : start + size]
+
+
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)

@@ -19,7 +19,7 @@ class DiskFile(Protocol):
         ...
 
     def sync(self, *, data_only: bool = False) -> None:
-        """Make what was written durable, and its size unless only data are asked for.
+        """Make what was written durable; and that it was cut, unless only data are asked for.
 
         After an error nobody can know what is durable, also not by another try.
         """

@@ -6,176 +6,255 @@ and CPU (65 for 130 µs). Each time a log is opened to write, it begins a segmen
 A segment is a file of blocks (`actors.store.block`), the body of each {u32 bytes, frame}...
 """
 
-import fcntl
-import os
-from collections.abc import Iterator
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from actors.clock import process_start
+from msgspec import Struct
+
 from actors.errors import OperatorError
-from actors.frame import Frame, decode_frame
-from actors.store.block import HEADER, LOG, SIZE, Blocks, new_blocks, open_blocks, read_blocks
+from actors.frame import Frame
+from actors.store.block import HEADER, LOG, SIZE, Blocks, new_blocks
+from actors.store.disk import REAL_DISK, Disk, DiskFile
+from actors.store.lock import Lock, next_epoch, take_lock
+from actors.store.port import StoreFullError
+from actors.store.segment import (
+    cut_torn_tail,
+    position_of,
+    read_segments,
+    segment_name,
+    segments_of,
+)
 from actors.store.spare import Spare, fill
 
-SEGMENT_BYTES_MAX: Final = 64 << 20
-FIRST_BYTES: Final = 2 << 20
-"""Filled before the first commit, in about 5 ms; further segments are filled in the background."""
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+Archive = Callable[[Path], None]
+"""Given a closed segment, which is its own now, to keep and remove: it returns when what it keeps
+is durable. It may be given the same one again after a crash."""
 
 
-class Log:
-    """The log of one shard. Made by `open_log`, which holds the lock on its folder."""
+class Sizes(Struct, frozen=True, kw_only=True):
+    """How large the files of a log are made, in bytes."""
 
-    def __init__(
-        self, folder: Path, lock: int, segments: list[Path], key: bytes | None = None
+    segment: int = 64 << 20
+    """A segment grows to this size at most, unless one block is larger."""
+    first: int = 2 << 20
+    """Filled before the first commit, in about 5 ms."""
+    spare: int = 16 << 20
+    """Further segments are filled in the background; 0 means none is, and no thread runs."""
+
+
+SIZES: Final = Sizes()
+
+
+class FileLog:
+    """The log of one shard, see Log. Made by `open_log`, which holds the lock on its folder."""
+
+    def __init__(  # noqa: PLR0913 - called by open_log only
+        self,
+        folder: Path,
+        segments: list[Path],
+        *,
+        key: bytes | None,
+        disk: Disk,
+        lock: Lock,
+        epoch: int,
+        archive: Archive | None,
+        sizes: Sizes,
     ) -> None:
         self.folder = folder
-        self._key = key
+        self.epoch = epoch
         self.commits = 0
-        self.size_bytes = sum(segment.stat().st_size for segment in segments)
-        self._lock = lock
         self._segments = segments
-        self._file = -1
+        self._key = key
+        self._disk = disk
+        self._lock = lock
+        self._archive = archive
+        self._sizes = sizes
+        self._written_bytes = sum(disk.size(segment) for segment in segments)
+        self._released_bytes = 0
+        """Apart from those written: another thread may release than appends."""
+        self._file: DiskFile | None = None
+        self._torn = False
+        """Whether a write failed: what is there of it must never be followed by another block."""
         self._blocks = Blocks(b"", None)
         self._size = 0
         self._capacity = 0
-        self._spare = Spare(folder / "spare")
+        self._spare = Spare(folder / "spare", sizes.spare, disk)
 
-    def frames(self) -> Iterator[Frame]:
-        """Read all frames from the first. Raises LogCorruptError where one is not as written."""
-        for segment in self._segments:
-            yield from read_segment(segment, self._key)
+    @property
+    def size_bytes(self) -> int:
+        """See Log."""
+        return self._written_bytes - self._released_bytes
+
+    def frames(self, position: int = 0) -> Iterator[Frame]:
+        """See Log."""
+        return read_segments(
+            list(self._segments),
+            self._key,
+            self._disk,
+            position=position,
+            torn_tail=self._file is not None,  # Space filled ahead looks like one.
+        )
 
     def append(self, position: int, frames: list[bytes]) -> None:
         """Write frames, the first at `position`, as one block, and wait until it is durable.
 
-        Raises OSError; then the state of the disk is unknown and the process must not go on.
+        Raises StoreFullError: the same may be tried again. Raises OSError: then the state of the
+        disk is unknown and the process must not go on.
         """
         parts = []
         for frame in frames:
             parts += [SIZE.pack(len(frame)), frame]
         body = b"".join(parts)
-        if self._file < 0 or self._is_full(len(body)):
-            self._begin_segment(position)
+        file = self._file
+        if file is None or self._torn or self._is_full(len(body)):
+            file = self._begin_segment(position)
         block = self._blocks.encode(self._size, body)
-        written = os.pwrite(self._file, block, self._size)
-        if written < len(block):
-            raise OSError(f"only {written} of {len(block)} bytes fit into {self._segments[-1]}")
-        os.fdatasync(self._file)
+        try:
+            file.write(block, self._size)
+        except OSError as error:
+            self._torn = True
+            if error.errno in FULL:
+                raise StoreFullError(_full_text(self.folder)) from error
+            raise
+        file.sync(data_only=True)
         self.commits += 1
-        self.size_bytes += len(block)
         self._size += len(block)
+        self._written_bytes += len(block)
+
+    def release(self, position: int) -> None:
+        """Hand closed segments wholly before `position` over to the archive, if there is one.
+
+        Takes as long as the archive takes: not on the loop. The last segment always stays.
+        """
+        if self._archive is None:
+            return
+        while len(self._segments) > 1 and position_of(self._segments[1]) <= position:
+            segment = self._segments[0]
+            size = self._disk.size(segment)
+            self._archive(segment)
+            del self._segments[0]
+            self._released_bytes += size
 
     def close(self) -> None:
         """Close the files and release the lock."""
-        self._spare.close()
-        self._end_segment()
-        os.close(self._lock)
+        try:
+            self._spare.close()
+            self._end_segment()
+        finally:
+            self._lock.release()
 
     def _is_full(self, more_bytes: int) -> bool:
         """Say whether to go on in another segment."""
         size = self._size + more_bytes
-        return size > SEGMENT_BYTES_MAX or (size > self._capacity and self._spare.ready)
+        return size > self._sizes.segment or (size > self._capacity and self._spare.ready)
 
-    def _begin_segment(self, position: int) -> None:
+    def _begin_segment(self, position: int) -> DiskFile:
         self._end_segment()
-        path = self.folder / f"log-{position:020}.seg"
-        assert not path.exists(), f"{path} is there already"
-        spare = self._spare.take()
-        if spare is None:
-            spare = self.folder / "first"
-            fill(spare, FIRST_BYTES)
-        file = os.open(spare, os.O_WRONLY)
+        path = self.folder / segment_name(position, self.epoch)
         blocks = new_blocks(LOG, self._key)
-        os.pwrite(file, blocks.header, 0)
-        os.fsync(file)
-        spare.rename(path)
-        sync_folder(self.folder)
+        prepared = self._spare.take()
+        try:
+            if prepared is None:
+                prepared = self.folder / "first"
+                fill(prepared, self._sizes.first, self._disk)
+            file = self._disk.open(prepared)
+            try:
+                file.write(blocks.header, 0)
+                file.sync()
+                self._disk.rename(prepared, path)
+            except OSError:
+                file.close()
+                raise
+        except OSError as error:
+            if prepared is not None:
+                with contextlib.suppress(OSError):  # The next try makes it anew, or says why not.
+                    self._disk.remove(prepared)
+            if error.errno in FULL:
+                raise StoreFullError(_full_text(self.folder)) from error
+            raise
+        self._disk.sync_folder(self.folder)
         self._file = file
         self._blocks = blocks
         self._size = HEADER.size
-        self._capacity = os.fstat(file).st_size
-        self.size_bytes += HEADER.size
+        self._capacity = file.size
+        self._written_bytes += HEADER.size
         self._segments.append(path)
         self._spare.prepare()
+        return file
 
     def _end_segment(self) -> None:
-        if self._file >= 0:
-            os.ftruncate(self._file, self._size)
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+        """Cut the segment to what counts; a segment without a block goes altogether."""
+        file = self._file
+        if file is None:
+            return
+        self._file = None
+        self._torn = False
+        file.cut(self._size)
+        file.sync()
+        file.close()
+        if self._size == HEADER.size:
+            self._disk.remove(self._segments.pop())
+            self._disk.sync_folder(self.folder)
+            self._written_bytes -= HEADER.size
 
 
-def open_log(folder: Path, key: bytes | None = None) -> Log:
+def open_log(
+    folder: Path,
+    key: bytes | None = None,
+    disk: Disk = REAL_DISK,
+    *,
+    lock: Lock | None = None,
+    successor: bool = False,
+    archive: Archive | None = None,
+    sizes: Sizes = SIZES,
+) -> FileLog:
     """Open a shard's log to write: take its lock, cut a torn tail off its last segment.
 
-    Raises OperatorError if another process has it.
+    Raises OperatorError if another process has it; a successor kills that one. Raises
+    LogCorruptError, OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    disk.make_folder(folder)
+    held = lock or take_lock(folder / "lock", successor=successor)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(lock, 64).decode(errors="replace").split() or ["?"]
-        os.close(lock)
-        text = f"{folder} is in use by process {owner[0]}; stop it, or name another --data"
-        raise OperatorError(text) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()} {process_start(os.getpid())}".encode(), 0)
-    segments = segments_of(folder)
-    while segments and _cut_torn_tail(segments[-1], key) <= HEADER.size:
-        segments.pop()
-    return Log(folder, lock, segments, key)
+        epoch = next_epoch(folder, disk)
+        segments = segments_of(folder, disk)
+        if segments and not cut_torn_tail(segments[-1], key, disk):
+            segments.pop()
+        disk.remove(folder / "first")
+        return FileLog(
+            folder,
+            segments,
+            key=key,
+            disk=disk,
+            lock=held,
+            epoch=epoch,
+            archive=archive,
+            sizes=sizes,
+        )
+    except BaseException as error:
+        held.release()
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise OperatorError(_full_text(folder)) from error
+        raise
 
 
-def segments_of(folder: Path) -> list[Path]:
-    """Return the segments of a log, the oldest first."""
-    return sorted(folder.glob("log-*.seg"))
+def read_log(
+    folder: Path, key: bytes | None = None, disk: Disk = REAL_DISK, position: int | None = None
+) -> Iterator[Frame]:
+    """Read a log without owning it, up to the last whole block: all that it still has.
 
-
-def read_log(folder: Path, key: bytes | None = None) -> Iterator[Frame]:
-    """Read a log without owning it, up to the last whole block."""
-    segments = segments_of(folder)
-    for segment in segments:
-        yield from read_segment(segment, key, torn_tail=segment is segments[-1])
-
-
-def read_segment(path: Path, key: bytes | None, *, torn_tail: bool = False) -> Iterator[Frame]:
-    """Read the frames of a segment; a torn block at its end is an error, unless it may be there."""
-    for body in read_blocks(path, LOG, key, torn_tail=torn_tail):
-        yield from _frames_in(body)
-
-
-def _frames_in(body: bytes) -> Iterator[Frame]:
-    start = 0
-    while start < len(body):
-        (size,) = SIZE.unpack_from(body, start)
-        start += SIZE.size
-        yield decode_frame(body[start : start + size])
-        start += size
-
-
-def _cut_torn_tail(path: Path, key: bytes | None) -> int:
-    """Cut off a last block that is not whole, and zeroes; return the bytes that stay.
-
-    A segment without a block goes altogether.
+    With a position, from there; see read_segments.
     """
-    with path.open("r+b") as file:
-        _, whole = open_blocks(path, file, LOG, key)
-        if HEADER.size < whole < os.fstat(file.fileno()).st_size:
-            file.truncate(whole)
-            os.fsync(file.fileno())
-    if whole <= HEADER.size:
-        path.unlink()
-        sync_folder(path.parent)
-    return whole
+    segments = segments_of(folder, disk)
+    if position is None:
+        position = position_of(segments[0]) if segments else 0
+    return read_segments(segments, key, disk, position=position, torn_tail=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+def _full_text(folder: Path) -> str:
+    return f"{folder} is on a full disk, or its quota is used up; make space"

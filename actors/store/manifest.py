@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from actors.errors import OperatorError
 from actors.settings import SHARDS_MAX, ClockName
-from actors.store.log import sync_folder
+from actors.store.disk import REAL_DISK
+from actors.store.keyfile import checked_key, find_key, fingerprint_of, make_key
 from engine.limits import PARTITIONS
 
-STORE_VERSION: Final = 1
+STORE_VERSION: Final = 2
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -21,25 +22,56 @@ class Store(Struct, frozen=True, kw_only=True):
     partitions: int = PARTITIONS
     shards: int
     clock: ClockName
+    encrypted: bool = False
+    key_fingerprint: str = ""
+    """Of the key it is encrypted with."""
 
 
-def open_store(folder: Path, shards: int | None, clock: ClockName) -> Store:
-    """Read what the store was made with, or make it. Raises OperatorError if it does not fit."""
+def open_store(
+    folder: Path,
+    shards: int | None,
+    clock: ClockName,
+    *,
+    encrypted: bool | None = None,
+    key_file: Path | None = None,
+) -> Store:
+    """Read what the store was made with, or make it. Raises OperatorError if it does not fit.
+
+    A new one is encrypted unless it is said not to be; its key is made if there is none.
+    """
     path = folder / "store.json"
-    try:
-        store = msgspec.json.decode(path.read_bytes(), type=Store)
-    except FileNotFoundError:
-        return _make_store(folder, path, 2 if shards is None else shards, clock)
-    except (msgspec.DecodeError, OSError) as error:
-        raise OperatorError(f"{path} cannot be read: {error}; restore it from a copy") from None
-    if store.version != STORE_VERSION or store.partitions != PARTITIONS:
-        raise OperatorError(f"{folder} was made by another version of Anlass; use that one")
+    if not path.exists():
+        return _make_store(
+            folder, path, 2 if shards is None else shards, clock, encrypted, key_file
+        )
+    store = read_store(folder)
     if shards is not None and shards != store.shards:
         text = f"{folder} has {store.shards} shards, not {shards}; start with --shards"
         raise OperatorError(f"{text} {store.shards}, or name another --data")
     if clock != store.clock:
         text = f"{folder} runs on the clock `{store.clock}`; start with --clock {store.clock}"
         raise OperatorError(f"{text}, or name another --data")
+    if encrypted is not None and encrypted != store.encrypted:
+        made = "on" if store.encrypted else "off"
+        text = f"{folder} was made with --encryption {made}; start with that"
+        raise OperatorError(f"{text}, or name another --data")
+    if store.encrypted:
+        checked_key(folder, key_file, store.key_fingerprint)
+    return store
+
+
+def read_store(folder: Path) -> Store:
+    """Read what a store was made with. Raises OperatorError."""
+    path = folder / "store.json"
+    try:
+        store = msgspec.json.decode(path.read_bytes(), type=Store)
+    except FileNotFoundError:
+        text = f"{folder} is no data folder of Anlass; name one with --data"
+        raise OperatorError(text) from None
+    except (msgspec.DecodeError, OSError) as error:
+        raise OperatorError(f"{path} cannot be read: {error}; restore it from a copy") from None
+    if store.version != STORE_VERSION or store.partitions != PARTITIONS:
+        raise OperatorError(f"{folder} was made by another version of Anlass; use that one")
     return store
 
 
@@ -48,16 +80,38 @@ def shard_folder(folder: Path, slot: int) -> Path:
     return folder / f"shard-{slot}"
 
 
-def _make_store(folder: Path, path: Path, shards: int, clock: ClockName) -> Store:
+def _make_store(
+    folder: Path,
+    path: Path,
+    shards: int,
+    clock: ClockName,
+    encrypted: bool | None,  # noqa: FBT001
+    key_file: Path | None,
+) -> Store:
     if not 1 <= shards <= SHARDS_MAX:
         raise OperatorError(f"--shards {shards} is out of range; use 1 to {SHARDS_MAX}")
-    store = Store(shards=shards, clock=clock)
+    if any(folder.glob("shard-*")):
+        raise OperatorError(f"{folder} holds shards, but no store.json; restore it from a copy")
+    if encrypted is False and key_file is not None:
+        raise OperatorError("--encryption off uses no key; leave out --key-file")
+    fingerprint = ""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        REAL_DISK.make_folder(folder)
+        if encrypted is not False:
+            fingerprint = fingerprint_of(find_key(folder, key_file) or make_key(folder))
+        store = Store(
+            shards=shards,
+            clock=clock,
+            encrypted=bool(fingerprint),
+            key_fingerprint=fingerprint,
+        )
         new = folder / "store.json.new"
-        new.write_bytes(msgspec.json.format(msgspec.json.encode(store)))
-        new.rename(path)
-        sync_folder(folder)
+        file = REAL_DISK.create(new)
+        file.write(msgspec.json.format(msgspec.json.encode(store)), 0)
+        file.sync()
+        file.close()
+        REAL_DISK.rename(new, path)
+        REAL_DISK.sync_folder(folder)
     except OSError as error:
         raise OperatorError(f"{folder} cannot be written: {error.strerror}") from None
     return store

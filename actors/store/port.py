@@ -51,13 +51,17 @@ class Log(Protocol):
     epoch: int
     """Raised with each opening."""
     commits: int
-    size_bytes: int
-    """What its segments hold; the archive not counted."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What its segments hold; the archive not counted."""
+        ...
 
     def frames(self, position: int = 0) -> Iterator[Frame]:
         """Read all durable frames with records at or after `position`.
 
-        Raises LogCorruptError where one is not as written, or where they do not follow each other.
+        Raises LogCorruptError where one is not as written, where they do not follow each other,
+        and where the log begins after `position` or ends before it.
         """
         ...
 
@@ -80,6 +84,11 @@ class Log(Protocol):
 
 class Snapshots(Protocol):
     """Snapshots of a slot's partitions; the latest two of each are kept."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What its files hold, together."""
+        ...
 
     def write(self, head: SnapshotHead, rows: Iterable[list[Row]]) -> None:
         """Write a snapshot, its rows in slices, and return when it is durable.

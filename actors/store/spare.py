@@ -1,11 +1,11 @@
 """Spare: a file of zeroes made in the background, so that a log need not grow while it commits."""
 
-import os
 import threading
 from pathlib import Path
 from typing import Final
 
-SPARE_BYTES: Final = 16 << 20
+from actors.store.disk import Disk
+
 STEP_BYTES: Final = 1 << 20
 PAUSE_S: Final = 0.02
 """Between steps: the disk is the commits' first of all."""
@@ -14,16 +14,18 @@ PAUSE_S: Final = 0.02
 class Spare:
     """One file, made again after it was taken. A log does without where there is none."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int, disk: Disk) -> None:
         self._path = path
+        self._size = size
+        self._disk = disk
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self.ready = False
-        path.unlink(missing_ok=True)
+        disk.remove(path)
 
     def prepare(self) -> None:
-        """Begin to make the file, if it is not there or in the making."""
-        if self.ready or (self._thread is not None and self._thread.is_alive()):
+        """Begin to make the file, if it is not there or in the making, and has a size at all."""
+        if not self._size or self.ready or (self._thread is not None and self._thread.is_alive()):
             return
         self._thread = threading.Thread(target=self._make, name="spare", daemon=True)
         self._thread.start()
@@ -40,33 +42,33 @@ class Spare:
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
-        self._path.unlink(missing_ok=True)
+        self._disk.remove(self._path)
 
     def _make(self) -> None:
         try:
-            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            file = self._disk.create(self._path)
         except OSError:
             return
         try:
-            for _ in range(SPARE_BYTES // STEP_BYTES):
-                os.write(file, bytes(STEP_BYTES))
-                os.fdatasync(file)
+            for offset in range(0, self._size, STEP_BYTES):
+                file.write(bytes(min(STEP_BYTES, self._size - offset)), offset)
+                file.sync(data_only=True)
                 if self._closing.wait(PAUSE_S):
                     return
-            os.fsync(file)
+            file.sync()
             self.ready = True
         except OSError:
-            self._path.unlink(missing_ok=True)  # The disk is full: the log will say so itself.
+            self._disk.remove(self._path)  # The disk is full: the log will say so itself.
         finally:
-            os.close(file)
+            file.close()
 
 
-def fill(path: Path, size: int) -> None:
+def fill(path: Path, size: int, disk: Disk) -> None:
     """Make a file of zeroes, durably. Raises OSError."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    file = disk.create(path)
     try:
-        for _ in range(size // STEP_BYTES):
-            os.write(file, bytes(STEP_BYTES))
-        os.fsync(file)
+        for offset in range(0, size, STEP_BYTES):
+            file.write(bytes(min(STEP_BYTES, size - offset)), offset)
+        file.sync()
     finally:
-        os.close(file)
+        file.close()

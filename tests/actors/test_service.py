@@ -324,7 +324,7 @@ async def test_a_timer_that_a_handover_meets_is_counted_on_its_own(tmp_path: Pat
         await verdicts(client, event("a"), event("b", "later"))
         await verdicts(client, event("c", "x", other, NOON + 2 * 3_600_000))
         assert len(await pulled(client)) == 1
-        assert service.shard.tally.by_journey == {"hello": {"sent": 1}, "slow": {"sent": 1}}
+        assert service.shard.status()["outcomes"] == {"hello": {"sent": 1}, "slow": {"sent": 1}}
 
 
 async def test_garbage_on_the_link_closes_it_and_harms_nobody(tmp_path: Path) -> None:

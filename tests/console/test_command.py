@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.frame import Frame, encode_frame
+from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
 from engine.decision import Fault
@@ -26,6 +27,12 @@ def anlass(*arguments: object) -> subprocess.CompletedProcess[str]:
         (["fly"], "No such command 'fly'. Try `anlass --help`."),
         (["replay", "--journeys", EXAMPLES], "Missing option '--events'. Try `anlass --help`."),
         (["replay", "--journeys", EXAMPLES, "--events", "/none"], "there is no file /none"),
+        (["replay", "--from-log", "/none"], "/none is no data folder of Anlass"),
+        (["replay", "--from-log", "/none", "--events", "/e"], "takes no --events; leave one"),
+        (["replay", "--from-log", "/none", "--journeys", "/j"], "takes no --journeys; leave one"),
+        (["replay", "--from-log", "/none", "--until", "soon"], "--until 'soon' is no moment"),
+        (["replay", "--until", "0"], "--until goes with --from-log only"),
+        (["status", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["failed", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["run", "--journeys", EXAMPLES, "--host", "0.0.0.0", "--data", "/none"], "write keys"),
         (["run", "--journeys", EXAMPLES, "--clock", "sun"], "is not one of 'wall', 'events'"),
@@ -74,7 +81,7 @@ def test_replay_counts_the_files_events_and_writes_the_same_bytes_twice(tmp_path
 
 def test_failed_lists_what_the_log_says(tmp_path: Path) -> None:
     open_store(tmp_path, 1, "wall")
-    log = open_log(shard_folder(tmp_path, 0))
+    log = open_log(shard_folder(tmp_path, 0), store_key(tmp_path))
     fault = Fault("c-1", "e-1", "ZeroDivisionError: poison")
     log.append(0, [encode_frame(Frame(0, 1, [], b"", [], [fault]))])
     log.close()

@@ -64,7 +64,10 @@ def test_the_whole_system_does_what_a_replay_says_and_makes_no_ray_call_for_it(
     report = uvloop.run(playing())
     assert calls == ["run"] * 3
     assert (data / "outcomes.jsonl").read_bytes() == (tmp_path / "replayed").read_bytes()
-    assert report.outcomes == said["outcomes"]
+    logged = anlass("replay", "--from-log", data, "--out", tmp_path / "logged")
+    assert (tmp_path / "logged").read_bytes() == (tmp_path / "replayed").read_bytes()
+    assert report.outcomes == said["outcomes"] == logged["outcomes"]
+    assert (logged["events"], logged["repeated"]) == (said["events"], said["repeated"])
     assert all(counts.get("sent", 0) > 0 for counts in report.outcomes.values())
     assert (report.repeated, report.contacts, report.sessions) == (
         said["repeated"],

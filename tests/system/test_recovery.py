@@ -14,6 +14,7 @@ import yaml
 from actors.courier import PULL_MESSAGES_MAX
 from actors.errors import OperatorError
 from actors.frame import EventRecord, HandoverRecord
+from actors.store.key import store_key
 from actors.store.log import read_log
 from actors.store.manifest import open_store
 from console.logbook import outcomes_in
@@ -46,7 +47,7 @@ def applied_events(data: Path) -> list[tuple[str, str]]:
     return [
         (record.event.contact, record.event.id)
         for folder in sorted(data.glob("shard-*"))
-        for frame in read_log(folder)
+        for frame in read_log(folder, store_key(data))
         for record, verdict in zip(frame.records, frame.verdicts, strict=True)
         if isinstance(record, EventRecord) and verdict == Verdict.APPLIED
     ]
@@ -147,7 +148,7 @@ def handed_over(data: Path) -> Counter[str]:
     return Counter(
         record.key
         for folder in sorted(data.glob("shard-*"))
-        for frame in read_log(folder)
+        for frame in read_log(folder, store_key(data))
         for record in frame.records
         if isinstance(record, HandoverRecord)
     )
@@ -171,7 +172,7 @@ def test_a_killed_shard_comes_back_and_the_gateway_goes_on(tmp_path: Path) -> No
         ledger = Ledger(system.url, contacts=40, name="tick")
         ledger.start()
         ledger.reach(100)
-        pids = json.loads((data / "processes.json").read_text())
+        pids = json.loads((data / "processes.json").read_text())["processes"]
         shard = next(int(pid) for pid in pids if int(pid) != system.pid)
         os.kill(shard, 9)
         before = len(ledger.acknowledged)

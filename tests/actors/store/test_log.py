@@ -8,7 +8,8 @@ import pytest
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import AdvanceRecord, Frame, encode_frame
 from actors.store.block import HEAD, HEADER
-from actors.store.log import Log, open_log, read_log
+from actors.store.log import Sizes, open_log, read_log
+from actors.store.port import StoreFullError
 
 
 def frame_at(position: int) -> Frame:
@@ -81,7 +82,7 @@ def test_a_write_that_reached_the_disk_in_part_only_is_torn(tmp_path: Path) -> N
     log.append(0, [encode_frame(frame_at(0))])
     log.append(1, [encode_frame(frame_at(1))])
     path = segment(tmp_path)
-    os.close(log._lock)  # As a crash leaves it: the zeroes are there.
+    log._lock.release()  # As a crash leaves it: the zeroes are there.
     whole = path.read_bytes()
     end = len(whole.rstrip(b"\0"))
     start = (end - HEADER.size) // 2 + HEADER.size
@@ -113,16 +114,16 @@ def test_a_segment_cut_before_its_first_block_is_begun_anew(tmp_path: Path) -> N
     assert positions(tmp_path) == [0]
 
 
-def test_a_full_segment_is_followed_by_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("actors.store.log.SEGMENT_BYTES_MAX", 64)
-    write(tmp_path, *[[position] for position in range(10)])
+def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
+    log = open_log(tmp_path, sizes=Sizes(segment=64))
+    for position in range(10):
+        log.append(position, [encode_frame(frame_at(position))])
+    log.close()
     assert len(list(tmp_path.glob("log-*.seg"))) > 2
     assert positions(tmp_path) == list(range(10))
 
 
-def test_a_write_that_does_not_fit_is_an_error_and_leaves_a_torn_tail(
+def test_after_a_write_that_did_not_fit_the_same_goes_into_another_segment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, [0])
@@ -130,17 +131,18 @@ def test_a_write_that_does_not_fit_is_an_error_and_leaves_a_torn_tail(
     log.append(1, [encode_frame(frame_at(1))])
     whole = os.pwrite
     monkeypatch.setattr("os.pwrite", lambda file, data, at: whole(file, data[:10], at))
-    with pytest.raises(OSError, match="only 10 of"):
+    with pytest.raises(StoreFullError, match="make space"):
         log.append(2, [encode_frame(frame_at(2))])
     monkeypatch.undo()
-    os.close(log._lock)  # As a crash leaves it: nothing cut.
     assert positions(tmp_path) == [0, 1]
-    write(tmp_path, [2])
+    log.append(2, [encode_frame(frame_at(2))])
+    log.close()
     assert positions(tmp_path) == [0, 1, 2]
+    assert len(list(tmp_path.glob("log-*.seg"))) == 3
 
 
 def test_each_append_is_one_commit(tmp_path: Path) -> None:
-    log: Log = open_log(tmp_path)
+    log = open_log(tmp_path)
     log.append(0, [encode_frame(frame_at(position)) for position in range(100)])
     assert log.commits == 1
     log.close()

@@ -1,0 +1,180 @@
+"""Recovery: a shard comes back from the latest snapshot of each partition and the log since."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec.structs import replace
+
+from actors.errors import LogCorruptError, OperatorError
+from actors.frame import Frame, PublishRecord, ReceiptRecord, partition_number, settled_by
+from actors.outbox import Outbox
+from actors.shard import SESSIONS_ENDED, Shard
+from actors.store.port import Log, SnapshotHead, Snapshots
+from actors.tally import Durations
+from engine.contact import decode_contact
+from engine.decision import DECLINED, SENT, Outcome
+from engine.errors import AuthorError
+from engine.identity import partition_of
+
+NOT_RECORDED: Final = "the log does not say so"
+RESTORE: Final = "restore log and snapshots from a copy"
+START_WRITER: Final = (
+    "start the version of Anlass that wrote it, put in force there what this one takes, and stop it"
+    " in good order"
+)
+
+
+class Recovery:
+    """Fills a new Shard and its Outbox; then says what that took.
+
+    What the log says was decided holds. Where a refold decides otherwise (newer code on an older
+    log), that is counted in the shard's `differences`, and the contact's outbox is put right: a
+    message recorded as SENT will be delivered or settled, another one will not go out.
+    """
+
+    def __init__(self, shard: Shard, outbox: Outbox) -> None:
+        self.refolded = 0
+        """Records folded again, each counted once."""
+        self.positions: dict[int, list[int]] = {number: [] for number in shard.partitions}
+        """By partition, the positions of the snapshots it has, the latest first."""
+        self._shard = shard
+        self._outbox = outbox
+        self._needed = dict.fromkeys(shard.partitions, 0)
+        """From which position on each partition needs the log."""
+        self._newest = 0
+
+    def run(self, log: Log, snapshots: Snapshots | None) -> None:
+        """Recover from these.
+
+        Raises LogCorruptError where they are damaged or do not fit together, and OperatorError
+        where the log holds a publication that this version refuses.
+        """
+        shard = self._shard
+        if snapshots is not None:
+            self._load(snapshots)
+        shard.position = min(self._needed.values())
+        for frame in log.frames(shard.position):
+            self._fold(frame)
+            shard.position = frame.position + len(frame.records)
+        for number, position in self._needed.items():
+            if position > shard.position:
+                text = f"the log ends at position {shard.position}, but the snapshot of partition"
+                raise LogCorruptError(f"{text} {number} is of position {position}; {RESTORE}")
+        shard.decision_times = Durations()
+
+    def _load(self, snapshots: Snapshots) -> None:
+        unsettled: list[Outcome] = []
+        for number, partition in self._shard.partitions.items():
+            heads = snapshots.heads(number)
+            self.positions[number] = [head.position for head in heads]
+            if not heads:
+                continue
+            head = heads[0]
+            try:
+                partition.load(head.published, self._read(snapshots, head, unsettled))
+            except (AuthorError, ValueError) as error:
+                raise _refused(
+                    f"the snapshot of partition {number}", head.position, error
+                ) from None
+            partition.now_ms = head.now_ms
+            partition.pseq = head.pseq
+            partition.tombstones = dict(head.tombstones)
+            partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
+            self._shard.tallies[number].load(head.counts, head.outcomes)
+            self._needed[number] = head.position
+            if head.position >= self._newest:
+                self._newest = head.position
+                self._shard.published = head.published
+        for outcome in sorted(unsettled, key=lambda each: (each.at_ms, each.key)):
+            self._outbox.put(outcome)
+
+    def _read(
+        self, snapshots: Snapshots, head: SnapshotHead, unsettled: list[Outcome]
+    ) -> Iterator[tuple[str, int, bytes]]:
+        """Yield what a partition needs of its rows; messages not settled go into `unsettled`."""
+        count = 0
+        for rows in snapshots.rows(head):
+            count += len(rows)
+            for row in rows:
+                if row.pending:
+                    unsettled += _unsettled_of(row.state)
+                yield row.key, row.armed_at_ms, row.state
+        if count != head.rows:
+            text = f"the snapshot of partition {head.partition} at position {head.position} has"
+            raise LogCorruptError(f"{text} {count} rows, not {head.rows}; {RESTORE}")
+
+    def _fold(self, frame: Frame) -> None:
+        """Fold what is needed of a frame, and let hold what it says was decided."""
+        shard, outbox = self._shard, self._outbox
+        settled: set[str] = set()
+        for index, record in enumerate(frame.records):
+            position = frame.position + index
+            if isinstance(record, PublishRecord):
+                self._publish(record, position)
+                continue
+            number = partition_number(record)
+            if position < self._needed[number]:
+                continue
+            pseq = shard.partitions[number].pseq
+            if record.pseq != pseq + 1:
+                text = f"partition {number}: input {record.pseq} follows input {pseq} at position"
+                raise LogCorruptError(f"{text} {position} of the log; {RESTORE}")
+            shard.refold(record, frame.verdicts[index])
+            self.refolded += 1
+            if key := settled_by(record):
+                settled.add(key)
+                if isinstance(record, ReceiptRecord):
+                    outbox.settle(None, key)
+        recorded = self._new_outcomes(frame)
+        refolded = shard.take_outcomes()
+        if recorded or refolded:
+            shard.count_outcomes(recorded, settled)
+            if recorded != refolded:
+                self._reconcile(recorded, refolded)
+            for outcome in recorded:
+                outbox.put(outcome)
+
+    def _publish(self, record: PublishRecord, position: int) -> None:
+        needed = [
+            partition
+            for number, partition in self._shard.partitions.items()
+            if position >= self._needed[number]
+        ]
+        try:
+            self._shard.put_in_force(record, needed)
+        except (AuthorError, ValueError) as error:
+            raise _refused("the log", position, error) from None
+        self.refolded += bool(needed)
+
+    def _new_outcomes(self, frame: Frame) -> list[Outcome]:
+        """Return a frame's outcomes, but for those that snapshots have: each is cut at a frame."""
+        if frame.position >= self._newest:
+            return frame.outcomes
+        needed = self._needed
+        return [
+            each for each in frame.outcomes if frame.position >= needed[partition_of(each.contact)]
+        ]
+
+    def _reconcile(self, recorded: list[Outcome], refolded: list[Outcome]) -> None:
+        said = {each.key: each for each in recorded}
+        folded = {each.key: each for each in refolded}
+        for key in [*said, *(each for each in folded if each not in said)]:
+            outcome = said.get(key) or replace(folded[key], outcome=DECLINED, reason=NOT_RECORDED)
+            if key in folded and key in said and folded[key].outcome == outcome.outcome:
+                continue
+            self._shard.differences += 1
+            partition = self._shard.partitions[partition_of(outcome.contact)]
+            partition.uphold(outcome)
+
+
+def _unsettled_of(state: bytes) -> list[Outcome]:
+    contact = decode_contact(state)
+    return [
+        Outcome(each.key, contact.key, each.journey, each.node, each.channel, each.at_ms, SENT)
+        for each in contact.pending
+    ]
+
+
+def _refused(where: str, position: int, error: Exception) -> OperatorError:
+    text = f"{where} holds, at position {position}, a publication that this version refuses"
+    return OperatorError(f"{text}: {error}; {START_WRITER}")

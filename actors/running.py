@@ -1,0 +1,51 @@
+"""Running: how a command finds the system that runs on a data folder."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from actors.clock import process_start
+from actors.errors import OperatorError
+
+SYSTEM_FILE: Final = "system.json"
+
+
+class Running(Struct, frozen=True, kw_only=True):
+    """A system that runs, as its driver wrote it down in `system.json`."""
+
+    pid: int
+    """Of the driver."""
+    start: str
+    """When that process began, as the kernel says it: pids are given anew."""
+    url: str
+    """Of the gateway."""
+    sockets: list[str]
+    """Of the shards, by slot."""
+    runtime: str = ""
+
+
+def running_system(data: Path) -> Running | None:
+    """Return the system that runs on a data folder, None where there is none.
+
+    What a crash left of one counts for none. Raises OperatorError where the file is no such file.
+    """
+    path = data / SYSTEM_FILE
+    try:
+        running = msgspec.json.decode(path.read_bytes(), type=Running)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, OSError) as error:
+        raise OperatorError(f"{path} cannot be read: {error}; remove it if nothing runs") from None
+    return running if process_start(running.pid) == running.start != "" else None
+
+
+def memory_bytes(pid: int) -> int:
+    """Return how much memory a process holds resident; 0 where there is no such process."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

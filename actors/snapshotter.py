@@ -1,0 +1,182 @@
+"""Snapshotter: walks over a shard's partitions while it serves, and writes a snapshot of each."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+
+from actors.settings import SnapshotSettings
+from actors.shard import Shard
+from actors.store.port import Log, Row, SnapshotHead, Snapshots
+
+KEPT: Final = 2
+"""Snapshots of a partition that are kept, as the port says; the log reaches back to the older."""
+
+PATIENCE_S: Final = 0.5
+"""How long a capture waits for a moment when little waits to be folded."""
+
+PAUSE_RATIO: Final = 4
+"""The writing thread rests this many times as long as it writes: folding is what matters."""
+
+RETRY_S: Final = 60.0
+
+log = structlog.get_logger()
+
+
+class Snapshotter:
+    """Captures on the loop, one partition a turn; rows are made and written in a thread of its own.
+
+    A snapshot never holds more than the log: it is written when the log is durable up to it. When
+    all partitions have theirs, the log is released up to the older ones. What goes wrong is said
+    in `error` and tried again: the log has everything meanwhile.
+    """
+
+    def __init__(
+        self,
+        shard: Shard,
+        log: Log,
+        snapshots: Snapshots,
+        positions: dict[int, list[int]],
+        settings: SnapshotSettings,
+    ) -> None:
+        self.durable_position = shard.position
+        """Up to which position the log is durable; who commits it says so."""
+        self.written = 0
+        """Snapshots since the start."""
+        self.error = ""
+        self.size_bytes = snapshots.size_bytes
+        """What all snapshots hold, when it was last looked."""
+        self._shard = shard
+        self._log = log
+        self._snapshots = snapshots
+        self._positions = positions
+        self._settings = settings
+        self._grown_bytes = 0
+        self._left: deque[int] = deque()
+        """Partitions that this walk has still to come to."""
+        self._captured: tuple[SnapshotHead, Iterator[list[Row]]] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "snapshots")
+        self._hurry = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self._walked_at_s = self._loop.time()
+        self._patient_until_s = 0.0
+        self._retry_at_s = 0.0
+
+    @property
+    def needed_position(self) -> int:
+        """From where on a recovery needs the log, if it begins with the older snapshots."""
+        return min(each[KEPT - 1] if len(each) >= KEPT else 0 for each in self._positions.values())
+
+    def note(self, size: int) -> None:
+        """Note that the log has grown by so many bytes."""
+        self._grown_bytes += size
+
+    def turn(self, *, busy: bool) -> None:
+        """Do what is next, if anything: to be called between two slices, often."""
+        if self._writing is not None:
+            return
+        now_s = self._loop.time()
+        if self._captured is None:
+            if not self._left and self._is_due(now_s):
+                self._begin(now_s)
+            if not self._left or (busy and now_s < self._patient_until_s):
+                return
+            number = self._left.popleft()
+            if self._positions[number][:1] == [self._shard.position]:
+                return
+            self._captured = self._shard.snapshot(number)
+            self._patient_until_s = now_s + PATIENCE_S
+        if self._captured[0].position <= self.durable_position:
+            head, rows = self._captured
+            self._captured = None
+            self._writing = asyncio.create_task(self._write(head, rows))
+
+    async def drain(self) -> str:
+        """Write a snapshot of every partition as it is now; return what went wrong, if anything.
+
+        Nothing but receipts should be folded meanwhile.
+        """
+        self._hurry.set()
+        self._left.clear()
+        if self._writing is not None:
+            await self._writing
+        self._captured = None
+        self.error = ""
+        for number in self._shard.partitions:
+            if self._positions[number][:1] == [self._shard.position]:
+                continue
+            head, rows = self._shard.snapshot(number)
+            await self._durable(head.position)
+            await self._write(head, rows)
+            if self.error:
+                break
+        return self.error
+
+    async def close(self) -> None:
+        """End the thread, when it has written what it is at."""
+        self._hurry.set()
+        self._left.clear()
+        if self._writing is not None:
+            await self._writing
+        self._thread.shutdown()
+
+    def _is_due(self, now_s: float) -> bool:
+        if now_s < self._retry_at_s:
+            return False
+        settings = self._settings
+        if self._grown_bytes >= max(settings.log_bytes, self.size_bytes):
+            return True
+        latest = min(each[0] if each else 0 for each in self._positions.values())
+        grown = self._shard.position > latest
+        return grown and now_s - self._walked_at_s >= settings.interval_s
+
+    def _begin(self, now_s: float) -> None:
+        self._left.extend(self._shard.partitions)
+        self._grown_bytes = 0
+        self._walked_at_s = now_s
+        self._patient_until_s = now_s + PATIENCE_S
+
+    async def _write(self, head: SnapshotHead, rows: Iterator[list[Row]]) -> None:
+        """Write a snapshot; after the last one of a walk, release what nobody needs of the log."""
+        run = self._loop.run_in_executor
+        try:
+            await run(self._thread, self._snapshots.write, head, self._paced(rows))
+            positions = self._positions[head.partition]
+            positions[:] = [head.position, *positions][:KEPT]
+            self.written += 1
+            if not self._left:
+                await run(self._thread, self._log.release, self.needed_position)
+                self.size_bytes = await run(self._thread, self._look)
+                self.error = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is: the log has everything
+            self.error = f"a snapshot cannot be written: {error}"
+            self._left.clear()
+            self._retry_at_s = self._loop.time() + RETRY_S
+            log.warning(
+                "a snapshot cannot be written; the log stays, and it is tried again",
+                partition=head.partition,
+                seconds=RETRY_S,
+                error=str(error),
+            )
+        finally:
+            self._writing = None
+
+    def _look(self) -> int:
+        return self._snapshots.size_bytes
+
+    async def _durable(self, position: int) -> None:
+        while self.durable_position < position:  # noqa: ASYNC110 - once, when a shard stops
+            await asyncio.sleep(0.001)
+
+    def _paced(self, rows: Iterator[list[Row]]) -> Iterator[list[Row]]:
+        began_s = time.perf_counter()
+        for each in rows:
+            yield each
+            self._hurry.wait((time.perf_counter() - began_s) * PAUSE_RATIO)
+            began_s = time.perf_counter()

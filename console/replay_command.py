@@ -1,0 +1,124 @@
+"""The command `anlass replay`: of a file of events, or of what a store says went out."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from actors.errors import OperatorError
+from actors.frame import Frame
+from console.logbook import shard_folders
+from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
+from console.recorded import moment_ms, read_recorded
+from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
+from console.run import checked_folder
+from console.screen import errors, progress_bar, show_replay
+from console.source import chunks_of, consents_added
+from engine.decision import Outcome
+from engine.limits import FAR_MS
+from ingest.readers import Chunk
+
+REJECTIONS_SHOWN: Final = 10
+BAR_EVERY: Final = 100
+"""The bar moves once in so many frames: to move it costs more than to read one."""
+
+
+def replay(  # noqa: PLR0913, PLR0917 - the options of a command
+    journeys: Annotated[
+        Path | None, typer.Option(help="Folder of journeys, templates and anlass.yaml.")
+    ] = None,
+    events: Annotated[Path | None, typer.Option(help="File of events, plain, .gz or .zst.")] = None,
+    format: Format = "auto",
+    consent: ConsentOption = "asked",
+    from_log: Annotated[
+        Path | None, typer.Option(help="Folder of a store: the messages that really went out.")
+    ] = None,
+    until: Annotated[
+        str, typer.Option(help="With --from-log: as of this moment, ISO or epoch milliseconds.")
+    ] = "",
+    key_file: KeyFile = None,
+    out: Annotated[Path | None, typer.Option(help="Write what came of each visit here.")] = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Say what journeys would have done with a file of events, or what a store's log says."""
+    if from_log is None:
+        if until:
+            raise OperatorError("--until goes with --from-log only; leave it out")
+        if journeys is None or events is None:
+            missing = "--journeys" if journeys is None else "--events"
+            raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
+        outcomes, report = _replay_file(journeys, events, format, consent, out)
+        title = "Replay"
+    else:
+        for name, given in (
+            ("--journeys", journeys is not None),
+            ("--events", events is not None),
+            ("--format", format != "auto"),
+            ("--consent", consent != "asked"),
+        ):
+            if given:
+                text = f"--from-log tells what really went out and takes no {name}"
+                raise OperatorError(f"{text}; leave one of them out")
+        until_ms = moment_ms(until) if until else FAR_MS
+        outcomes, report = _read_log(from_log, until_ms, key_file, out)
+        title = f"Log of {from_log}" + (f" until {until}" if until else "")
+    if out is not None:
+        write_outcomes(out, outcomes.values())
+    if json:
+        print_json(report)
+    else:
+        show_replay(report, title)
+
+
+def _replay_file(
+    journeys: Path, events: Path, format: str, consent: str, out: Path | None
+) -> tuple[dict[str, Outcome], ReplayReport]:
+    """Fold a file of events with a folder of journeys, in simulated time."""
+    folder = checked_folder(journeys)
+    chunks = chunks_of(events, format, consent_all=consent == "all")
+    if out is not None:
+        check_writable(out)
+    replaying = Replay(folder.source)
+    rejected = 0
+    with progress_bar() as bar:
+        task = bar.add_task("replay", total=None, rate=0.0)
+        began = time.perf_counter()
+        done = 0
+
+        def advance(chunk: Chunk) -> None:
+            nonlocal done, rejected
+            done += len(chunk.events)
+            for rejection in chunk.rejections:
+                rejected += 1
+                if rejected <= REJECTIONS_SHOWN:
+                    where = f"{events}, line {rejection.line}: {rejection.error}"
+                    errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
+
+        wall_s = replay_chunks(replaying, chunks, advance)
+    return replaying.outcomes, replaying.report(rejected, wall_s, consents_added(chunks))
+
+
+def _read_log(
+    data: Path, until_ms: int, key_file: Path | None, out: Path | None
+) -> tuple[dict[str, Outcome], ReplayReport]:
+    """Read what a store's archive and log say."""
+    shard_folders(data)  # It says so, before a bar is drawn, where this is none.
+    if out is not None:
+        check_writable(out)
+    with progress_bar() as bar:
+        task = bar.add_task("records", total=None, rate=0.0)
+        began = time.perf_counter()
+        records = frames = 0
+
+        def advance(frame: Frame) -> None:
+            nonlocal records, frames
+            records += len(frame.records)
+            frames += 1
+            if frames % BAR_EVERY == 0:
+                rate = records / (time.perf_counter() - began)
+                bar.update(task, completed=records, rate=rate)
+
+        recorded, wall_s = read_recorded(data, until_ms, key_file, advance)
+    return recorded.outcomes, recorded.report(wall_s)

@@ -1,0 +1,120 @@
+"""Status: how a running system is, by its shards' own word; else what its folder holds."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.clock import process_start
+from actors.link import Accept, PublishNow
+from actors.store.manifest import open_store, shard_folder
+from console.screen import console, size_words, span_words
+from console.status import BETWEEN_S, SystemStatus, status_of
+from console.status_screen import show_status
+from tests.actors.test_service import event, serving
+from tests.console.test_command import anlass
+from tests.publications import journey, source_of
+
+DEAD = str(Path(os.devnull).parent / "no-such.sock")
+
+
+def write_system(data: Path, *sockets: str, **fields: Any) -> None:
+    """Write `system.json` as the driver does; this process is it."""
+    system = {
+        "pid": os.getpid(),
+        "start": process_start(os.getpid()),
+        "url": "http://127.0.0.1:8080",
+        "sockets": list(sockets),
+        "runtime": str(data),
+    }
+    (data / "system.json").write_text(json.dumps(system | fields))
+
+
+def shown(found: SystemStatus, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(console, "width", 200)
+    with console.capture() as said:
+        show_status(found)
+    return said.get()
+
+
+async def test_a_running_system_says_how_each_shard_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(tmp_path, 2, "events")
+    folder = shard_folder(tmp_path, 0)
+    folder.mkdir()
+    async with serving(folder) as (_, client):
+        write_system(tmp_path, str(folder / "s.sock"), DEAD)
+        await client.ask(PublishNow(0, source_of(journey("hello"))))
+        found = asyncio.ensure_future(status_of(tmp_path))
+        await asyncio.sleep(BETWEEN_S / 2)
+        await client.ask(Accept(0, [event("a"), event("b"), event("c", contact="c-2")]))
+        status = await found
+    assert (status.running, status.clock, status.journeys) == (True, "events", ["hello"])
+    assert status.url == "http://127.0.0.1:8080"
+    assert status.uptime_s is not None
+    assert status.uptime_s > 0
+    first, second = status.shards
+    assert (first.pid, first.partitions, first.contacts, first.position) == (os.getpid(), 128, 2, 4)
+    assert first.outbox == 3
+    assert first.events_per_s is not None
+    assert first.events_per_s > 0
+    assert first.log_bytes > 0
+    assert first.memory_bytes is not None
+    assert first.memory_bytes > 1 << 20
+    assert first.stalled == ""
+    assert second.pid is None
+    assert second.stalled.startswith("no answer: ")
+    assert (status.total.partitions, status.total.contacts, status.total.position) == (256, 2, 4)
+    said = shown(status, monkeypatch)
+    assert "Journeys in force: hello" in said
+    assert "serves" in said
+    assert "STALLED" in said
+    assert "shard 1 takes no events: no answer" in said
+
+
+async def test_where_nothing_runs_it_says_so_and_shows_what_the_folder_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(tmp_path, 1, "events")
+    folder = shard_folder(tmp_path, 0)
+    folder.mkdir()
+    async with serving(folder) as (_, client):
+        await client.ask(Accept(0, [event("a"), event("b")]))
+    (folder / "archive").mkdir()
+    (folder / "archive" / "some").write_bytes(bytes(1234))
+    write_system(tmp_path, DEAD, start="1")  # What a crash left: the pid is another process's now.
+    status = await status_of(tmp_path)
+    assert not status.running
+    (line,) = status.shards
+    assert (line.position, line.archive_bytes, line.pid, line.contacts) == (2, 1234, None, None)
+    said = shown(status, monkeypatch)
+    assert said.startswith("Nothing runs on ")
+    assert "1.2 kB" in said
+    assert "pid" not in said
+
+
+def test_the_command_prints_json(tmp_path: Path) -> None:
+    open_store(tmp_path, 2, "wall")
+    said = json.loads(anlass("status", "--data", tmp_path, "--json").stdout)
+    assert (said["running"], said["clock"], len(said["shards"])) == (False, "wall", 2)
+    assert "Nothing runs" in anlass("status", "--data", tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_340_000, "2.3 MB"), (64 << 30, "68.7 GB")],
+)
+def test_a_size_is_told_in_three_digits(size: int, words: str) -> None:
+    assert size_words(size) == words
+
+
+@pytest.mark.parametrize(
+    ("span_s", "words"),
+    [(0.4, "0 s"), (61, "1 min 1 s"), (7_200, "2 h 0 s"), (90_061, "1 d 1 h")],
+)
+def test_a_span_is_told_in_its_two_largest_units(span_s: float, words: str) -> None:
+    assert span_words(span_s) == words
