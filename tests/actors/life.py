@@ -104,11 +104,12 @@ class Life:
         life.refolded = recovery.refolded
         return life
 
-    def run_out(self) -> None:
-        """Let all waits end."""
-        self.now_ms += 30 * 24 * 60 * MINUTE_MS
-        while self.shard.advance(None, self.now_ms):
+    def run_to(self, at_ms: int) -> None:
+        """Let time pass, and all waits end that are over by then."""
+        self.now_ms = at_ms
+        while self.shard.advance(None, at_ms):
             self.commit()
+        self.commit()
 
 
 def picture_of(life: Life) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from engine.contact import decode_contact
 from engine.identity import partition_of
 from tests.actors.life import CONTACTS, PARTITIONS, Life, picture_of
 from tests.engine.model import JOURNEYS
-from tests.engine.situation import MINUTE_MS, mail, wait
+from tests.engine.situation import DAY_MS, MINUTE_MS, NOON_MS, mail, wait
 from tests.publications import journey, source_of
 
 names = some.sampled_from(
@@ -77,7 +77,7 @@ def test_a_shard_that_comes_back_is_as_if_it_had_never_stopped(
     assert picture_of(back) == picture_of(stayed)
     assert back.shard.differences == 0
     for life in (back, stayed):
-        life.run_out()
+        life.run_to(life.now_ms + 30 * DAY_MS)
     assert picture_of(back) == picture_of(stayed)
 
 
@@ -88,6 +88,31 @@ def test_what_came_back_and_went_on_comes_back_again(done: list[tuple[Any, ...]]
     life = live(Life(), done, restarting=True)
     assert picture_of(life.again()) == picture_of(life)
     assert life.again().shard.differences == 0
+
+
+def test_an_advance_applies_the_same_timers_on_top_of_a_snapshot() -> None:
+    """The live calendar has entries that no longer hold; a snapshot does not bring them back."""
+    life = Life()
+    number = partition_of(CONTACTS[0])
+    contacts = [key for key in (f"k-{i}" for i in range(9_999)) if partition_of(key) == number][:3]
+    short = journey("short", entry={"event": "go"}, nodes=[wait("20m"), mail()])
+    life.publish(journey("long", nodes=[wait("40m"), mail()]), short)
+    for contact in contacts:
+        life.event(contact, "hi")
+    life.run_to(NOON_MS + 11 * MINUTE_MS)
+    for contact in contacts:  # Armed for an earlier moment, and later for the first one again.
+        life.event(contact, "go")
+    life.run_to(NOON_MS + 35 * MINUTE_MS)
+    assert life.shard.partitions[number].next_due_at_ms == NOON_MS + 40 * MINUTE_MS
+    life.commit()
+    life.snapshot_all()
+    life.now_ms = NOON_MS + 41 * MINUTE_MS
+    life.shard.advance(None, life.now_ms)
+    life.commit()
+    again = life.again()
+    assert again.refolded == 1
+    assert picture_of(again) == picture_of(life)
+    assert again.shard.differences == 0
 
 
 def test_with_snapshots_of_all_nothing_is_folded_again() -> None:
