@@ -12,7 +12,8 @@ from pathlib import Path
 from random import Random
 
 from actors.store.block import HEAD, HEADER, LOG, SIZE, open_blocks
-from actors.store.log import segments_of
+from actors.store.key import store_key
+from actors.store.segment import segments_of
 from tests.chaos.kernel import cut_links, freeze, send_signal
 from tests.chaos.ledger import SHARDS
 from tests.chaos.world import World
@@ -148,7 +149,7 @@ def damage_log(world: World, random: Random) -> str:
     world.system.kill_all()
     slot = random.randrange(SHARDS)
     path = segments_of(world.shard_folder(slot))[0]
-    whole = _whole_bytes(path)
+    whole = _whole_bytes(world, path)
     data = path.read_bytes()
     # Half of it at most: behind the place are other blocks, so it can be no torn last write.
     place = random.randrange(HEADER.size, max(HEADER.size + 1, whole // 2))
@@ -190,17 +191,19 @@ HEAVY: dict[str, Harm] = {
     "tear_log": tear_log,
     "damage_log": damage_log,
 }
-COSTLY = ["burst", "burst_on_frozen_shard", "fill_disk"]
-"""Light ones that take seconds of both cores: one of a kind is enough for a seed."""
+COSTLY = ["burst", "burst_on_frozen_shard"]
+"""Light ones that take seconds of both cores: one is enough for a seed."""
 
 HARMS = LIGHT | HEAVY
 
 
-def script_of(random: Random) -> list[str]:
+def script_of(random: Random, *, small_disk: bool) -> list[str]:
     """Choose the harms of one seed: light ones, and one or two that need another start."""
-    light = [name for name in LIGHT if name not in COSTLY]
-    chosen = random.choices(light, k=random.randint(4, 6))
-    chosen += random.sample(COSTLY, k=random.choice([1, 1, 2]))
+    light = [name for name in LIGHT if name not in [*COSTLY, "fill_disk"]]
+    chosen = random.choices(light, k=random.randint(6, 9))
+    chosen += random.sample(COSTLY, k=1)
+    if small_disk:
+        chosen.append("fill_disk")
     chosen += random.sample(list(HEAVY), k=random.choice([1, 1, 2]))
     random.shuffle(chosen)
     return chosen
@@ -223,9 +226,9 @@ def _freeze(pid: int, what: str, seconds: float) -> str:
     return f"{what}: none there"
 
 
-def _whole_bytes(path: Path) -> int:
+def _whole_bytes(world: World, path: Path) -> int:
     with path.open("rb") as file:
-        return open_blocks(path, file, LOG, None)[1]
+        return open_blocks(path, file, LOG, store_key(world.data))[1]
 
 
 def _tear(world: World, slot: int, random: Random) -> str:
@@ -233,7 +236,7 @@ def _tear(world: World, slot: int, random: Random) -> str:
     if not segments:
         return f"shard {slot}: no log"
     path = segments[-1]
-    whole = max(_whole_bytes(path), HEADER.size)
+    whole = max(_whole_bytes(world, path), HEADER.size)
     data = path.read_bytes()
     first = (
         HEADER.size + HEAD.size + SIZE.unpack_from(data, HEADER.size)[0]

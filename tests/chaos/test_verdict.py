@@ -1,6 +1,7 @@
 """The verdict itself: each promise, broken on purpose, must be seen to be broken."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -9,22 +10,29 @@ import pytest
 from msgspec.structs import replace
 
 from actors.clock import WallClock
-from actors.frame import EventRecord, Frame, HandoverRecord, encode_frame
+from actors.frame import (
+    EventRecord,
+    Frame,
+    HandoverRecord,
+    PublishRecord,
+    encode_frame,
+    partition_number,
+)
 from actors.link import LinkEvent
-from actors.outbox import Outbox
 from actors.shard import Shard
+from actors.store.key import store_key
 from actors.store.log import open_log
+from actors.store.manifest import open_store
+from actors.store.snapshots import open_snapshots
 from engine.identity import partition_of
 from engine.input import Receipt
 from tests.chaos.ledger import Connection
 from tests.chaos.verdict import (
     History,
     Refold,
-    entries_wrong,
-    events_wrong,
     file_wrong,
     mails_wrong,
-    timers_wrong,
+    wrong_in,
 )
 from tests.publications import MAIL, journey, source_of
 
@@ -60,12 +68,43 @@ def frames_of_a_day() -> list[Frame]:
 
 
 def write(data: Path, frames: list[Frame]) -> None:
+    """Write frames as a log, and the file of their messages."""
+    open_store(data, 1, "wall", encrypted=False)
     log = open_log(data / "shard-0")
     for frame in frames:
         log.append(frame.position, [encode_frame(frame)])
     log.close()
     keys = [outcome.key for frame in frames for outcome in frame.outcomes]
     (data / "messages.jsonl").write_text("".join(json.dumps({"key": key}) + "\n" for key in keys))
+
+
+def renumbered(frames: list[Frame]) -> list[Frame]:
+    """Give records the numbers that follow each other: the log itself shall have no gap."""
+    position = 0
+    pseqs: Counter[int] = Counter()
+    for frame in frames:
+        frame.position = position
+        position += len(frame.records)
+        for index, record in enumerate(frame.records):
+            if not isinstance(record, PublishRecord):
+                number = partition_number(record)
+                pseqs[number] += 1
+                frame.records[index] = replace(record, pseq=pseqs[number])
+    return frames
+
+
+def day_again() -> Shard:
+    """Return the live shard at the end of the day as it was."""
+    shard = Shard(0, 1, WallClock())
+    for frame in frames_of_a_day():
+        for record in frame.records:
+            if isinstance(record, PublishRecord):
+                shard.publish(record.source, record.now_ms)
+            else:
+                shard.refold(record, 0)
+        shard.cut()
+        shard.position = frame.position + len(frame.records)
+    return shard
 
 
 def sender() -> Connection:
@@ -78,9 +117,8 @@ def sender() -> Connection:
 
 def at_rest() -> dict[str, float]:
     """Return what the live shard says of itself: of the day as it was."""
-    shard = Shard(0, 1, WallClock())
-    shard.recover(frames_of_a_day(), Outbox())
-    return {name: shard.status()[name] for name in ("events_applied", "contacts")}
+    status = day_again().status()
+    return {name: status[name] for name in ("events_applied", "contacts")}
 
 
 def keys_in(data: Path) -> list[str]:
@@ -89,17 +127,10 @@ def keys_in(data: Path) -> list[str]:
 
 
 def wrong_with(data: Path) -> list[str]:
-    history = History(data)
     mails = [f"<{key}@shop>" for key in keys_in(data)]
-    return [
-        *history.faults,
-        *events_wrong(history, [sender()]),
-        *timers_wrong(history, WAITS_MS),
-        *entries_wrong(history, "buy", "hello", "mail"),
-        *file_wrong(history, data),
-        *mails_wrong(history, mails),
-        *Refold(data).wrong(history, at_rest()),
-    ]
+    _, by_mail = wrong_in(data, [sender()], WAITS_MS, mails, at_rest(), snapshots=False)
+    _, by_file = wrong_in(data, [sender()], WAITS_MS, None, at_rest(), snapshots=False)
+    return by_mail + by_file
 
 
 def test_nothing_is_wrong_with_a_day_on_which_all_went_well(tmp_path: Path) -> None:
@@ -172,14 +203,14 @@ def lose_a_frame(frames: list[Frame]) -> None:
         (forget_a_message, "without the message of hello"),
         (forget_a_message, "refolded otherwise"),
         (settle_nothing, "not settled"),
-        (lose_a_frame, "follows"),
-        (lose_a_frame, "live it was"),
+        (lose_a_frame, "cannot be refolded"),
+        (lose_an_event, "live it was"),
     ],
 )
 def test_a_log_that_broke_a_promise_is_found_out(tmp_path: Path, change: Change, said: str) -> None:
     frames = frames_of_a_day()
     change(frames)
-    write(tmp_path, frames)
+    write(tmp_path, frames if change is lose_a_frame else renumbered(frames))
     assert [each for each in wrong_with(tmp_path) if said in each]
 
 
@@ -220,3 +251,22 @@ def test_a_contact_whose_state_is_not_what_its_events_say_is_found_out(tmp_path:
     refold = Refold(tmp_path)
     history.applied.reverse()
     assert "other last events" in " ".join(refold.wrong(history, {}))
+
+
+def test_a_contact_that_is_refolded_otherwise_than_it_was_live_is_found_out(tmp_path: Path) -> None:
+    write(tmp_path, frames_of_a_day())
+    refold = Refold(tmp_path)
+    shard = day_again()
+    snapshots = open_snapshots(tmp_path / "shard-0" / "snapshots", store_key(tmp_path))
+    for number in shard.partitions:
+        snapshots.write(*shard.snapshot(number))
+    assert list(refold.snapshots_wrong(tmp_path)) == []
+    number = partition_of(CONTACTS[0])
+    event = LinkEvent(number, CONTACTS[0], "c0-99", "tick", None, b"{}")
+    refold.shards[0].apply_event(event, BEGAN_MS)
+    wrong = " ".join(refold.snapshots_wrong(tmp_path))
+    assert f"contacts of partition {number} refolded otherwise: ['c0-0']" in wrong
+    assert f"partition {number}: refolded, pseq" in wrong
+    head = snapshots.heads(number)[0]
+    snapshots.path(head).unlink()
+    assert f"partition {number} was stopped without" in " ".join(refold.snapshots_wrong(tmp_path))

@@ -6,10 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from actors.clock import WallClock
+from actors.errors import LogCorruptError, OperatorError
 from actors.frame import EventRecord, Frame, HandoverRecord, PublishRecord, Record
 from actors.outbox import Outbox
+from actors.recovery import Recovery
 from actors.shard import Shard
-from actors.store.log import read_log
+from actors.store.history import read_history
+from actors.store.key import store_key
+from actors.store.snapshots import SnapshotFiles
 from engine.decision import SENT, Outcome
 from engine.identity import message_key, partition_of, visit_id
 from engine.input import Verdict
@@ -17,6 +21,38 @@ from engine.limits import EVENT_ID_CHARS_KEPT, EVENT_IDS_MIN
 from tests.chaos.ledger import Connection, Numbered
 
 SHOWN_MAX = 5
+
+
+def wrong_in(
+    data: Path,
+    connections: list[Connection],
+    waits_ms: dict[str, dict[str, int]],
+    message_ids: list[str] | None,
+    at_rest: dict[str, float],
+    *,
+    snapshots: bool,
+) -> tuple["History", list[str]]:
+    """Return what the logs of a folder at rest tell, and all that is wrong there.
+
+    `message_ids` are those of the mails that came; None where messages went to the file.
+    `snapshots`: whether the shards wrote theirs when they stopped.
+    """
+    history = History(data)
+    wrong = [
+        *history.faults,
+        *events_wrong(history, connections),
+        *timers_wrong(history, waits_ms),
+        *entries_wrong(history, "buy", "hello", "mail"),
+        *(file_wrong(history, data) if message_ids is None else mails_wrong(history, message_ids)),
+    ]
+    try:
+        refold = Refold(data)
+        wrong += refold.wrong(history, at_rest)
+        if snapshots:
+            wrong += refold.snapshots_wrong(data)
+    except OperatorError as error:
+        wrong.append(f"it cannot be refolded: {error}")
+    return history, wrong
 
 
 class History:
@@ -35,15 +71,14 @@ class History:
         self.faults: list[str] = []
         """Where the log itself is not as it must be."""
         for folder in sorted(data.glob("shard-*")):
-            self._read(folder)
+            try:
+                self._read(folder)
+            except LogCorruptError as error:
+                self.faults.append(str(error))
 
     def _read(self, folder: Path) -> None:
-        position = 0
         now_ms: dict[int, int] = {}
         for frame in frames_of(folder):
-            if frame.position != position:
-                self.faults.append(f"{folder}: record {frame.position} follows {position}")
-            position = frame.position + len(frame.records)
             for record, verdict in zip(frame.records, frame.verdicts, strict=True):
                 partition = partition_in(record)
                 if record.now_ms < now_ms.get(partition, 0):
@@ -81,8 +116,30 @@ class History:
 
 
 def frames_of(folder: Path) -> Iterator[Frame]:
-    """Read all frames of a shard, from the first."""
-    return read_log(folder)
+    """Read all frames of a shard, from the first, archive and log."""
+    return read_history(folder, store_key(folder.parent), 0)
+
+
+class FinishedLog:
+    """A log of which all is known, as a Recovery reads it."""
+
+    epoch, commits, size_bytes = 0, 0, 0
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def frames(self, position: int = 0) -> Iterator[Frame]:
+        assert position == 0
+        return frames_of(self._folder)
+
+    def append(self, position: int, frames: list[bytes]) -> None:
+        raise NotImplementedError
+
+    def release(self, position: int) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def partition_in(record: Record) -> int:
@@ -172,7 +229,7 @@ class Refold:
         self.unsettled = 0
         for shard, folder in zip(self.shards, folders, strict=True):
             outbox = Outbox()
-            shard.recover(frames_of(folder), outbox)
+            Recovery(shard, outbox).run(FinishedLog(folder), None)
             self.unsettled += outbox.depth
 
     def wrong(self, history: History, at_rest: dict[str, float]) -> Iterator[str]:
@@ -194,6 +251,24 @@ class Refold:
             ids.setdefault(contact, []).append(id)
         wrong = [key for key, each in ids.items() if self._last_ids(key) != each[-EVENT_IDS_MIN:]]
         yield from listed("contacts whose state holds other last events than the log", wrong)
+
+    def snapshots_wrong(self, data: Path) -> Iterator[str]:
+        """Compare with what the shards wrote of their live state when they stopped."""
+        key = store_key(data)
+        for shard in self.shards:
+            files = SnapshotFiles(data / f"shard-{shard.slot}" / "snapshots", key)
+            heads = files.latest_heads()
+            for number, partition in shard.partitions.items():
+                if number not in heads or heads[number].position != shard.position:
+                    yield f"partition {number} was stopped without a snapshot"
+                    continue
+                head = heads[number]
+                rows = {row.key: row.state for rows in files.rows(head) for row in rows}
+                if (head.pseq, head.now_ms) != (partition.pseq, partition.now_ms):
+                    yield f"partition {number}: refolded, pseq or now is not what it was live"
+                states = partition.states()
+                differ = [key for key in {*rows, *states} if rows.get(key) != states.get(key)]
+                yield from listed(f"contacts of partition {number} refolded otherwise", differ)
 
     def _last_ids(self, key: str) -> list[str]:
         number = partition_of(key)
