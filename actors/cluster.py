@@ -20,13 +20,14 @@ from actors.clock import CLOCKS
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.lifeline import Lifeline, tie_to
-from actors.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
+from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
 from actors.processes import RUNTIME_PREFIX, Processes
+from actors.running import forget_running, note_running
 from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
 from actors.shard import Shard
+from actors.slot import open_slot
 from actors.store.key import store_key
-from actors.store.log import open_log
 from actors.store.manifest import Store, open_store, shard_folder
 from channels import KNOWN_CHANNELS
 from channels.channel import ChannelError
@@ -37,6 +38,8 @@ OBJECT_STORE_BYTES: Final = 80 << 20
 """The least Ray takes; nothing of ours goes through it."""
 
 COLD_START_S: Final = 60.0
+COURIER_START_S: Final = 10.0
+DRAIN_S: Final = 30.0
 SWITCH_INTERVAL_S: Final = 0.000_5
 """The commit thread must get the interpreter back at once: the default is ten times that."""
 
@@ -58,7 +61,8 @@ class ShardActor:
         shard = Shard(told.slot, told.shards, CLOCKS[told.clock]())
         folder = Path(told.folder)
         key = store_key(folder.parent, Path(told.key_file) if told.key_file else None)
-        service = ShardService(shard, open_log(folder, key, successor=True))
+        slot_log, snapshots = open_slot(folder, key, told.keep_ms, shard.now_ms)
+        service = ShardService(shard, slot_log, snapshots=snapshots, settings=told.snapshots)
         await service.start(told.socket)
         gc.freeze()
         await lifeline
@@ -145,6 +149,8 @@ class Cluster:
                 socket=socket,
                 lifeline=str(self._runtime / "life.sock"),
                 key_file=str(key_file.absolute()) if key_file else "",
+                keep_ms=self._settings.keep_ms,
+                snapshots=self._settings.snapshots,
             )
             self._keep(ShardActor, f"shard-{slot}", msgspec.json.encode(shard))
         courier = CourierSettings(
@@ -155,9 +161,13 @@ class Cluster:
         )
         self._keep(CourierActor, "courier", msgspec.json.encode(courier))
         await asyncio.gather(*[self._answers(socket) for socket in self.sockets])
-        statuses = await self.status()
+        statuses = await self._with_courier()
         self._started = True
         self._processes.note([status["pid"] for status in statuses])
+
+    def announce(self, url: str) -> None:
+        """Write down that the system serves at `url`, so that commands find it."""
+        note_running(self._settings.data, url, self.sockets, str(self._runtime))
 
     async def publish(self, source: bytes) -> bool:
         """Put a publication in force where another one is; return whether that was anywhere."""
@@ -192,7 +202,14 @@ class Cluster:
         return list(await asyncio.gather(*[ask(socket) for socket in self.sockets]))
 
     async def stop(self) -> None:
-        """End all processes: what was answered is durable, so none has to be asked first."""
+        """Drain the shards, then end all processes.
+
+        What was answered is durable: a shard that is not ready in time has more to fold when it
+        starts again, and that is all.
+        """
+        forget_running(self._settings.data)
+        if self._started:
+            await asyncio.gather(*[self._drain(socket) for socket in self.sockets])
         self._stopping = True
         for keeper in self._keepers:
             keeper.cancel()
@@ -201,6 +218,28 @@ class Cluster:
         ray.shutdown()
         shutil.rmtree(self._runtime, ignore_errors=True)
         self._processes.forget()
+
+    async def _drain(self, socket: str) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S), _client(socket) as client:
+                await client.ask(Drain(0))
+        except (OSError, LinkError, TimeoutError) as error:
+            why = str(error) or f"it took longer than {DRAIN_S:.0f} s"
+            log.warning("a shard stops without snapshots", socket=socket, error=why)
+
+    async def _with_courier(self) -> list[dict[str, Any]]:
+        """Wait until the courier serves every shard; go on without it after a while."""
+        end = asyncio.get_running_loop().time() + COURIER_START_S
+        while True:
+            statuses = await self.status()
+            if self._refusals:
+                raise OperatorError(self._refusals[0])
+            if all(status["couriers"] for status in statuses):
+                return statuses
+            if asyncio.get_running_loop().time() > end:
+                log.warning("the courier does not serve yet; messages wait for it")
+                return statuses
+            await asyncio.sleep(0.02)
 
     def _keep(self, kind: type, name: str, settings: bytes) -> None:
         self._keepers.append(asyncio.create_task(self._keep_running(kind, name, settings)))

@@ -27,6 +27,20 @@ class Running(Struct, frozen=True, kw_only=True):
     runtime: str = ""
 
 
+def note_running(data: Path, url: str, sockets: list[str], runtime: str) -> None:
+    """Write down that this process runs a system on a data folder. Raises OSError."""
+    pid = os.getpid()
+    running = Running(pid=pid, start=process_start(pid), url=url, sockets=sockets, runtime=runtime)
+    new = data / f"{SYSTEM_FILE}.new"
+    new.write_bytes(msgspec.json.encode(running))
+    new.rename(data / SYSTEM_FILE)
+
+
+def forget_running(data: Path) -> None:
+    """Note that no system runs on a data folder any more."""
+    (data / SYSTEM_FILE).unlink(missing_ok=True)
+
+
 def running_system(data: Path) -> Running | None:
     """Return the system that runs on a data folder, None where there is none.
 

@@ -29,10 +29,10 @@ from actors.link import (
     Status,
     decode_request,
 )
-from actors.memory import memory_bytes
 from actors.outbox import Outbox
 from actors.pulls import Pulls
 from actors.recovery import Recovery
+from actors.running import memory_bytes
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
 from actors.snapshotter import Snapshotter
@@ -373,7 +373,7 @@ class ShardService:
             "outbox": self.outbox.depth,
             "queue": len(self._inbox),
             "couriers": self._pulls.links,
-            "memory_bytes": memory_bytes(),
+            "memory_bytes": memory_bytes(os.getpid()),
             "recovered_ms": self.recovered_ms,
             "refolded": self.refolded,
             "stalled": self.stalled,

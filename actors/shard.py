@@ -92,6 +92,11 @@ class Shard:
         """Say whether all these events are of partitions that are here."""
         return all(event.partition in self.partitions for event in events)
 
+    def now_ms(self) -> int:
+        """Return the latest moment that it is in any partition."""
+        read_ms = self.clock.read()
+        return max(self.clock.now_ms(read_ms, each, None) for each in self.partitions.values())
+
     def publish(self, source: bytes, read_ms: int) -> None:
         """Put a publication in force in all partitions. It must compile."""
         record = PublishRecord(read_ms, source)

@@ -3,50 +3,31 @@
 import asyncio
 import os
 import platform
-import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.table import Table
-
 import engine
+from bench.board import Board, screen
 from bench.decision import decision_times_us, quantile
+from bench.durability import (
+    bench_bytes,
+    bench_encryption,
+    bench_recovery,
+    bench_restart,
+    bench_snapshots,
+)
 from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
 from bench.replay import generate_w1, replay_w1
+from bench.running import RunningSystem
 
 W1_GENERATOR: Final = Path(__file__).parent.parent.parent / "shared" / "w1" / "gen.py"
-EXAMPLES: Final = Path(__file__).parent.parent / "examples" / "journeys"
 WRK_SECONDS: Final = 8
-
-screen = Console()
-
-
-class Board:
-    """The table that grows line by line, so that a long run shows how far it is."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, str, str]] = []
-
-    def add(self, what: str, figure: str, wanted: str) -> None:
-        """Add a line and print it."""
-        self.rows.append((what, figure, wanted))
-        screen.print(f"  {what}: [bold]{figure}[/bold]", highlight=False)
-
-    def show(self) -> None:
-        """Print the whole table."""
-        table = Table(title="Anlass, what it costs", title_justify="left")
-        for name in ("what", "measured", "wanted"):
-            table.add_column(name)
-        for row in self.rows:
-            table.add_row(*row)
-        screen.print(table)
 
 
 def bench_engine(board: Board) -> None:
@@ -78,18 +59,9 @@ def bench_replay(board: Board, folder: Path) -> None:
 
 def bench_system(board: Board, folder: Path) -> None:
     """Measure the whole: start, one connection, open loop, and as much as wrk can."""
-    command = [sys.executable, "-m", "console", "run", "--data", str(folder / "data")]
-    command += ["--journeys", str(EXAMPLES), "--port", "0"]
     began = time.perf_counter()
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    url = ""
-    for line in process.stderr:
-        listening = re.search(r"listens on (http://\S+)", line)
-        if listening:
-            url = listening[1]
-            break
-    try:
+    with RunningSystem(folder / "data") as system:
+        url = system.url
         asyncio.run(post_latencies_ms(url, 1, "first"))
         board.add("start to first 202", f"{time.perf_counter() - began:.1f} s", "≤ 8 s")
         times = asyncio.run(post_latencies_ms(url, 5_000, "one"))
@@ -103,10 +75,6 @@ def bench_system(board: Board, folder: Path) -> None:
             figure = "skipped: no wrk" if rate is None else f"{rate:,.0f} POST/s"
             wanted = "≥ 30,000/s" if connections == 64 else ""
             board.add(f"POST, {connections} connections, wrk", figure, wanted)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.stderr.close()
-        process.wait(timeout=60)
 
 
 def bench_parts() -> None:
@@ -117,8 +85,33 @@ def bench_parts() -> None:
     subprocess.run([*command, columns, "--benchmark-group-by=group"], check=False)
 
 
+def bench_all(board: Board) -> None:
+    """Measure everything."""
+    with tempfile.TemporaryDirectory(prefix="anlass-bench-") as folder:
+        bench_engine(board)
+        bench_replay(board, Path(folder))
+        bench_system(board, Path(folder))
+    for measure in DURABILITY.values():
+        measure(board)
+    bench_parts()
+
+
+DURABILITY: Final[dict[str, Callable[[Board], None]]] = {
+    "bytes": bench_bytes,
+    "encryption": bench_encryption,
+    "snapshot": bench_snapshots,
+    "restart": bench_restart,
+    "recovery": bench_recovery,
+}
+"""Each also alone: `python -m bench recovery`."""
+
+
 def main() -> None:
-    """Run all of it."""
+    """Run all of it, or what is named."""
+    names = sys.argv[1:]
+    unknown = sorted(set(names) - DURABILITY.keys())
+    if unknown:
+        sys.exit(f"no measurement {unknown[0]!r}; name some of {', '.join(DURABILITY)}, or none")
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -128,11 +121,10 @@ def main() -> None:
         highlight=False,
     )
     board = Board()
-    with tempfile.TemporaryDirectory(prefix="anlass-bench-") as folder:
-        bench_engine(board)
-        bench_replay(board, Path(folder))
-        bench_system(board, Path(folder))
-    bench_parts()
+    for name in names:
+        DURABILITY[name](board)
+    if not names:
+        bench_all(board)
     board.show()
 
 

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +16,11 @@ BODY: Final = (
     '{"id":"%s-%d","contact":"c-%d","name":"product_view",'
     '"payload":{"product_id":"sku-%d","price":12.5,"category":"shoes","currency":"EUR"}}'
 )
+ACCEPTED: Final = 202
+ANSWER_S: Final = 2.0
+RETRY_S: Final = 0.02
+LOAD_CONNECTIONS: Final = 16
+FIRST_ACK_S_MAX: Final = 60.0
 WRK_SCRIPT: Final = """
 local thread_number = 0
 function setup(thread) thread:set("number", thread_number); thread_number = thread_number + 1 end
@@ -29,12 +36,12 @@ end
 """
 
 
-async def post_latencies_ms(url: str, count: int, boot: str) -> list[float]:
+async def post_latencies_ms(url: str, number_of: int, boot: str) -> list[float]:
     """Post events one after the other over one connection; return the answers' times, sorted."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     latencies = []
-    for number in range(count):
+    for number in range(number_of):
         body = (BODY % (boot, number, number % 500, number % 997)).encode()
         head = f"POST /v1/events HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n"
         began = time.perf_counter()
@@ -72,6 +79,82 @@ async def post_open_loop_ms(url: str, rate: int, seconds: float, boot: str) -> l
 
     await asyncio.gather(*[lane(index) for index in range(lanes)])
     return sorted(latencies)
+
+
+class Poster:
+    """One connection that posts single events, and connects again where it is lost."""
+
+    def __init__(self, url: str) -> None:
+        self._parts = urlsplit(url)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, event: bytes) -> int:
+        """Post an event; return the answer's status, 0 where none came within two seconds."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._post(event)
+        except (OSError, EOFError, TimeoutError):
+            self.close()
+            return 0
+
+    async def post_until_accepted(self, event: bytes) -> None:
+        """Post an event again and again until it is durable."""
+        status = await self.post(event)
+        while status != ACCEPTED:
+            await asyncio.sleep(RETRY_S)
+            status = await self.post(event)
+
+    async def _post(self, event: bytes) -> int:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+        reader, writer = self._streams
+        head = f"POST /v1/events HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(event)}\r\n\r\n"
+        writer.write(head.encode() + event)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        size = re.search(rb"[Cc]ontent-[Ll]ength: (\d+)", answer)
+        assert size is not None, answer
+        await reader.readexactly(int(size[1]))
+        return int(answer.split(maxsplit=2)[1])
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+async def first_ack_s(
+    url: str, boot: str, kill: Callable[[], None], contact: str, rate: int
+) -> float:
+    """Kill a shard under load, and return the seconds until an event of `contact` is answered 202.
+
+    The load goes to all shards, at this rate while all is well, and sends again what was not
+    acknowledged; the event that counts is first sent right after the kill, then again at once.
+    """
+
+    async def load(index: int) -> None:
+        poster = Poster(url)
+        for number in count():
+            body = (BODY % (f"{boot}-{index}", number, number % 50_000, number % 997)).encode()
+            await poster.post_until_accepted(body)
+            await asyncio.sleep(LOAD_CONNECTIONS / rate)
+
+    loads = [asyncio.create_task(load(index)) for index in range(LOAD_CONNECTIONS)]
+    await asyncio.sleep(1)
+    poster = Poster(url)
+    event = b'{"id":"%s","contact":"%s","name":"product_view","payload":{}}'
+    event %= (boot.encode(), contact.encode())
+    kill()
+    began = time.perf_counter()
+    async with asyncio.timeout(FIRST_ACK_S_MAX):
+        await poster.post_until_accepted(event)
+    took_s = time.perf_counter() - began
+    poster.close()
+    for each in loads:
+        each.cancel()
+    results = await asyncio.gather(*loads, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) for each in results), results
+    return took_s
 
 
 def wrk_posts_per_s(url: str, connections: int, seconds: int, boot: str) -> float | None:

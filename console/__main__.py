@@ -30,6 +30,7 @@ from console.screen import (
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
 from console.status_screen import status
+from console.verify import verify
 from engine.errors import AuthorError
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
@@ -132,6 +133,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 
 app.command()(replay)
 app.command()(status)
+app.command()(verify)
 
 
 @app.command()

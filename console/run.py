@@ -45,14 +45,19 @@ class System:
         self.cluster.start_ray()
 
     async def start(self) -> None:
-        """Start and recover the shards, publish what the folder says, then listen."""
-        await self.cluster.start_actors(msgspec.json.encode(self._channels))
-        self.published = await self.cluster.publish(self._folder.source)
+        """Take the address, recover the shards, publish what the folder says, then listen.
+
+        A start that is refused has published nothing.
+        """
         self._gateway = Gateway(self._gateway_settings, self.cluster.sockets)
         try:
+            await self._gateway.bind()
+            await self.cluster.start_actors(msgspec.json.encode(self._channels))
+            self.published = await self.cluster.publish(self._folder.source)
             await self._gateway.start()
         except OSError as error:
             raise OperatorError(str(error)) from None
+        self.cluster.announce(self.url)
 
     @property
     def url(self) -> str:

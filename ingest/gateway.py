@@ -61,11 +61,8 @@ class Gateway:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    async def start(self) -> None:
-        """Listen. Shards that cannot be reached yet are tried again until they can.
-
-        Raises OSError where the address cannot be had.
-        """
+    async def bind(self) -> None:
+        """Take the address; connections are refused until `start`. Raises OSError."""
         settings = self._settings
         loop = asyncio.get_running_loop()
         try:
@@ -75,12 +72,23 @@ class Gateway:
                 settings.port,
                 backlog=1024,
                 reuse_address=True,
+                start_serving=False,
             )
         except OSError as error:
             raise OSError(
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
                 "stop what listens there, or choose another port"
             ) from None
+
+    async def start(self) -> None:
+        """Listen. Shards that cannot be reached yet are tried again until they can.
+
+        Raises OSError where the address cannot be had.
+        """
+        if self._server is None:
+            await self.bind()
+        assert self._server is not None
+        await self._server.start_serving()
         await asyncio.gather(*(lane.open() for lane in self._lanes))
         self.swept_s = monotonic()
         self._sweep()

@@ -33,6 +33,7 @@ def anlass(*arguments: object) -> subprocess.CompletedProcess[str]:
         (["replay", "--from-log", "/none", "--until", "soon"], "--until 'soon' is no moment"),
         (["replay", "--until", "0"], "--until goes with --from-log only"),
         (["status", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
+        (["verify", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["failed", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["run", "--journeys", EXAMPLES, "--host", "0.0.0.0", "--data", "/none"], "write keys"),
         (["run", "--journeys", EXAMPLES, "--clock", "sun"], "is not one of 'wall', 'events'"),

@@ -14,8 +14,8 @@ import yaml
 from actors.courier import PULL_MESSAGES_MAX
 from actors.errors import OperatorError
 from actors.frame import EventRecord, HandoverRecord
+from actors.store.history import read_history
 from actors.store.key import store_key
-from actors.store.log import read_log
 from actors.store.manifest import open_store
 from console.logbook import outcomes_in
 from engine.input import Verdict
@@ -47,7 +47,7 @@ def applied_events(data: Path) -> list[tuple[str, str]]:
     return [
         (record.event.contact, record.event.id)
         for folder in sorted(data.glob("shard-*"))
-        for frame in read_log(folder, store_key(data))
+        for frame in read_history(folder, store_key(data))
         for record, verdict in zip(frame.records, frame.verdicts, strict=True)
         if isinstance(record, EventRecord) and verdict == Verdict.APPLIED
     ]
@@ -148,7 +148,7 @@ def handed_over(data: Path) -> Counter[str]:
     return Counter(
         record.key
         for folder in sorted(data.glob("shard-*"))
-        for frame in read_log(folder, store_key(data))
+        for frame in read_history(folder, store_key(data))
         for record in frame.records
         if isinstance(record, HandoverRecord)
     )

@@ -1,0 +1,52 @@
+"""Slot: the files of one shard, opened by their owner: its log, its snapshots, its archive."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from actors.store.archive import ARCHIVE_FOLDER, archive_segment, prune_archive
+from actors.store.disk import REAL_DISK, Disk
+from actors.store.log import SIZES, FileLog, Sizes, open_log
+from actors.store.newfile import remove_leftovers
+from actors.store.snapshots import SnapshotFiles, open_snapshots
+
+SNAPSHOT_FOLDER: Final = "snapshots"
+PAUSE_S: Final = 0.01
+"""Between steps of 256 KB: the disk is the commits' first of all."""
+
+
+def open_slot(
+    folder: Path,
+    key: bytes | None,
+    keep_ms: int,
+    now_ms: Callable[[], int],
+    *,
+    successor: bool = True,
+    disk: Disk = REAL_DISK,
+    sizes: Sizes = SIZES,
+) -> tuple[FileLog, SnapshotFiles]:
+    """Open log and snapshots of a shard; a predecessor that still holds the log is killed.
+
+    Segments that the log releases go to the archive, and what is older than `keep_ms` there goes;
+    `now_ms` is asked for that in the thread that releases. Raises OperatorError, LogCorruptError,
+    OSError.
+    """
+    archive = folder / ARCHIVE_FOLDER
+
+    def keep(segment: Path) -> None:
+        archive_segment(segment, archive, key, disk, _pause)
+        prune_archive(archive, now_ms(), keep_ms, disk)
+
+    log = open_log(folder, key, disk, successor=successor, archive=keep, sizes=sizes)
+    try:
+        disk.make_folder(archive)
+        remove_leftovers(archive, disk)
+        return log, open_snapshots(folder / SNAPSHOT_FOLDER, key, disk)
+    except BaseException:
+        log.close()
+        raise
+
+
+def _pause() -> None:
+    time.sleep(PAUSE_S)
