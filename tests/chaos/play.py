@@ -97,7 +97,7 @@ def judge(world: World) -> list[str]:
     """Return what is wrong with a world that was stopped."""
     message_ids = None if world.mailbox is None else world.mailbox.message_ids
     history, wrong = wrong_in(
-        world.data, world.ledger.connections, WAITS_MS, message_ids, world.at_rest, snapshots=False
+        world.data, world.ledger.connections, WAITS_MS, message_ids, world.at_rest, snapshots=True
     )
     ahead_ms = history.latest_ms - max(world.clock.latest_ms, world.clock.now_ms())
     if not -CLOCK_SLACK_MS - 60_000 < ahead_ms <= 0:

@@ -94,6 +94,7 @@ class World:
             self.data, self._journeys, "--shards", str(SHARDS),
             port=self.port, environment=self.clock.environment,
         )  # fmt: skip
+        self.system.command[2] = "tests.chaos.driver"
         self.ledger = Ledger(self.port, CONNECTIONS, CONTACTS, random)
 
     def __enter__(self) -> "World":
@@ -196,6 +197,9 @@ class World:
         if not self.settle():
             wrong.append("messages are not settled, or timers go on for ever")
         self.at_rest = {name: sum(self.gauges(name)) for name in GAUGES}
+        archived = len(list(self.data.glob("shard-*/archive/*")))
+        written = int(sum(self.gauges("snapshots")))
+        self.notes.append(f"since the last starts {written} snapshots; {archived} archive files")
         code = self.system.stop()
         if code:
             wrong.append(f"stopped by SIGTERM, it ends with {code}")
