@@ -145,29 +145,32 @@ def tear_log(world: World, random: Random) -> str:
 
 
 def damage_log(world: World, random: Random) -> str:
-    """Change a byte of what was acknowledged: the start must name the file, and change nothing."""
+    """Change a byte of what was acknowledged: the start must name the file, and change nothing.
+
+    In the last segment: a start does not read those that snapshots made needless.
+    """
     world.system.kill_all()
-    slot = random.randrange(SHARDS)
-    path = segments_of(world.shard_folder(slot))[0]
-    whole = _whole_bytes(world, path)
-    data = path.read_bytes()
-    # Half of it at most: behind the place are other blocks, so it can be no torn last write.
-    place = random.randrange(HEADER.size, max(HEADER.size + 1, whole // 2))
-    path.write_bytes(
-        data[:place] + bytes([data[place] ^ 1 << random.randrange(8)]) + data[place + 1 :]
-    )
-    try:
+    path = _segments(world, random.randrange(SHARDS))[-1]
+    offsets = _block_offsets(path)
+    if len(offsets) < 3:
         world.restart()
-    except AssertionError:
-        said = "".join(world.system.lines)
-        if path.name not in said or "damaged at byte" not in said:
-            world.faults.append(f"damage at byte {place} of {path} is not named")
-    else:
-        world.faults.append(f"damage at byte {place} of {path} is skipped")
-        world.system.kill_all()
-    path.write_bytes(data)
-    world.restart()
-    return f"{path.parent.name}/{path.name} at byte {place} of {whole}"
+        raise NotHereError(f"{path} holds one commit only")
+    # Behind the place are other blocks, so it can be no torn last write.
+    place = random.randrange(HEADER.size, offsets[-2])
+    return _start_with_damage(world, path, place, random, [path.name, "damaged at byte"])
+
+
+def damage_end_of_log(world: World, random: Random) -> str:
+    """Change a byte of the last commit after a clean stop: the snapshots know that it was there.
+
+    After kill -9 nobody could tell it from a torn write that no one was told of.
+    """
+    world.faults += ["SIGTERM does not end it well"] * bool(world.system.stop())
+    slot = random.randrange(SHARDS)
+    path = _segments(world, slot)[-1]
+    start, end = _block_offsets(path)[-2:]
+    place = random.randrange(start, end)
+    return _start_with_damage(world, path, place, random, ["ends at position"])
 
 
 LIGHT: dict[str, Harm] = {
@@ -190,6 +193,7 @@ HEAVY: dict[str, Harm] = {
     "publish": publish,
     "tear_log": tear_log,
     "damage_log": damage_log,
+    "damage_end_of_log": damage_end_of_log,
 }
 COSTLY = ["burst", "burst_on_frozen_shard"]
 """Light ones that take seconds of both cores: one is enough for a seed."""
@@ -224,6 +228,52 @@ def _freeze(pid: int, what: str, seconds: float) -> str:
     if pid and freeze(pid, seconds):
         return f"{what} for {seconds:.1f} s"
     return f"{what}: none there"
+
+
+def _segments(world: World, slot: int) -> list[Path]:
+    """Return a shard's segments; where all are in the archive, start again and leave it out."""
+    segments = segments_of(world.shard_folder(slot))
+    if not segments:
+        world.restart()
+        raise NotHereError(f"all of the log of shard {slot} is in the archive")
+    return segments
+
+
+def _block_offsets(path: Path) -> list[int]:
+    """Return where the whole blocks of a segment begin, and where the last one ends."""
+    data = path.read_bytes()
+    offsets = [HEADER.size]
+    while offsets[-1] + HEAD.size < len(data):
+        (length,) = SIZE.unpack_from(data, offsets[-1])
+        end = offsets[-1] + HEAD.size + length
+        if not length or end > len(data):
+            break
+        offsets.append(end)
+    return offsets
+
+
+def _start_with_damage(
+    world: World, path: Path, place: int, random: Random, words: list[str]
+) -> str:
+    """Flip a bit, see that the start is refused with these words, mend it and start again."""
+    data = path.read_bytes()
+    damaged = bytearray(data)
+    damaged[place] ^= 1 << random.randrange(8)
+    path.write_bytes(damaged)
+    where = f"{path.parent.name}/{path.name} at byte {place}"
+    world.system.lines.clear()
+    try:
+        world.restart()
+    except AssertionError:
+        said = "".join(world.system.lines)
+        if not all(each in said for each in words):
+            world.faults.append(f"{where} is damaged, and the start says: {said[-500:]}")
+    else:
+        world.faults.append(f"{where} is damaged, and it starts")
+        world.system.kill_all()
+    path.write_bytes(data)
+    world.restart()
+    return where
 
 
 def _whole_bytes(world: World, path: Path) -> int:
