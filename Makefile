@@ -5,11 +5,10 @@ BIN = .venv/bin
 EVENTS ?=
 CONSENT ?=
 ARGS ?=
-
-SEEDS ?= 2000
 SEED ?=
+SEEDS ?=
 
-.PHONY: demo test check bench simulate format clean
+.PHONY: demo test check bench simulate chaos format clean
 
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
@@ -24,10 +23,13 @@ check: .venv/lint  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 simulate: .venv/test  ## the whole data path by seed, without processes; SEED=n repeats one
-	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS)))
 
 bench: .venv/test  ## seconds and ratios, as a table (ARGS=overload: that part)
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: .venv/test  ## harm to the real system: SEEDS=n seeds (100), or SEED=n again
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 format: .venv/lint
 	$(BIN)/ruff format .

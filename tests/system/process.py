@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +19,15 @@ START_S = 60.0
 class AnlassProcess:
     """`anlass run` in a process of its own, and all that it started."""
 
-    def __init__(self, data: Path, journeys: Path, *options: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        data: Path,
+        journeys: Path,
+        *options: str,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.environment = {**os.environ, **(environment or {})}
         self.command = [sys.executable, "-m", "console", "run", "--data", str(data)]
         self.command += ["--journeys", str(journeys), "--port", str(port), *options]
         self.url = ""
@@ -29,7 +38,11 @@ class AnlassProcess:
         """Start, and return when it listens."""
         self.url = ""
         self._process = subprocess.Popen(
-            self.command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            self.command,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=self.environment,
         )
         threading.Thread(target=self._read, args=[self._process], daemon=True).start()
         end = time.monotonic() + START_S
