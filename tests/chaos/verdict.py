@@ -17,7 +17,7 @@ from actors.store.snapshots import SnapshotFiles
 from engine.decision import SENT, Outcome
 from engine.identity import message_key, partition_of, visit_id
 from engine.input import Verdict
-from engine.limits import EVENT_ID_CHARS_KEPT, EVENT_IDS_MIN
+from engine.limits import EVENT_ID_CHARS_KEPT, EVENT_IDS_MAX
 from tests.chaos.ledger import Connection, Numbered
 
 SHOWN_MAX = 5
@@ -249,7 +249,7 @@ class Refold:
         for contact, id in history.applied:
             assert len(id) <= EVENT_ID_CHARS_KEPT
             ids.setdefault(contact, []).append(id)
-        wrong = [key for key, each in ids.items() if self._last_ids(key) != each[-EVENT_IDS_MIN:]]
+        wrong = [key for key, each in ids.items() if self._last_ids(key) != each[-EVENT_IDS_MAX:]]
         yield from listed("contacts whose state holds other last events than the log", wrong)
 
     def snapshots_wrong(self, data: Path) -> Iterator[str]:
@@ -274,7 +274,11 @@ class Refold:
         number = partition_of(key)
         shard = next(each for each in self.shards if number in each.partitions)
         contact = shard.partitions[number].contact(key)
-        return [] if contact is None else list(contact.event_ids)[-EVENT_IDS_MIN:]
+        return (
+            []
+            if contact is None
+            else [*contact.older_event_ids, *contact.event_ids][-EVENT_IDS_MAX:]
+        )
 
 
 def listed(what: str, found: Sequence[object]) -> Iterator[str]:

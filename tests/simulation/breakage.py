@@ -145,9 +145,10 @@ def repeats_count() -> Iterator[None]:
     """An event id counts each time."""
     take_in = intake_module.take_in
 
-    def take_any(programs: Any, contact: Any, event: Any, now_ms: int) -> bool:
+    def take_any(route: Any, contact: Any, event: Any, now_ms: int, gap_ms: int) -> bool:
         contact.event_ids.pop(event.id, None)
-        return take_in(programs, contact, event, now_ms)
+        contact.older_event_ids.pop(event.id, None)
+        return take_in(route, contact, event, now_ms, gap_ms)
 
     with patch.object(step_module, "take_in", take_any):
         yield

@@ -269,8 +269,10 @@ def _check_kept(world: World, applied: list[tuple[str, str]]) -> None:
             for partition in service.shard.partitions.values():
                 kept = partition.contact(contact)
                 if kept is not None:
-                    mine = list(kept.event_ids)
-                    _require(mine == ids[-len(mine) :], f"{contact} knows {mine}, not {ids}")
+                    mine = [*kept.older_event_ids, *kept.event_ids]
+                    _require(
+                        mine == ids[len(ids) - len(mine) :], f"{contact} knows {mine}, not {ids}"
+                    )
                     ids = []
         _require(not ids, f"{contact} is nowhere, and did {ids}")
 
