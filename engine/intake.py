@@ -48,7 +48,7 @@ def take_in(  # noqa: C901, PLR0912 - see below
     recent = contact.event_ids
     older = contact.older_event_ids
     if event_id in recent or event_id in older:
-        if now_ms - (recent.get(event_id) or older[event_id]) < EVENT_IDS_MS:
+        if now_ms - recent.get(event_id, older.get(event_id, 0)) < EVENT_IDS_MS:
             return False
         recent.pop(event_id, None)  # It goes to the end: the oldest stands first.
     recent[event_id] = now_ms

@@ -2,8 +2,9 @@
 
 import pytest
 
-from engine.input import Verdict
+from engine.input import Event, Verdict
 from engine.limits import EVENT_IDS_BURST_MS, EVENT_IDS_MAX
+from engine.partition import Partition
 from ingest.limits import FRAME_EVENTS_MAX
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail, outcomes, wait
 from tests.publications import journey
@@ -18,6 +19,12 @@ def test_a_repeat_changes_nothing() -> None:
     assert situation.event("purchase", id="a", after_ms=5) == []
     assert situation.verdict == Verdict.REPEAT
     assert situation.partition.contact_bytes("c-1") == before
+
+
+def test_a_repeat_is_known_from_the_first_moment_of_all() -> None:
+    partition = Partition(0, [])
+    event = Event("a", "c-1", "hi", 0, {})
+    assert [partition.fold(event, 0) for _ in range(2)] == [Verdict.APPLIED, Verdict.REPEAT]
 
 
 def test_a_repeat_lets_timers_due_by_then_apply() -> None:
