@@ -240,12 +240,13 @@ class Shard:
         partition.pseq = record.pseq
         if isinstance(record, EventRecord):
             self._fold_event(record, partition)
-            self.tallies[number].verdicts[verdict] += 1
-            self.total.verdicts[verdict] += 1
         else:
             partition.fold(input_of(record), record.now_ms)
-            if isinstance(record, ErasedRecord) and record.is_event:
-                self.tallies[number].verdicts[verdict] += 1
+        if isinstance(record, EventRecord) or (
+            isinstance(record, ErasedRecord) and record.is_event
+        ):
+            self.tallies[number].verdicts[verdict] += 1
+            self.total.verdicts[verdict] += 1
 
     def put_in_force(self, record: PublishRecord, partitions: list[Partition]) -> None:
         """Put a publication in force in these partitions. Raises AuthorError, ValueError."""
