@@ -117,13 +117,14 @@ def channel_settings(said: dict[str, Any]) -> ChannelSettings:
 
 
 async def run_system(system: System, ready: Callable[[], None]) -> None:
-    """Start, stay until SIGTERM or SIGINT, and end in good order."""
+    """Start, stay until SIGTERM or SIGINT, and end in good order: also amid a start."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     try:
-        await system.start()
+        if not await _started(system, ended):
+            return
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -131,3 +132,22 @@ async def run_system(system: System, ready: Callable[[], None]) -> None:
         await ended.wait()
     finally:
         await system.stop()
+
+
+async def _started(system: System, ended: asyncio.Event) -> bool:
+    """Start; False, with the start given up, if the end is asked for before it is done.
+
+    A start may take long: shards recover, or wait for space on a full disk.
+    """
+    starting = asyncio.create_task(system.start())
+    ending = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting  # It raises what refuses the start.
+            return True
+        return False
+    finally:
+        for task in (starting, ending):
+            task.cancel()
+        await asyncio.gather(starting, ending, return_exceptions=True)

@@ -1,0 +1,49 @@
+"""The run of a system: it ends when it is asked to, also amid a start."""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from actors.errors import OperatorError
+from console.run import run_system
+
+
+class FakeSystem:
+    """A system that starts as told."""
+
+    def __init__(self, start: str = "") -> None:
+        self.told: list[str] = []
+        self._start = start
+
+    async def start(self) -> None:
+        if self._start:
+            raise OperatorError(self._start)
+        self.told.append("starts")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.told.append("gives up")
+
+    async def stop(self) -> None:
+        self.told.append("stops")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_start_that_takes_long_is_given_up_on_a_signal(number: int) -> None:
+    system: Any = FakeSystem()
+    running = asyncio.create_task(run_system(system, lambda: system.told.append("ready")))
+    while not system.told:  # noqa: ASYNC110 - what it waits for has no event
+        await asyncio.sleep(0.001)
+    os.kill(os.getpid(), number)
+    await asyncio.wait_for(running, 10)
+    assert system.told == ["starts", "gives up", "stops"]
+
+
+async def test_a_start_that_is_refused_is_told_and_ended() -> None:
+    system: Any = FakeSystem("the port is taken")
+    with pytest.raises(OperatorError, match="the port is taken"):
+        await run_system(system, lambda: system.told.append("ready"))
+    assert system.told == ["stops"]
