@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -122,7 +123,8 @@ class ShardService:
                 self.shard, self.log, self._snapshots, recovery.positions, self._settings
             )
             self._snapshotter.note(self.log.size_bytes if self.refolded else 0)
-        self._committer = Committer(self.log, self._committed, self._failed, self._stall)
+        committed = partial(self._do_or_end, self._committed)
+        self._committer = Committer(self.log, committed, self._failed, self._stall)
         if self._files is not None:
             self._eraser = Eraser(self._files, self._snapshotter)
             for frame, answer in self._eraser.resume(self.shard, self.outbox):
@@ -130,7 +132,7 @@ class ShardService:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(socket)  # noqa: PTH108 - one call before anything is served
         self._server = await self._loop.create_unix_server(self._new_link, socket)
-        self._loop.call_later(TICK_S, self._tick)
+        self._loop.call_later(TICK_S, self._do_or_end, self._tick)
 
     async def stop(self) -> None:
         """Finish what is folded, commit it, answer, and close the log."""
@@ -236,10 +238,9 @@ class ShardService:
         if not text:
             return
         self._quiet.set()
-        begun = 0 if self._part is None else 1
         waiting = [self._inbox.popleft() for _ in range(len(self._inbox))]
         for index, (link, request) in enumerate(waiting):
-            if index >= begun and isinstance(request, Accept):
+            if (index or self._part is None) and isinstance(request, Accept):
                 link.send(Refused(request.seq, text))
             else:
                 self._inbox.append((link, request))
@@ -253,7 +254,7 @@ class ShardService:
                 self._schedule()
             if self._snapshotter is not None:
                 self._snapshotter.turn(busy=len(self._inbox) > INBOX_SHORT)
-        self._loop.call_later(TICK_S, self._tick)
+        self._loop.call_later(TICK_S, self._do_or_end, self._tick)
 
     def _schedule(self) -> None:
         """Fold a slice soon, if there is something to fold and the disk keeps up."""
@@ -262,17 +263,17 @@ class ShardService:
         pulled = self._draining is None and self._pulls.ready
         if self._inbox or self._timers_due or pulled:
             self._scheduled = True
-            self._loop.call_soon(self._fold_or_end)
+            self._loop.call_soon(self._do_or_end, self._fold_slice)
 
-    def _fold_or_end(self) -> None:
-        """Fold a slice; a fault outside the fold's own care ends the process, as a commit's does.
+    def _do_or_end(self, do: Callable[..., None], *args: Any) -> None:
+        """Do this; a fault outside the fold's own care ends the process, as a commit's does.
 
-        To go on would leave a frame half made, and its senders without an answer for ever.
+        To go on would leave a frame half made, senders without an answer, or no timer ever again.
         """
         try:
-            self._fold_slice()
+            do(*args)
         except Exception:
-            log.exception("a slice cannot be folded; the shard stops")
+            log.exception("the shard is at fault, and stops", at=do.__name__)
             os._exit(70)
 
     def _fold_slice(self) -> None:
@@ -378,7 +379,6 @@ class ShardService:
 
     def status(self) -> dict[str, Any]:
         """Return counters and gauges by name; what they count may not be durable yet."""
-        snapshotter = self._snapshotter
         status = self.shard.status() | {
             "pid": os.getpid(),
             "commits": self.log.commits,
@@ -393,8 +393,8 @@ class ShardService:
             "stalled": self.stalled,
             "published": self.shard.published,
         }
-        if snapshotter is not None:
-            status |= snapshotter.status(self.shard.position)
+        if self._snapshotter is not None:
+            status |= self._snapshotter.status(self.shard.position)
         if self._eraser is not None:
             status |= {"erasures_open": self._eraser.open, "erasure_error": self._eraser.error}
         return status

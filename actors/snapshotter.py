@@ -124,15 +124,16 @@ class Snapshotter:
         self._captured = None
         self.under_way = None
         self.error = ""
-        for number in self._shard.partitions:
-            if self._positions[number][:1] == [self._shard.position]:
-                continue
-            head, rows = self._shard.snapshot(number)
+        self._left.extend(
+            number
+            for number in self._shard.partitions
+            if self._positions[number][:1] != [self._shard.position]
+        )
+        while self._left:
+            head, rows = self._shard.snapshot(self._left.popleft())
             self.under_way = head.position
             await self._durable(head.position)
             await self._write(head, rows)
-            if self.error:
-                break
         return self.error
 
     async def close(self) -> None:
@@ -162,24 +163,26 @@ class Snapshotter:
     async def _write(self, head: SnapshotHead, rows: Iterator[list[Row]]) -> None:
         """Write a snapshot; after the last one of a walk, release what nobody needs of the log."""
         run = self._loop.run_in_executor
+        doing = "a snapshot cannot be written"
         try:
             await run(self._thread, self._snapshots.write, head, self._paced(rows))
             positions = self._positions[head.partition]
             positions[:] = [head.position, *positions][:KEPT]
             self.written += 1
             if not self._left:
+                doing = "the log cannot be put into the archive"
                 await run(self._thread, self._log.release, self.needed_position)
                 self.size_bytes = await run(self._thread, self._look)
                 self.error = ""
         except Exception as error:  # noqa: BLE001 - whatever it is: the log has everything
-            self.error = f"a snapshot cannot be written: {error}"
+            self.error = f"{doing}: {error}"
             self._left.clear()
             self._retry_at_s = self._loop.time() + RETRY_S
             log.warning(
-                "a snapshot cannot be written; the log stays, and it is tried again",
+                "the log stays as it is, and it is tried again",
                 partition=head.partition,
                 seconds=RETRY_S,
-                error=str(error),
+                error=self.error,
             )
         finally:
             self._writing = None

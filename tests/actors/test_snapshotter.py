@@ -243,6 +243,39 @@ async def test_a_drain_that_cannot_write_says_so(tmp_path: Path) -> None:
             await client.ask(Drain(0))
 
 
+async def test_a_drain_releases_the_log_once_and_says_if_that_fails(tmp_path: Path) -> None:
+    log, snapshots = MemoryLog(), MemorySnapshots()
+    released = []
+
+    def refuse(position: int) -> None:
+        released.append((position, latest(snapshots)))
+        raise StoreFullError("there is no space for the archive")
+
+    log.release = refuse  # type: ignore[method-assign]
+    async with serving(tmp_path, log, snapshots, NEVER) as (_, client):
+        await client.ask(accept("a"))
+        with pytest.raises(LinkError, match="into the archive: there is no space"):
+            await client.ask(Drain(0))
+    assert released == [(0, {1})], "only when all partitions have theirs"
+
+
+async def test_a_fault_of_the_shard_itself_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no timer would ever go off again, and nobody would know."""
+    codes: list[int] = []
+    monkeypatch.setattr("actors.service.os._exit", codes.append)
+    log, snapshots = MemoryLog(), MemorySnapshots()
+    async with serving(tmp_path, log, snapshots, NEVER) as (service, _):
+
+        def fail(_: int) -> bool:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(service.shard, "timers_due", fail)
+        await until(lambda: bool(codes))
+    assert codes == [70]
+
+
 async def test_on_a_full_disk_events_are_refused_and_what_was_folded_is_answered_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
