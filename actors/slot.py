@@ -44,6 +44,7 @@ def open_slot(  # noqa: PLR0913 - all but the first four are for tests
     try:
         disk.make_folder(archive)
         remove_leftovers(archive, disk)
+        remove_leftovers(folder, disk, "log-")  # Of a segment that an erasure was rewriting.
         return log, open_snapshots(folder / SNAPSHOT_FOLDER, key, disk)
     except BaseException:
         log.close()

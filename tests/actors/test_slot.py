@@ -151,6 +151,19 @@ async def test_a_drained_shard_folds_nothing_again_from_its_files(tmp_path: Path
         assert service.refolded == 5
 
 
+def test_what_a_crash_left_half_written_goes_when_a_slot_is_opened(tmp_path: Path) -> None:
+    open_slot(tmp_path, KEY, DAY_MS, lambda: NOON_MS)[0].close()
+    left = [
+        tmp_path / f"log-{0:020}-000001.seg.new",
+        tmp_path / "archive" / f"archive-{0:020}.new",
+        tmp_path / "snapshots" / f"snapshot-000-{0:020}.snap.new",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    open_slot(tmp_path, KEY, DAY_MS, lambda: NOON_MS)[0].close()
+    assert not [path for path in left if path.exists()]
+
+
 async def test_what_is_too_old_leaves_the_archive(tmp_path: Path) -> None:
     async with serving(tmp_path, keep_ms=DAY_MS) as (_, client):
         await until_archived(tmp_path, client)
