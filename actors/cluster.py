@@ -67,7 +67,11 @@ class ShardActor:
         service = ShardService(
             shard, slot_log, snapshots=snapshots, settings=told.snapshots, files=files
         )
-        await service.start(told.socket)
+        try:
+            await service.start(told.socket)
+        except BaseException:
+            slot_log.close()  # Ray runs it again in this same process, and its lock is in the way.
+            raise
         gc.freeze()
         await lifeline
 
