@@ -43,7 +43,7 @@ def shard_rss_bytes(status: dict[str, Any] | None) -> int | None:
     """Return the resident memory of the shard that has this status; None where nobody knows."""
     if status is None:
         return None
-    told = status.get("rss_bytes")
+    told = status.get("memory_bytes")
     if isinstance(told, int):
         return told
     pid = status.get("pid")

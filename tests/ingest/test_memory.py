@@ -81,7 +81,7 @@ def test_once_full_it_is_until_a_good_part_is_free() -> None:
 
 def test_a_shard_tells_its_memory_or_its_process_is_looked_at() -> None:
     assert shard_rss_bytes(None) is None
-    assert shard_rss_bytes({"rss_bytes": 7, "pid": os.getpid()}) == 7
+    assert shard_rss_bytes({"memory_bytes": 7, "pid": os.getpid()}) == 7
     found = shard_rss_bytes({"pid": os.getpid()})
     assert found is not None
     assert found > 1 << 20

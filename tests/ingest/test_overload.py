@@ -149,7 +149,7 @@ async def test_memory_above_its_watermark_refuses_until_a_good_part_is_free(
     async with serving(tmp_path, shards=2, memory_max=10 << 30) as served:
         admission = served.gateway.admission
         async with served.sender() as sender:
-            served.shards[1].status["rss_bytes"] = 11 << 30
+            served.shards[1].status["memory_bytes"] = 11 << 30
             await until(lambda: admission.shut)
             answer = await sender.ask(post(event()))
             assert answer.status == 429
@@ -157,10 +157,10 @@ async def test_memory_above_its_watermark_refuses_until_a_good_part_is_free(
             assert answer.headers["retry-after"] == "5"
             metrics = (await sender.ask(get("/metrics"))).body
             assert b"anlass_memory_max_bytes 1.073741824e+10" in metrics
-            served.shards[1].status["rss_bytes"] = (10 << 30) - (100 << 20)
+            served.shards[1].status["memory_bytes"] = (10 << 30) - (100 << 20)
             await asyncio.sleep(0.05)
             assert (await sender.ask(post(event()))).status == 429
-            served.shards[1].status["rss_bytes"] = 1 << 30
+            served.shards[1].status["memory_bytes"] = 1 << 30
             await until(lambda: admission.shut is None)
             assert (await sender.ask(post(event()))).status == 202
 
