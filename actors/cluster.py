@@ -121,8 +121,8 @@ class Cluster:
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
         self._started = False
-        self._refusals: list[str] = []
-        """Why actors could not run."""
+        self._refusal = ""
+        """Why an actor could not run, the last time one could not."""
         self.sockets = [
             str(self._runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
         ]
@@ -242,8 +242,8 @@ class Cluster:
         end = asyncio.get_running_loop().time() + COURIER_START_S
         while True:
             statuses = await self.status()
-            if self._refusals:
-                raise OperatorError(self._refusals[0])
+            if self._refusal:
+                raise OperatorError(self._refusal)
             if all(status["couriers"] for status in statuses):
                 return statuses
             if asyncio.get_running_loop().time() > end:
@@ -276,7 +276,7 @@ class Cluster:
                 await asyncio.wrap_future(actor.run.remote(settings).future())
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause or error
-                self._refusals.append(str(cause))
+                self._refusal = str(cause) or type(cause).__name__
                 if not isinstance(cause, OperatorError | ChannelError):
                     log.exception("an actor failed", actor=name)
                 elif self._started:
@@ -293,8 +293,8 @@ class Cluster:
                 async with _client(socket) as client:
                     await client.ask(AskStatus(0))
                     return
-            if self._refusals:
-                raise OperatorError(self._refusals[0])
+            if self._refusal:
+                raise OperatorError(self._refusal)
             if asyncio.get_running_loop().time() > end:
                 raise OperatorError(f"a shard does not answer at {socket}; see its log above")
             await asyncio.sleep(0.02)
