@@ -1,7 +1,7 @@
 """The files of a slot that may hold what a contact did, and how it is taken out of them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -64,19 +64,14 @@ class SlotFiles:
         snapshots: RewritableSnapshots | None = None,
         key: bytes | None = None,
         disk: Disk = REAL_DISK,
-        held: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """For the owner of the slot. Raises LogCorruptError, OSError: see ErasureNotes.
-
-        `held` keeps the archive as it is while its files are rewritten (Archiver.held).
-        """
+        """For the owner of the slot. Raises LogCorruptError, OSError: see ErasureNotes."""
         self.notes = ErasureNotes(folder, disk)
         self._folder = folder
         self._key = key
         self._disk = disk
         self._log = log
         self._snapshots = snapshots
-        self._held = held
 
     def erase(self, erasures: list[Erasure], pause: Pause = no_pause) -> Rewritten:
         """Take these contacts out of log, archive and snapshots; to do it again changes nothing.
@@ -105,8 +100,11 @@ class SlotFiles:
 
     @contextmanager
     def _sources(self, last: int) -> Iterator[list[tuple[Path, bytes]]]:
-        """Give the files with records up to position `last`, all closed, and keep them there."""
-        with self._held(), self._log.closed() as segments:
+        """Give the files with records up to position `last`, all closed, and keep them there.
+
+        The archive stays as it is too: only what the log releases comes to it.
+        """
+        with self._log.closed() as segments:
             archive = archive_files(self._folder / ARCHIVE_FOLDER, self._disk)
             yield [
                 *((each.path, ARCHIVE) for each in archive if each.first <= last),

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from actors.frame import Frame, encode_frame
-from actors.store.archive import ARCHIVE_FOLDER, archive_files, pack, read_archive
+from actors.store.archive import pack, read_archive
 from actors.store.block import ARCHIVE, LOG, read_blocks
 from actors.store.body import body_of, frames_in, read_frame
-from actors.store.disk import REAL_DISK, Disk
+from actors.store.disk import Disk
 from actors.store.newfile import NewFile, Pause, no_pause
-from actors.store.segment import segments_of
 
 Replace = Callable[[Frame], Frame | None]
 """Return what is to stand in place of a frame; None where it stays as it is."""
@@ -36,7 +35,7 @@ def rewrite_file(
     It is left alone where no frame changes. `replace` is called twice for each frame whose bytes
     hold `holding` (a contact's key, say: frames without it need not be decoded), and must keep its
     position and number of records, and its last now_ms: history goes on without a gap. The segment
-    being written may not be given, and with an Archiver the caller holds it. Raises
+    being written may not be given, and none may be moved meanwhile (FileLog.closed). Raises
     LogCorruptError, OSError, StoreFullError; the file then is as it was, or already as it should
     be.
     """
@@ -51,16 +50,6 @@ def rewrite_file(
             file.add(pack(frames) if kind == ARCHIVE else body_of(frames))
         file.finish()
     return True
-
-
-def closed_files(folder: Path, disk: Disk = REAL_DISK) -> list[tuple[Path, bytes]]:
-    """Return the files of a slot's history that are not being written, and the kind of each.
-
-    The last segment is left out: begin another one to have it among them. Raises OSError.
-    """
-    archive = archive_files(folder / ARCHIVE_FOLDER, disk)
-    segments = segments_of(folder, disk)[:-1]
-    return [*((file.path, ARCHIVE) for file in archive), *((path, LOG) for path in segments)]
 
 
 def _bodies(path: Path, kind: bytes, key: bytes | None, disk: Disk) -> Iterator[bytes]:

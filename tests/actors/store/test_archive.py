@@ -1,15 +1,12 @@
 """The archive: each frame readable exactly once whatever happens, and its bytes as they were."""
 
-import random
-import threading
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from actors.errors import LogCorruptError
-from actors.frame import AdvanceRecord, Frame, decode_frame, encode_frame
+from actors.frame import decode_frame, encode_frame
 from actors.store.archive import (
     ArchiveFile,
     archive_bytes,
@@ -18,10 +15,8 @@ from actors.store.archive import (
     prune_archive,
     read_archive,
 )
-from actors.store.archiver import Archiver
 from actors.store.block import HEADER
 from actors.store.body import frames_in
-from actors.store.disk import REAL_DISK, DiskFile
 from actors.store.history import first_position, read_history
 from actors.store.port import StoreFullError
 from actors.store.segment import segment_name, segments_of
@@ -181,146 +176,3 @@ def test_a_crash_while_files_go_leaves_no_hole(tmp_path: Path) -> None:
             assert operations > 3
             return
     raise AssertionError("it does not come to an end")
-
-
-class Listener:
-    """What an archiver says."""
-
-    def __init__(self) -> None:
-        self.archived: list[Path] = []
-        self.failed: list[tuple[Path, Exception]] = []
-        self._said = threading.Condition()
-
-    def on_archived(self, segment: Path) -> None:
-        with self._said:
-            self.archived.append(segment)
-            self._said.notify_all()
-
-    def on_failed(self, segment: Path, error: Exception) -> None:
-        with self._said:
-            self.failed.append((segment, error))
-            self._said.notify_all()
-
-    def wait(self, until: Callable[[], bool], timeout_s: float = 20) -> bool:
-        with self._said:
-            return self._said.wait_for(until, timeout_s)
-
-
-def archiver_of(folder: Path, listener: Listener, disk: FullDisk | None = None) -> Archiver:
-    return Archiver(
-        folder,
-        None,
-        disk=disk or REAL_DISK,
-        archived=listener.on_archived,
-        failed=listener.on_failed,
-        retry_s=0.01,
-    )
-
-
-def test_an_archiver_takes_what_it_is_given_in_order(tmp_path: Path) -> None:
-    listener = Listener()
-    segments = [write_segment(tmp_path, None, [each]) for each in range(3)]
-    leftovers = [archive_of(tmp_path) / "archive-x.new", tmp_path / "log-x.seg.new"]
-    for leftover in leftovers:
-        leftover.touch()
-    archiver = archiver_of(tmp_path, listener)
-    assert not any(leftover.exists() for leftover in leftovers)
-    for segment in segments:
-        archiver.submit(segment)
-    assert listener.wait(lambda: len(listener.archived) == 3)
-    assert listener.archived == segments
-    assert positions(tmp_path) == [0, 1, 2]
-    archiver.submit(segments[0])  # Once more, as after a restart: it is there.
-    assert listener.wait(lambda: len(listener.archived) == 4)
-    assert [file.first for file in archiver.prune(2_000, 999)] == [0]
-    archiver.close()
-    assert archiver.pending == 0
-    assert listener.failed == []
-    with pytest.raises(AssertionError, match="has ended"):
-        archiver.submit(segments[0])
-
-
-def test_a_full_disk_is_reported_and_tried_again_until_there_is_space(tmp_path: Path) -> None:
-    listener = Listener()
-    disk = FullDisk(0)
-    segments = [write_segment(tmp_path, None, [each]) for each in range(2)]
-    archiver = archiver_of(tmp_path, listener, disk)
-    for segment in segments:
-        archiver.submit(segment)
-    assert listener.wait(lambda: len(listener.failed) >= 3)
-    assert {path for path, _ in listener.failed} == {segments[0]}
-    assert all(isinstance(error, StoreFullError) for _, error in listener.failed)
-    assert archiver.pending == 2
-    assert positions(tmp_path) == [0, 1]
-    disk.space = None
-    assert listener.wait(lambda: len(listener.archived) == 2)
-    archiver.close()
-    assert positions(tmp_path) == [0, 1]
-    assert segments_of(tmp_path) == []
-
-
-def test_a_damaged_or_missing_segment_is_reported_once_and_the_next_one_taken(
-    tmp_path: Path,
-) -> None:
-    listener = Listener()
-    damaged, whole = (write_segment(tmp_path, None, [each]) for each in range(2))
-    damaged.write_bytes(damaged.read_bytes()[:-1])
-    missing = tmp_path / segment_name(7, 1)
-    archiver = archiver_of(tmp_path, listener)
-    for segment in (damaged, missing, whole):
-        archiver.submit(segment)
-    assert listener.wait(lambda: listener.archived == [whole])
-    archiver.close()
-    assert [path for path, _ in listener.failed] == [damaged, missing]
-    assert damaged.exists()
-
-
-def test_while_it_is_held_no_segment_moves(tmp_path: Path) -> None:
-    listener = Listener()
-    segment = write_segment(tmp_path, None, [0])
-    archiver = archiver_of(tmp_path, listener)
-    with archiver.held():
-        archiver.submit(segment)
-        assert not listener.wait(lambda: bool(listener.archived), 0.3)
-        assert segment.exists()
-    assert listener.wait(lambda: listener.archived == [segment])
-    archiver.close()
-
-
-def test_closing_does_not_wait_for_a_disk_that_is_full(tmp_path: Path) -> None:
-    listener = Listener()
-    segment = write_segment(tmp_path, None, [0])
-    archiver = archiver_of(tmp_path, listener, FullDisk(0))
-    archiver.submit(segment)
-    assert listener.wait(lambda: bool(listener.failed))
-    archiver.close()
-    assert archiver.pending == 1
-    assert segment.exists()
-
-
-def test_closing_leaves_a_segment_in_hand_as_it_is(tmp_path: Path) -> None:
-    noise = random.Random(1)
-    records = [AdvanceRecord(1, 3, noise.getrandbits(62)) for _ in range(60_000)]
-    frame = Frame(0, 1, list(records), b"", [], [])
-    segment = write_frames(tmp_path, frame)
-    started = threading.Event()
-
-    class SlowDisk(FullDisk):
-        def create(self, path: Path) -> DiskFile:
-            started.set()
-            assert archiver._closing.wait(20)
-            return super().create(path)
-
-    listener = Listener()
-    archiver = archiver_of(tmp_path, listener, SlowDisk(None))
-    archiver.submit(segment)
-    assert started.wait(20)
-    archiver.close()
-    assert (listener.archived, listener.failed) == ([], [])
-    assert list((tmp_path / "archive").iterdir()) == []
-    assert list(read_history(tmp_path, None)) == [frame]
-    archiver = archiver_of(tmp_path, listener)
-    archiver.submit(segment)
-    assert listener.wait(lambda: listener.archived == [segment])
-    archiver.close()
-    assert list(read_history(tmp_path, None)) == [frame]

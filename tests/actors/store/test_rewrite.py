@@ -15,7 +15,7 @@ from actors.store.disk import REAL_DISK
 from actors.store.history import read_history
 from actors.store.newfile import NewFile, no_pause
 from actors.store.port import StoreFullError
-from actors.store.rewrite import closed_files, rewrite_file
+from actors.store.rewrite import rewrite_file
 from actors.store.segment import segment_name
 from tests.actors.store.frames import (
     KEY,
@@ -162,14 +162,3 @@ def test_a_replacement_that_would_leave_a_gap_is_refused(tmp_path: Path) -> None
             path, LOG, None, REAL_DISK, lambda frame: msgspec.structs.replace(frame, records=[])
         )
     assert list(read_history(tmp_path, None)) == OLD
-
-
-def test_all_files_but_the_last_segment_can_be_rewritten(tmp_path: Path) -> None:
-    archive = prepare(tmp_path, ARCHIVE, None)
-    assert closed_files(tmp_path) == [(archive, ARCHIVE)]
-    write_segment(tmp_path, None, [6])
-    assert closed_files(tmp_path) == [
-        (archive, ARCHIVE),
-        (tmp_path / segment_name(5, 1), LOG),
-    ]
-    assert closed_files(tmp_path / "none") == []
