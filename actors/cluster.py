@@ -26,7 +26,7 @@ from actors.running import forget_running, note_running
 from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
 from actors.shard import Shard
-from actors.slot import open_slot
+from actors.slot import SNAPSHOT_FOLDER, open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, open_store, shard_folder
@@ -39,6 +39,9 @@ OBJECT_STORE_BYTES: Final = 80 << 20
 """The least Ray takes; nothing of ours goes through it."""
 
 COLD_START_S: Final = 60.0
+RECOVERY_BYTES_PER_S: Final = 1 << 20
+"""A tenth of what a slow machine reads and folds: a start is given up only where none will be."""
+
 COURIER_START_S: Final = 10.0
 DRAIN_S: Final = 30.0
 SWITCH_INTERVAL_S: Final = 0.000_5
@@ -148,6 +151,7 @@ class Cluster:
         """
         await self._lifeline.open()
         data, key_file = self._settings.data, self._settings.key_file
+        limits_s = [start_limit_s(shard_folder(data, slot)) for slot in range(self.store.shards)]
         for slot, socket in enumerate(self.sockets):
             shard = ShardSettings(
                 slot=slot,
@@ -168,7 +172,9 @@ class Cluster:
             channels=channels,
         )
         self._keep(CourierActor, "courier", msgspec.json.encode(courier))
-        await asyncio.gather(*[self._answers(socket) for socket in self.sockets])
+        await asyncio.gather(
+            *[self._answers(*each) for each in zip(self.sockets, limits_s, strict=True)]
+        )
         statuses = await self._with_courier()
         self._started = True
         self._processes.note([status["pid"] for status in statuses])
@@ -286,8 +292,8 @@ class Cluster:
                 log.warning("an actor's process died and starts again", actor=name)
                 await asyncio.sleep(0.1)
 
-    async def _answers(self, socket: str) -> None:
-        end = asyncio.get_running_loop().time() + COLD_START_S
+    async def _answers(self, socket: str, limit_s: float) -> None:
+        end = asyncio.get_running_loop().time() + limit_s
         while True:
             with contextlib.suppress(OSError, LinkError):
                 async with _client(socket) as client:
@@ -296,8 +302,15 @@ class Cluster:
             if self._refusal:
                 raise OperatorError(self._refusal)
             if asyncio.get_running_loop().time() > end:
-                raise OperatorError(f"a shard does not answer at {socket}; see its log above")
+                text = f"a shard does not answer at {socket} after {limit_s:.0f} s"
+                raise OperatorError(f"{text}; see its log in Ray's folder, /tmp/ray/session_latest")
             await asyncio.sleep(0.02)
+
+
+def start_limit_s(folder: Path) -> float:
+    """Return how long a shard may take until it serves: more where it has more to recover from."""
+    files = [*folder.glob("log-*.seg"), *(folder / SNAPSHOT_FOLDER).glob("*.snap")]
+    return COLD_START_S + sum(file.stat().st_size for file in files) / RECOVERY_BYTES_PER_S
 
 
 @contextlib.asynccontextmanager
