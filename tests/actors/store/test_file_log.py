@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,6 +172,21 @@ def test_released_segments_go_to_the_archive_whole_and_in_order(tmp_path: Path) 
     log.release(end)
     assert len(place.archived) == 3, "the last one stays"
     assert [frame.position for frame in read_log(tmp_path)] == [9]
+    log.close()
+
+
+def test_nothing_is_archived_while_closed_segments_are_held(tmp_path: Path) -> None:
+    archived: list[Path] = []
+    log = open_log(tmp_path, archive=archived.append)
+    append(log, 3, 3)
+    with log.closed() as segments:
+        append(log, 3, position=6)
+        releasing = threading.Thread(target=log.release, args=[6])
+        releasing.start()
+        releasing.join(0.2)
+        assert archived == []
+    releasing.join(20)
+    assert archived == segments
     log.close()
 
 
