@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from actors.clock import process_start
 from actors.errors import OperatorError
+from actors.running import note_whole
 from actors.store.disk import REAL_DISK
 from actors.store.lock import FileLock, kill_process, take_lock
 
@@ -80,13 +81,14 @@ class Processes:
         return len(killed)
 
     def note(self, pids: list[int], runtime: Path | None = None) -> None:
-        """Write down processes of this start, and the folder of its sockets."""
+        """Write down processes of this start, and the folder of its sockets.
+
+        Raises OperatorError.
+        """
         self._noted.processes |= {pid: process_start(pid) for pid in pids}
         if runtime is not None:
             self._noted.runtime = str(runtime)
-        new = self._path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(self._noted))
-        new.rename(self._path)
+        note_whole(self._path, msgspec.json.encode(self._noted))
 
     def forget(self) -> None:
         """All ended in good order."""

@@ -28,12 +28,21 @@ class Running(Struct, frozen=True, kw_only=True):
 
 
 def note_running(data: Path, url: str, sockets: list[str], runtime: str) -> None:
-    """Write down that this process runs a system on a data folder. Raises OSError."""
+    """Write down that this process runs a system on a data folder. Raises OperatorError."""
     pid = os.getpid()
     running = Running(pid=pid, start=process_start(pid), url=url, sockets=sockets, runtime=runtime)
-    new = data / f"{SYSTEM_FILE}.new"
-    new.write_bytes(msgspec.json.encode(running))
-    new.rename(data / SYSTEM_FILE)
+    note_whole(data / SYSTEM_FILE, msgspec.json.encode(running))
+
+
+def note_whole(path: Path, data: bytes) -> None:
+    """Write a note of this start, which is there as a whole or not at all. Raises OperatorError."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_bytes(data)
+        new.rename(path)
+    except OSError as error:
+        text = f"{path} cannot be written: {error.strerror}"
+        raise OperatorError(f"{text}; make space, or let this account write there") from None
 
 
 def forget_running(data: Path) -> None:
