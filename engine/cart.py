@@ -22,7 +22,8 @@ def update_cart(contact: Contact, payload: dict[str, Any]) -> None:
         if item.get("product_id") == added.get("product_id"):
             quantity = item.get("quantity")
             if isinstance(quantity, int):
-                added["quantity"] = min(added["quantity"] + quantity, QUANTITY_MAX)
+                total = added["quantity"] + quantity
+                added["quantity"] = max(min(total, QUANTITY_MAX), -QUANTITY_MAX)
             # A new list: a session's summary may hold the old one.
             contact.cart = [*contact.cart[:i], added, *contact.cart[i + 1 :]]
             return
