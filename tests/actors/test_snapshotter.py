@@ -266,7 +266,8 @@ async def test_on_a_full_disk_events_are_refused_and_what_was_folded_is_answered
         full = False
         assert await folded == Accepted(2, b"\0")
         await until(lambda: not service.stalled)
-        assert await client.ask(accept("c")) == Accepted(4, b"\0")
+        again = Accept(0, accept("c").events, 1)
+        assert await client.ask(again) == Accepted(4, b"\0")
         assert service.status()["events_applied"] == 3
 
 
