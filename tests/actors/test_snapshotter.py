@@ -296,4 +296,7 @@ async def test_what_waits_when_the_disk_is_full_is_refused_at_once(
             await waiting
         full = False
         assert await folded == Accepted(1, b"\0")
+        await until(lambda: not service.stalled)
+        with pytest.raises(LinkError, match="the disk is full"):
+            await client.ask(accept("of the same attempt"))
         assert service.shard.position == 1
