@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from actors.link import Handed, LinkClient, LinkError, Pull, Settle
+from actors.link import Handed, LinkClient, LinkError, Pull, RefusedError, Reply, Settle
 from channels.delivery import Channels
 from channels.message import Message
 from channels.render import Renderer, RenderError
@@ -17,6 +17,9 @@ from engine.input import Receipt
 PULL_MESSAGES_MAX: Final = 64
 PULL_WAIT_MS: Final = 2_000
 RECONNECT_S: Final = 0.2
+REFUSED_S: Final = 0.2
+"""Before a shard is asked again for what it refused."""
+
 RETRY_S_MIN: Final = 1.0
 RETRY_S_MAX: Final = 60.0
 PARKED_MESSAGES_MAX: Final = 10_000
@@ -66,7 +69,7 @@ class Courier:
     async def _serve_channel(self, client: LinkClient, name: str, renderer: Renderer) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
-                handed = await client.ask(Pull(0, name, PULL_MESSAGES_MAX, PULL_WAIT_MS))
+                handed = await _ask(client, Pull(0, name, PULL_MESSAGES_MAX, PULL_WAIT_MS))
                 assert isinstance(handed, Handed)
                 renderer.add(handed.templates)
                 renderer.language = handed.language
@@ -94,7 +97,7 @@ class Courier:
                 delay_s = min(delay_s * 2, RETRY_S_MAX)
             gone = "given up after many tries"
             receipts = [Receipt(each.contact, each.key, False, gone) for each in messages]  # noqa: FBT003
-            await client.ask(Settle(0, receipts))
+            await _ask(client, Settle(0, receipts))
         finally:
             self._parked -= parked
 
@@ -109,7 +112,7 @@ class Courier:
                 contact, delivered = contact_of[result.key], result.kind == "delivered"
                 receipts.append(Receipt(contact, result.key, delivered, result.reason))
         if receipts:
-            await client.ask(Settle(0, receipts))
+            await _ask(client, Settle(0, receipts))
         again = {result.key: result.reason for result in results if result.kind == "retry"}
         if again:
             reasons = sorted(set(again.values()))
@@ -120,6 +123,20 @@ class Courier:
         """Close the channels."""
         with contextlib.suppress(OSError):
             await self._channels.close()
+
+
+async def _ask(client: LinkClient, request: Pull | Settle) -> Reply:
+    """Ask until the shard takes it in; raises LinkError when the link is lost.
+
+    A shard whose inbox is full refuses. To give up the link then would hand over again what is
+    delivered already: its receipts would be lost with the link.
+    """
+    while True:
+        try:
+            return await client.ask(request)
+        except RefusedError as error:
+            log.warning("a shard refused its courier, which asks again", error=str(error))
+            await asyncio.sleep(REFUSED_S)
 
 
 def _render(renderer: Renderer, deliveries: list[Delivery]) -> tuple[list[Message], list[Receipt]]:

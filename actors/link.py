@@ -32,6 +32,9 @@ class Accept(Struct, array_like=True, tag="accept", gc=False):
 
     seq: int
     events: list[LinkEvent]
+    attempt: int = 0
+    """The sender begins another when it learns of a refusal. What was on its way behind the refused
+    frame is refused as well: else the end of a request would be applied before its beginning."""
 
 
 class Pull(Struct, array_like=True, tag="pull", gc=False):
@@ -148,6 +151,10 @@ class LinkError(Exception):
     """The other side broke the protocol, or went away."""
 
 
+class RefusedError(LinkError):
+    """The shard refused the request, and why; nothing was changed, and the link stays."""
+
+
 class Link(asyncio.Protocol):
     """One end of a link: calls `received` with the bytes of each frame, `closed` at the end.
 
@@ -163,6 +170,9 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._stuck = False
         """Whether more waits to be read by the other side than its socket holds."""
+        self.attempt_refused = -1
+        """The last attempt of which an Accept was refused on this link."""
+        self.refused_why = ""
 
     def send(self, message: Request | Reply) -> None:
         """Send one message; after the link is closed it goes nowhere."""
@@ -172,6 +182,12 @@ class Link(asyncio.Protocol):
         self._transport.write(len(data).to_bytes(HEAD_BYTES, "big") + data)
         if self._stuck and self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
             self._transport.abort()
+
+    def refuse(self, request: Request, why: str) -> None:
+        """Say that a request is not done; nothing more is taken of an Accept's attempt."""
+        if isinstance(request, Accept):
+            self.attempt_refused, self.refused_why = request.attempt, why
+        self.send(Refused(request.seq, why))
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -246,7 +262,10 @@ class LinkClient:
         return client
 
     def ask(self, request: Request) -> "asyncio.Future[Reply]":
-        """Send a request (its number is set here); the future fails with LinkError on a loss."""
+        """Send a request (its number is set here).
+
+        The future fails with LinkError on a loss, with RefusedError where the shard refuses.
+        """
         self._seq += 1
         request.seq = self._seq
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -264,7 +283,7 @@ class LinkClient:
         if future is None or future.done():
             return
         if isinstance(reply, Refused):
-            future.set_exception(LinkError(reply.error))
+            future.set_exception(RefusedError(reply.error))
         else:
             future.set_result(reply)
 

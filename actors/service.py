@@ -176,30 +176,28 @@ class ShardService:
             return
         if isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
-        elif self._full(request):
-            link.send(Refused(request.seq, FULL))
+        elif refusal := self._refusal(link, request):
+            link.refuse(request, refusal)
         elif isinstance(request, Pull):
             self._pulls.put(link, request)
             self._loop.call_later(request.wait_ms / 1000, self._pulls.end, link, request)
         elif isinstance(request, Drain):
             self._drain_for(link, request)
-        elif refusal := self._refusal(request):
-            link.send(Refused(request.seq, refusal))
         else:
             self._inbox.append((link, request))
         self._schedule()
 
-    def _full(self, request: Request) -> bool:
-        """Say whether there is no room for this request: nothing here grows without a bound."""
+    def _refusal(self, link: Link, request: Request) -> str:
+        """Say why a request is not taken in; empty where it is. Nothing grows without a bound."""
         if isinstance(request, Pull):
-            return self._pulls.full(request.channel)
-        return len(self._inbox) >= INBOX_REQUESTS_MAX
-
-    def _refusal(self, request: Folded) -> str:
-        """Say why a request is not taken in; empty where it is."""
-        if self._draining is not None and not isinstance(request, Settle):
+            return FULL if self._pulls.full(request.channel) else ""
+        if len(self._inbox) >= INBOX_REQUESTS_MAX:
+            return FULL
+        if self._draining is not None and not isinstance(request, Settle | Drain):
             return STOPPING
         if isinstance(request, Accept):
+            if request.attempt <= link.attempt_refused:
+                return link.refused_why
             if self.stalled:
                 return self.stalled
             if not self.shard.owns(request.events):
@@ -241,7 +239,7 @@ class ShardService:
         waiting = [self._inbox.popleft() for _ in range(len(self._inbox))]
         for index, (link, request) in enumerate(waiting):
             if (index or self._part is None) and isinstance(request, Accept):
-                link.send(Refused(request.seq, text))
+                link.refuse(request, text)
             else:
                 self._inbox.append((link, request))
 

@@ -20,9 +20,9 @@ from actors.link import (
     Status,
     decode_reply,
 )
-from engine.input import Verdict
 from ingest.admission import seconds_for
 from ingest.exchange import Exchange
+from ingest.frame import Frame
 from ingest.limits import (
     BUSY_FRAME_EVENTS,
     EVENT_HEAD_BYTES,
@@ -42,26 +42,6 @@ UNREACHABLE: Final = "the shard did not answer in time; repeat the request with 
 STOPPING: Final = "the gateway stops; repeat the request with the same event ids"
 
 
-class Frame:
-    """Events sent to the shard in one Accept, and the exchange that each belongs to."""
-
-    __slots__ = ("answered", "busy", "bytes", "events", "exchanges", "resent", "sent_s", "seq")
-
-    def __init__(
-        self, seq: int, events: list[LinkEvent], exchanges: list[Exchange], size: int
-    ) -> None:
-        self.seq = seq
-        self.events = events
-        self.exchanges = exchanges
-        self.bytes = size
-        self.resent = False
-        self.sent_s = 0.0
-        self.answered = 0
-        """Events that the lane had answered when this was sent."""
-        self.busy = False
-        """Whether it left others waiting."""
-
-
 class LaneBounds(Struct, frozen=True):
     """How much may wait on one lane."""
 
@@ -77,6 +57,10 @@ class Lane:
     So an idle lane sends at once, a busy one in large frames, and nobody waits for a frame to
     fill. After a loss the frames without an answer go again, first and in order; the shard knows
     events it had already taken by their ids.
+
+    Of a request that was answered with a refusal nothing goes out any more, and what is behind a
+    refused frame is refused with it (see Accept.attempt): of no request the end is applied without
+    its beginning.
     """
 
     def __init__(self, path: str, bounds: LaneBounds, freed: Callable[[int], None]) -> None:
@@ -95,6 +79,8 @@ class Lane:
         self._retry_s = 0.0
         self._closing = False
         self._seq = 0
+        self._attempt = 0
+        """How many refusals it has learned of."""
         self._events: list[LinkEvent] = []
         self._exchanges: list[Exchange] = []
         self._bytes = 0
@@ -230,7 +216,7 @@ class Lane:
     def _send(self, link: Link, frame: Frame) -> None:
         frame.sent_s = monotonic()
         frame.answered = self.pace.answered
-        link.send(Accept(frame.seq, frame.events))
+        link.send(Accept(frame.seq, frame.events, self._attempt))
 
     def _has_room(self) -> bool:
         """Say whether what waits may go out: at once where no frame is in flight.
@@ -295,17 +281,42 @@ class Lane:
         if isinstance(reply, Accepted) and len(reply.verdicts) == len(frame.events):
             self._learn(frame)
             self._take_off(frame)
-            _settle(frame, reply.verdicts)
+            frame.settle(reply.verdicts)
         elif isinstance(reply, Refused):
-            self._take_off(frame)
-            for exchange in frame.exchanges:
-                exchange.refuse(503, f"the shard refused: {reply.error}; try again later")
+            self._refused(frame, reply.error)
         else:
             link.close()
             return
         self._retry_s = 0.0
         if self._events and not self._flushing:
             self._schedule()
+
+    def _refused(self, frame: Frame, error: str) -> None:
+        """Refuse a frame, and those behind it: the shard does so too, whose answers mean nothing.
+
+        What of the same requests was not sent yet never is.
+        """
+        self._attempt += 1
+        refused = [each for each in self._flight if each.seq >= frame.seq]
+        for each in refused:
+            self._take_off(each)
+            for exchange in each.exchanges:
+                exchange.refuse(503, f"the shard refused: {error}; try again later")
+        self._drop_answered()
+
+    def _drop_answered(self) -> None:
+        """Drop what waits of requests answered already: they stand in front, begun before."""
+        count = 0
+        size = 0
+        for event, exchange in zip(self._events, self._exchanges, strict=True):
+            if not exchange.answered:
+                break
+            count += 1
+            size += len(event.payload) + EVENT_HEAD_BYTES
+        if count:
+            self._events, self._exchanges = self._events[count:], self._exchanges[count:]
+            self._bytes -= size
+            self._freed(count)
 
     def _lost(self, link: Link) -> None:
         if link is not self._link:
@@ -339,29 +350,24 @@ class Lane:
             return False
         self._link = link
         for frame in list(self._flight):
-            if all(exchange.answered for exchange in frame.exchanges):
-                self._take_off(frame)  # Nobody waits any more: their senders repeat.
-            else:
-                frame.resent = True
-                self._send(link, frame)
+            self._resend(link, frame)
+        self._drop_answered()
         self._flush()
         return True
 
-
-def _settle(frame: Frame, verdicts: bytes) -> None:
-    """Count each event down; a repeat of what went twice may be our own first try: it counts."""
-    if any(verdicts):
-        for exchange, verdict in zip(frame.exchanges, verdicts, strict=True):
-            if verdict == Verdict.FAILED:
-                exchange.failed += 1
-            elif verdict == Verdict.REPEAT and not frame.resent:
-                exchange.repeated += 1
-            elif verdict == Verdict.ERASED:
-                exchange.erased += 1
-    for exchange in frame.exchanges:
-        exchange.left -= 1
-        if exchange.left == 0:
-            exchange.settle()
+    def _resend(self, link: Link, frame: Frame) -> None:
+        """Send what somebody waits for; of requests answered already the senders repeat all."""
+        count, size = len(frame.events), frame.bytes
+        frame.drop_answered()
+        count -= len(frame.events)
+        self._sent -= count
+        self._sent_bytes -= size - frame.bytes
+        self._freed(count)
+        if frame.events:
+            frame.resent = True
+            self._send(link, frame)
+        else:
+            self._flight.remove(frame)
 
 
 def _refuse_begun_before(before_s: float, exchanges: list[Exchange]) -> None:

@@ -8,7 +8,17 @@ import pytest
 
 from actors.courier import PARKED_MESSAGES_MAX
 from actors.limits import FULL, INBOX_REQUESTS_MAX
-from actors.link import UNREAD_BYTES_MAX, Accept, Accepted, Done, Link, LinkClient, LinkError, Pull
+from actors.link import (
+    UNREAD_BYTES_MAX,
+    Accept,
+    Accepted,
+    Done,
+    Link,
+    LinkClient,
+    LinkError,
+    Pull,
+    RefusedError,
+)
 from tests.actors.test_service import event, hold_disk, serving, verdicts
 
 
@@ -30,7 +40,8 @@ async def test_a_full_inbox_refuses_and_what_was_taken_before_is_applied_once(
         assert 4 <= len(taken) <= 8
         assert {str(each) for each in refused} == {FULL}
         assert service.shard.status()["events_applied"] == len(taken)
-        assert await verdicts(client, event("19")) == [0]  # It was refused: nothing of it is there.
+        again = await client.ask(Accept(0, [event("19")], 1))
+        assert again == Accepted(21, b"\0")  # It was refused: nothing of it is there.
 
 
 def test_no_courier_ever_fills_the_inbox() -> None:
@@ -91,3 +102,24 @@ def test_a_link_whose_other_side_reads_nothing_is_closed() -> None:
     clogged.size = UNREAD_BYTES_MAX
     link.send(Done(2))
     assert clogged.aborted
+
+
+async def test_what_is_behind_a_refused_accept_is_refused_until_its_sender_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the end of a request in several frames is applied before its beginning."""
+    async with serving(tmp_path) as (service, client):
+        monkeypatch.setattr("actors.service.INBOX_REQUESTS_MAX", 0)
+        with pytest.raises(RefusedError, match="inbox is full"):
+            await client.ask(Accept(0, [event("beginning")]))
+        monkeypatch.undo()
+        with pytest.raises(RefusedError, match="inbox is full"):
+            await client.ask(Accept(0, [event("end")]))
+        other = await LinkClient.connect(str(tmp_path / "s.sock"))
+        assert await verdicts(other, event("of another link")) == [0]
+        other.close()
+        again = [event("beginning"), event("end")]
+        assert await client.ask(Accept(0, again, 1)) == Accepted(3, b"\0\0")
+        with pytest.raises(RefusedError, match="inbox is full"):
+            await client.ask(Accept(0, [event("late")]))
+        assert service.shard.status()["events_applied"] == 3

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from actors.clock import EventClock
 from actors.courier import Courier
-from actors.link import Accept, LinkClient, LinkEvent, PublishNow
+from actors.limits import FULL
+from actors.link import Accept, Link, LinkClient, LinkEvent, PublishNow, Pull, Request, Settle
 from actors.service import ShardService
 from actors.shard import Shard
 from actors.store.log import open_log
@@ -63,6 +66,44 @@ async def test_a_message_put_off_delays_no_other_and_goes_out_later(tmp_path: Pa
     channel.put_off.clear()
     await until(3)
     assert channel.delivered[-1] == "c-1"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    client.close()
+    await service.stop()
+
+
+async def test_receipts_that_a_full_inbox_refuses_are_brought_again_and_nothing_goes_out_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.courier.REFUSED_S", 0.02)
+    service = ShardService(Shard(0, 1, EventClock()), open_log(tmp_path))
+    await service.start(str(tmp_path / "s.sock"))
+    refusal, refused = service._refusal, 0
+
+    def refuse_some(link: Link, request: Request) -> str:
+        nonlocal refused
+        if isinstance(request, Settle | Pull) and refused < 6:
+            refused += 1
+            return FULL
+        return refusal(link, request)
+
+    channel = Greylist()
+    client = await LinkClient.connect(str(tmp_path / "s.sock"))
+    await client.ask(PublishNow(0, source_of(journey())))
+    await client.ask(Accept(0, [LinkEvent(partition_of("c-1"), "c-1", "e", "hi", 1, b"{}")]))
+    courier = Courier([str(tmp_path / "s.sock")], Channels(channel, {}), ["email"])
+    deliver = channel.deliver
+
+    async def deliver_then_refuse(messages: Sequence[Message]) -> list[Result]:
+        monkeypatch.setattr(service, "_refusal", refuse_some)
+        return await deliver(messages)
+
+    monkeypatch.setattr(channel, "deliver", deliver_then_refuse)
+    running = asyncio.create_task(courier.run())
+    async with asyncio.timeout(10):
+        while service.outbox.depth or refused < 6:  # noqa: ASYNC110 - the outbox has no event
+            await asyncio.sleep(0.01)
+    assert channel.delivered == ["c-1"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     client.close()

@@ -299,7 +299,8 @@ async def test_on_a_full_disk_events_are_refused_and_what_was_folded_is_answered
         full = False
         assert await folded == Accepted(2, b"\0")
         await until(lambda: not service.stalled)
-        assert await client.ask(accept("c")) == Accepted(4, b"\0")
+        again = Accept(0, accept("c").events, 1)
+        assert await client.ask(again) == Accepted(4, b"\0")
         assert service.status()["events_applied"] == 3
 
 
@@ -328,4 +329,7 @@ async def test_what_waits_when_the_disk_is_full_is_refused_at_once(
             await waiting
         full = False
         assert await folded == Accepted(1, b"\0")
+        await until(lambda: not service.stalled)
+        with pytest.raises(LinkError, match="the disk is full"):
+            await client.ask(accept("of the same attempt"))
         assert service.shard.position == 1

@@ -38,6 +38,7 @@ class FakeShard:
         self.refuse = ""
         self.held: list[tuple[Link, Accept]] = []
         self.frames: list[list[LinkEvent]] = []
+        self.attempts: list[int] = []
         self.status: dict[str, object] = {"contacts": 3, "lag.ms": 1.5, "name": "fake"}
         self._remember = remember
         self._seen: set[tuple[str, str]] = set()
@@ -101,6 +102,7 @@ class FakeShard:
         assert isinstance(request, Accept)
         if self._remember:
             self.frames.append(request.events)
+            self.attempts.append(request.attempt)
         if self.hold:
             self.held.append((link, request))
         else:

@@ -18,7 +18,7 @@ from actors.store.port import StoreFullError
 from actors.tally import PartitionTally
 from engine import intake as intake_module
 from engine import step as step_module
-from ingest.lane import Lane, _settle
+from ingest.lane import Lane
 from tests.simulation.disk import ProcessDisk, ProcessFile
 from tests.simulation.stage import SimulatedCommitter
 
@@ -176,7 +176,7 @@ def lost_link_counts_as_answer() -> Iterator[None]:
         if link is self._link:
             for frame in list(self._flight):
                 self._take_off(frame)
-                _settle(frame, bytes(len(frame.events)))
+                frame.settle(bytes(len(frame.events)))
         lost(self, link)
 
     with patch.object(Lane, "_lost", settle_all):

@@ -16,7 +16,7 @@ PIPELINED_MAX = 3
 class Put:
     """One event as its sender knows it."""
 
-    __slots__ = ("acknowledged", "at_ms", "event", "first", "last", "refused", "request")
+    __slots__ = ("acknowledged", "at_ms", "event", "first", "last", "request")
 
     def __init__(self, event: ShopEvent) -> None:
         self.event = event
@@ -24,8 +24,6 @@ class Put:
         self.first = 0
         """Number of its first try among all of this sender; 0 where there was none."""
         self.last = 0
-        self.refused = False
-        """Whether its request was refused once, or not answered in time."""
         self.request = 0
         """Number of the request it always comes in."""
         self.acknowledged = False
@@ -164,7 +162,5 @@ class LedgerClient:
             for put in request:
                 put.acknowledged = True
             return
-        for put in request:
-            put.refused = put.refused or status != 0
         if status not in (0, 429, 503):
             self.process.scheduler.fault(self.process.name, f"{status} for {ids}: {text!r}")

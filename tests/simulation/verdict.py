@@ -243,9 +243,8 @@ def _check_events(world: World, applied: list[tuple[str, str]]) -> None:
 def _check_order(puts: list[Put], place: dict[tuple[str, str], int]) -> None:
     """What was in one request, or sent for the last time before something else was, comes first.
 
-    Of two requests sent before the first answer, one that was refused comes after the other. And a
-    request that was refused may have been taken in part, its end before its beginning: frames of
-    a lane are refused one by one.
+    Of two requests sent before the first answer, one that was refused comes after the other. A
+    request that was refused may have been taken in part: its beginning, never its end alone.
     """
     for at, later in enumerate(puts):
         contact = later.event.contact
@@ -253,8 +252,6 @@ def _check_order(puts: list[Put], place: dict[tuple[str, str], int]) -> None:
             if earlier.event.contact != contact:
                 continue
             if earlier.request != later.request and earlier.last > later.first:
-                continue
-            if earlier.request == later.request and earlier.refused:
                 continue
             first, second = (place.get((contact, each.event.id)) for each in (earlier, later))
             if first is not None and second is not None and first > second:
