@@ -246,6 +246,7 @@ class Shard:
             partition.fold(input_of(record), record.now_ms)
             if isinstance(record, ErasedRecord) and record.is_event:
                 self.tallies[number].verdicts[verdict] += 1
+                self.total.verdicts[verdict] += 1
 
     def put_in_force(self, record: PublishRecord, partitions: list[Partition]) -> None:
         """Put a publication in force in these partitions. Raises AuthorError, ValueError."""

@@ -144,6 +144,7 @@ def state_of(shard: Shard) -> dict[str, Any]:
         "published": partition.published,
         "position": shard.position,
         "verdicts": shard.tallies[HOME].counts(),
+        "verdicts of all": shard.total.counts(),
         "pseq": partition.pseq,
     }
 
