@@ -98,6 +98,15 @@ def fill_disk(world: World, random: Random) -> str:
     return said
 
 
+def erase(world: World, random: Random) -> str:
+    """Erase some contacts whose events go on coming; other harms may come in between."""
+    senders = random.choices(world.ledger.connections, k=random.randint(1, 3))
+    chosen = sorted({random.choice(each.contacts) for each in senders} - world.erasures.begun)
+    world.erasures.begin(chosen)
+    time.sleep(random.choice([0.0, 1.0]))  # So the next harm may come amid the command, or after.
+    return ", ".join(chosen)
+
+
 def kill_driver(world: World, random: Random) -> str:
     world.system.kill_driver()
     time.sleep(random.choice([0.0, 0.5]))
@@ -138,9 +147,10 @@ def publish(world: World, random: Random) -> str:
 
 def tear_log(world: World, random: Random) -> str:
     """Put behind the last commit of each shard what a torn next one leaves."""
-    world.system.kill_all()
-    said = [_tear(world, slot, random) for slot in range(SHARDS)]
-    world.restart()
+    with world.erasures.held():
+        world.system.kill_all()
+        said = [_tear(world, slot, random) for slot in range(SHARDS)]
+        world.restart()
     return "; ".join(said)
 
 
@@ -149,15 +159,16 @@ def damage_log(world: World, random: Random) -> str:
 
     In the last segment: a start does not read those that snapshots made needless.
     """
-    world.system.kill_all()
-    path = _segments(world, random.randrange(SHARDS))[-1]
-    offsets = _block_offsets(path)
-    if len(offsets) < 3:
-        world.restart()
-        raise NotHereError(f"{path} holds one commit only")
-    # Behind the place are other blocks, so it can be no torn last write.
-    place = random.randrange(HEADER.size, offsets[-2])
-    return _start_with_damage(world, path, place, random, [path.name, "damaged at byte"])
+    with world.erasures.held():
+        world.system.kill_all()
+        path = _segments(world, random.randrange(SHARDS))[-1]
+        offsets = _block_offsets(path)
+        if len(offsets) < 3:
+            world.restart()
+            raise NotHereError(f"{path} holds one commit only")
+        # Behind the place are other blocks, so it can be no torn last write.
+        place = random.randrange(HEADER.size, offsets[-2])
+        return _start_with_damage(world, path, place, random, [path.name, "damaged at byte"])
 
 
 def damage_end_of_log(world: World, random: Random) -> str:
@@ -165,12 +176,13 @@ def damage_end_of_log(world: World, random: Random) -> str:
 
     After kill -9 nobody could tell it from a torn write that no one was told of.
     """
-    world.faults += ["SIGTERM does not end it well"] * bool(world.system.stop())
-    slot = random.randrange(SHARDS)
-    path = _segments(world, slot)[-1]
-    start, end = _block_offsets(path)[-2:]
-    place = random.randrange(start, end)
-    return _start_with_damage(world, path, place, random, ["ends at position"])
+    with world.erasures.held():
+        world.faults += ["SIGTERM does not end it well"] * bool(world.system.stop())
+        slot = random.randrange(SHARDS)
+        path = _segments(world, slot)[-1]
+        start, end = _block_offsets(path)[-2:]
+        place = random.randrange(start, end)
+        return _start_with_damage(world, path, place, random, ["ends at position"])
 
 
 LIGHT: dict[str, Harm] = {
@@ -184,6 +196,7 @@ LIGHT: dict[str, Harm] = {
     "burst": burst,
     "burst_on_frozen_shard": burst_on_frozen_shard,
     "fill_disk": fill_disk,
+    "erase": erase,
 }
 HEAVY: dict[str, Harm] = {
     "kill_driver": kill_driver,
@@ -205,7 +218,7 @@ def script_of(random: Random, *, small_disk: bool) -> list[str]:
     """Choose the harms of one seed: light ones, and one or two that need another start."""
     light = [name for name in LIGHT if name not in [*COSTLY, "fill_disk"]]
     chosen = random.choices(light, k=random.randint(6, 9))
-    chosen += random.sample(COSTLY, k=1)
+    chosen += [*random.sample(COSTLY, k=1), "erase"]
     if small_disk:
         chosen.append("fill_disk")
     chosen += random.sample(list(HEAVY), k=random.choice([1, 1, 2]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from actors.shard import shard_of
 from engine.identity import partition_of
+from tests.chaos.erasing import Erasures
 
 Numbered = tuple[str, str]
 """(contact, event id)."""
@@ -17,6 +18,7 @@ Numbered = tuple[str, str]
 SHARDS = 2
 TIMEOUT_S = 4.0
 RETRY_S = 0.05
+PAUSE_S = 0.01
 ACK_S = 60.0
 """The last request must be acknowledged within this, once all harm is over."""
 
@@ -32,25 +34,28 @@ class Connection(threading.Thread):
 
     What is answered otherwise, or not at all, is sent again with the same ids: so the order of
     `acknowledged` is the order in which one connection had them accepted. Now and then it hangs
-    up without reading the answer, as clients do.
+    up without reading the answer, as clients do. Events of erased contacts must be refused as such.
     """
 
     def __init__(
-        self, port: int, name: str, contacts: int, random: Random, pause_s: float = 0.01
+        self, port: int, name: str, contacts: int, random: Random, erasures: Erasures
     ) -> None:
         super().__init__(name=name, daemon=True)
-        self.contacts = [f"{name}-{number}" for number in range(contacts)]
+        # None is the beginning of another, or of an event's id: they can be looked for in files.
+        self.contacts = [f"{name}-contact-{number:04}" for number in range(contacts)]
         self.acknowledged: list[Numbered] = []
         self.begun: list[Numbered] = []
         """All that was ever sent, acknowledged or not."""
         self.refused: Counter[int] = Counter()
+        self.refused_erased = 0
+        """Events that were, as of erased contacts."""
         self.unanswered = 0
         self.tries = 0
         self.faults: list[str] = []
         """Answers that no well-behaved system gives."""
         self._port = port
         self._random = random
-        self._pause_s = pause_s
+        self._erasures = erasures
         self._timeout_s = TIMEOUT_S
         self._number = 0
         self._ending = threading.Event()
@@ -62,7 +67,7 @@ class Connection(threading.Thread):
             self._send([self._event(contact, "identify", {"attributes": attributes})])
         while not self._ending.is_set():
             self._send(self._make_events())
-            time.sleep(self._random.expovariate(1 / self._pause_s))
+            time.sleep(self._random.expovariate(1 / PAUSE_S))
         self._hang_up()
 
     def end(self) -> None:
@@ -97,7 +102,7 @@ class Connection(threading.Thread):
         first = self.tries
         give_up = 0.0
         while True:
-            wait_s = self._try(body, first_try=self.tries == first)
+            wait_s = self._try(body, numbered, first_try=self.tries == first)
             if not wait_s:
                 break
             if self._ending.is_set():
@@ -107,9 +112,10 @@ class Connection(threading.Thread):
             time.sleep(wait_s)
         self.acknowledged += numbered
 
-    def _try(self, body: str, *, first_try: bool) -> float:
+    def _try(self, body: str, numbered: list[Numbered], *, first_try: bool) -> float:
         """Send once; 0 if it was acknowledged, else in how many seconds to send again."""
         self.tries += 1
+        erased = self._erasures.done
         if self._client is None:
             self._client = http.client.HTTPConnection(
                 "127.0.0.1", self._port, timeout=self._timeout_s
@@ -124,7 +130,8 @@ class Connection(threading.Thread):
             self.unanswered += 1
             self._hang_up()
             return RETRY_S
-        if answer.status != 202:
+        refused = said.get("refused_erased", 0)
+        if answer.status != 202 and not 0 < refused == len(numbered):
             self.refused[answer.status] += 1
             if answer.status not in {429, 503}:
                 self.faults.append(f"{self.name}: answered with {answer.status}: {said}")
@@ -132,6 +139,13 @@ class Connection(threading.Thread):
             return min(float(answer.getheader("Retry-After", RETRY_S)), 1.0)
         if said.get("rejected") or said.get("failed") or (first_try and said.get("repeated")):
             self.faults.append(f"{self.name}: acknowledged with {said}")
+        least, most = (
+            sum(contact in each for contact, _ in numbered)
+            for each in (erased, self._erasures.begun)
+        )
+        if not least <= refused <= most:
+            self.faults.append(f"{self.name}: {refused} events refused as erased, not {least}")
+        self.refused_erased += refused
         return 0.0
 
     def _hang_up(self) -> None:
@@ -144,29 +158,35 @@ class Burst(Connection):
     """Sends requests of so many events as fast as it can, and ends by itself."""
 
     def __init__(
-        self, port: int, name: str, random: Random, requests: list[int], padding_bytes: int
+        self, port: int, name: str, random: Random, erasures: Erasures, requests: list[int]
     ) -> None:
-        super().__init__(port, name, CONTACTS_OF_BURST, random)
+        super().__init__(port, name, CONTACTS_OF_BURST, random, erasures)
+        self.padding_bytes = 0
         self._requests = requests
-        self._payload = {"padding": "x" * padding_bytes}
         self._timeout_s = ACK_S  # To ask for so much again while it is in work makes it worse.
 
     def run(self) -> None:
+        payload = {"padding": "x" * self.padding_bytes}
         for events in self._requests:
             contacts = [self.contacts[number % len(self.contacts)] for number in range(events)]
-            self._send([self._event(contact, "noise", self._payload) for contact in contacts])
+            self._send([self._event(contact, "noise", payload) for contact in contacts])
         self._hang_up()
 
 
 class Ledger:
     """Several connections, and the bursts that came beside them."""
 
-    def __init__(self, port: int, connections: int, contacts: int, random: Random) -> None:
+    def __init__(
+        self, port: int, connections: int, contacts: int, random: Random, erasures: Erasures
+    ) -> None:
         self._port = port
+        self._erasures = erasures
         self._random = random
         self._bursts = 0
         self.connections: list[Connection] = [
-            Connection(port, f"c{number}", contacts // connections, Random(random.random()))
+            Connection(
+                port, f"c{number}", contacts // connections, Random(random.random()), erasures
+            )
             for number in range(connections)
         ]
 
@@ -181,7 +201,8 @@ class Ledger:
         """
         self._bursts += 1
         name, random = f"b{self._bursts}", Random(self._random.random())
-        burst = Burst(self._port, name, random, list(requests), padding_bytes)
+        burst = Burst(self._port, name, random, self._erasures, list(requests))
+        burst.padding_bytes = padding_bytes
         if slot is not None:
             burst.contacts = [
                 contact
@@ -206,6 +227,10 @@ class Ledger:
     @property
     def retries(self) -> int:
         return sum(connection.retries for connection in self.connections)
+
+    @property
+    def refused_erased(self) -> int:
+        return sum(connection.refused_erased for connection in self.connections)
 
     @property
     def faults(self) -> list[str]:

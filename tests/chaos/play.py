@@ -9,6 +9,7 @@ from random import Random
 
 from msgspec import Struct
 
+from tests.chaos.erased import erased_wrong, verify_wrong
 from tests.chaos.harms import do_harm, script_of
 from tests.chaos.kernel import can_mount
 from tests.chaos.verdict import wrong_in
@@ -35,6 +36,10 @@ class Report(Struct, kw_only=True):
     """Requests by status."""
     retries: int
     messages: int
+    erased: int
+    """Contacts."""
+    refused_erased: int
+    """Events that came late of them."""
     seconds: float
     wrong: list[str]
     """Empty where every promise was kept."""
@@ -82,6 +87,8 @@ def play_script(seed: int, script: Iterable[str], *, smtp: bool, small_disk: boo
         refused=dict(sorted(world.ledger.refused.items())),
         retries=world.ledger.retries,
         messages=world.messages,
+        erased=len(world.erasures.done),
+        refused_erased=world.ledger.refused_erased,
         seconds=round(time.monotonic() - began, 1),
         wrong=wrong,
     )
@@ -95,10 +102,21 @@ def play_script(seed: int, script: Iterable[str], *, smtp: bool, small_disk: boo
 
 def judge(world: World) -> list[str]:
     """Return what is wrong with a world that was stopped."""
-    message_ids = None if world.mailbox is None else world.mailbox.message_ids
+    erased = world.erasures.begun
+    message_ids = None
+    if world.mailbox is not None:
+        addresses = world.mailbox.addresses
+        message_ids = [
+            id for id in world.mailbox.message_ids if addresses[id].partition("@")[0] not in erased
+        ]
+    at_rest = world.at_rest
+    if erased:  # The log does not tell any more whose sessions ended.
+        at_rest = {name: count for name, count in at_rest.items() if name != "sessions_ended"}
     history, wrong = wrong_in(
-        world.data, world.ledger.connections, WAITS_MS, message_ids, world.at_rest, snapshots=True
-    )
+        world.data, world.ledger.connections, WAITS_MS, message_ids, at_rest,
+        snapshots=True, erased=erased,
+    )  # fmt: skip
+    wrong += [*erased_wrong(world.data, erased), *verify_wrong(world.data)]
     ahead_ms = history.latest_ms - max(world.clock.latest_ms, world.clock.now_ms())
     if not -CLOCK_SLACK_MS - 60_000 < ahead_ms <= 0:
         wrong.append(f"the log's latest moment is {ahead_ms} ms ahead of the clock's")

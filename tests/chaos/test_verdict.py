@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -26,10 +27,13 @@ from actors.store.manifest import open_store
 from actors.store.snapshots import open_snapshots
 from engine.identity import partition_of
 from engine.input import Receipt
+from tests.chaos.erased import erased_wrong, verify_wrong
+from tests.chaos.erasing import Erasures
 from tests.chaos.ledger import Connection
 from tests.chaos.verdict import (
     History,
     Refold,
+    events_wrong,
     file_wrong,
     mails_wrong,
     wrong_in,
@@ -74,8 +78,9 @@ def write(data: Path, frames: list[Frame]) -> None:
     for frame in frames:
         log.append(frame.position, [encode_frame(frame)])
     log.close()
-    keys = [outcome.key for frame in frames for outcome in frame.outcomes]
-    (data / "messages.jsonl").write_text("".join(json.dumps({"key": key}) + "\n" for key in keys))
+    outcomes = [outcome for frame in frames for outcome in frame.outcomes]
+    lines = [json.dumps({"key": each.key, "contact": each.contact}) for each in outcomes]
+    (data / "messages.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
 def renumbered(frames: list[Frame]) -> list[Frame]:
@@ -109,7 +114,7 @@ def day_again() -> Shard:
 
 def sender() -> Connection:
     """Return a connection that had all events of the day acknowledged."""
-    connection = Connection(0, "c0", 2, Random(0))
+    connection = Connection(0, "c0", 2, Random(0), Erasures(Path("none"), {}))
     connection.begun = [(CONTACTS[(number - 1) % 2], f"c0-{number}") for number in range(1, 7)]
     connection.acknowledged = list(connection.begun)
     return connection
@@ -231,7 +236,7 @@ def test_a_message_that_went_out_twice_or_never_is_found_out(tmp_path: Path, che
     twice = {"file": "twice in the file", "mail": "more mails than handovers"}
     assert twice[check] in wrong([*lines, lines[0]])
     assert "sent, and not" in wrong(lines[1:])
-    assert "and not decided" in wrong([*lines, '{"key": "made-up"}\n'])
+    assert "and not decided" in wrong([*lines, '{"key": "made-up", "contact": "c"}\n'])
 
 
 def test_a_mail_may_come_twice_where_it_was_handed_over_again(tmp_path: Path) -> None:
@@ -270,3 +275,89 @@ def test_a_contact_that_is_refolded_otherwise_than_it_was_live_is_found_out(tmp_
     head = snapshots.heads(number)[0]
     snapshots.path(head).unlink()
     assert f"partition {number} was stopped without" in " ".join(refold.snapshots_wrong(tmp_path))
+
+
+def test_what_is_left_of_an_erased_contact_is_found_out(tmp_path: Path) -> None:
+    write(tmp_path, frames_of_a_day())
+    history, gone = History(tmp_path), CONTACTS[0]
+    (wrong,) = erased_wrong(tmp_path, [gone, "nobody"])
+    assert f"{gone} was erased, and shard-0 tells of it" in wrong
+    assert "applied, of erased contacts" in " ".join(events_wrong(history, [sender()], [gone]))
+    (tmp_path / "note").write_text(gone)
+    assert f"{gone} was erased, and note tells of it" in " ".join(erased_wrong(tmp_path, [gone]))
+
+
+def test_what_verify_finds_is_wrong(tmp_path: Path) -> None:
+    frames = frames_of_a_day()
+    write(tmp_path, frames)
+    assert list(verify_wrong(tmp_path)) == []
+    path = next((tmp_path / "shard-0").glob("*.seg"))
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data)
+    assert "verify: shard-0/" in " ".join(verify_wrong(tmp_path))
+
+
+def test_a_message_to_an_erased_contact_may_have_left_before(tmp_path: Path) -> None:
+    frames = frames_of_a_day()
+    gone = CONTACTS[0]
+    write(tmp_path, frames)
+    history = History(tmp_path)
+    kept = {key: each for key, each in history.outcomes.items() if each.contact != gone}
+    history.outcomes = kept
+    assert list(file_wrong(history, tmp_path, [gone])) == []
+    assert "in the file, and not decided" in " ".join(file_wrong(history, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("done", "begun", "refused", "status", "right"),
+    [
+        ("", "", 0, 202, True),
+        ("a", "a", 1, 202, True),
+        ("a", "a", 0, 202, False),
+        ("", "a", 0, 202, True),
+        ("", "a", 1, 202, True),
+        ("", "", 1, 202, False),
+        ("ab", "ab", 2, 400, True),
+        ("", "", 0, 400, False),
+    ],
+)
+def test_events_of_erased_contacts_alone_must_be_refused_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    done: str,
+    begun: str,
+    refused: int,
+    status: int,
+    right: bool,
+) -> None:
+    connection = sender()
+    connection._erasures.done, connection._erasures.begun = frozenset(done), frozenset(begun)
+    monkeypatch.setattr(
+        "http.client.HTTPConnection", partial(Answering, status, {"refused_erased": refused})
+    )
+    wait_s = connection._try("[]", [("a", "1"), ("b", "2")], first_try=True)
+    assert bool(connection.faults) is not right
+    assert (wait_s == 0) is (status == 202 or right)
+
+
+class Answering:
+    """A connection to a gateway that always gives one answer."""
+
+    def __init__(
+        self, status: int, said: dict[str, int], host: str, port: int, **_: object
+    ) -> None:
+        self.status = status
+        self._said = said
+
+    def request(self, *_: object) -> None:
+        """See http.client.HTTPConnection."""
+
+    def getresponse(self) -> "Answering":
+        return self
+
+    def read(self) -> bytes:
+        return json.dumps(self._said).encode()
+
+    def getheader(self, _: str, default: float) -> float:
+        return default

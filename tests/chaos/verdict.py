@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from actors.clock import WallClock
@@ -31,19 +31,25 @@ def wrong_in(
     at_rest: dict[str, float],
     *,
     snapshots: bool,
+    erased: Collection[str] = (),
 ) -> tuple["History", list[str]]:
     """Return what the logs of a folder at rest tell, and all that is wrong there.
 
     `message_ids` are those of the mails that came; None where messages went to the file.
-    `snapshots`: whether the shards wrote theirs when they stopped.
+    `snapshots`: whether the shards wrote theirs when they stopped. `erased`: contacts of which
+    nothing may be left; mails to them are not among `message_ids`.
     """
     history = History(data)
     wrong = [
         *history.faults,
-        *events_wrong(history, connections),
+        *events_wrong(history, connections, erased),
         *timers_wrong(history, waits_ms),
         *entries_wrong(history, "buy", "hello", "mail"),
-        *(file_wrong(history, data) if message_ids is None else mails_wrong(history, message_ids)),
+        *(
+            file_wrong(history, data, erased)
+            if message_ids is None
+            else mails_wrong(history, message_ids)
+        ),
     ]
     try:
         refold = Refold(data)
@@ -153,15 +159,21 @@ def partition_in(record: Record) -> int:
             return record.partition
 
 
-def events_wrong(history: History, connections: list[Connection]) -> Iterator[str]:
-    """Acknowledged: exactly once. Not acknowledged: at most once. Each contact's in order."""
+def events_wrong(
+    history: History, connections: list[Connection], erased: Collection[str] = ()
+) -> Iterator[str]:
+    """Acknowledged: exactly once. Not acknowledged: at most once. Each contact's in order.
+
+    Those of erased contacts: not at all.
+    """
     counts = Counter(history.applied)
     acknowledged = [each for connection in connections for each in connection.acknowledged]
-    lost = [each for each in acknowledged if not counts[each]]
+    lost = [each for each in acknowledged if not counts[each] and each[0] not in erased]
     yield from listed("acknowledged and lost", lost)
     yield from listed("applied more than once", [each for each, n in counts.items() if n > 1])
     begun = {each for connection in connections for each in connection.begun}
     yield from listed("applied and never sent", [each for each in counts if each not in begun])
+    yield from listed("applied, of erased contacts", [each for each in counts if each[0] in erased])
     yield from listed(
         "out of order", [contact for contact, ids in ids_of(history).items() if ids != sorted(ids)]
     )
@@ -201,13 +213,15 @@ def entries_wrong(history: History, event: str, journey: str, node: str) -> Iter
     yield from listed(f"{event} without the message of {journey}", missing)
 
 
-def file_wrong(history: History, data: Path) -> Iterator[str]:
-    """The file holds each key that was sent, once, and no other."""
+def file_wrong(history: History, data: Path, erased: Collection[str] = ()) -> Iterator[str]:
+    """The file holds each key that was sent, once, and no other but those of erased contacts."""
     path = data / "messages.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
-    keys = Counter(json.loads(line)["key"] for line in lines)
+    messages = [json.loads(line) for line in lines]
+    keys = Counter(each["key"] for each in messages)
+    gone = {each["key"] for each in messages if each["contact"] in erased}
     yield from listed("twice in the file", [key for key, count in keys.items() if count > 1])
-    yield from listed("in the file, and not decided", sorted(set(keys) - history.sent))
+    yield from listed("in the file, and not decided", sorted(set(keys) - gone - history.sent))
     yield from listed("sent, and not in the file", sorted(history.sent - set(keys)))
 
 
@@ -266,6 +280,8 @@ class Refold:
                 rows = {row.key: row.state for rows in files.rows(head) for row in rows}
                 if (head.pseq, head.now_ms) != (partition.pseq, partition.now_ms):
                     yield f"partition {number}: refolded, pseq or now is not what it was live"
+                if dict(head.tombstones) != partition.tombstones:
+                    yield f"partition {number}: refolded, it keeps out others than it did live"
                 states = partition.states()
                 differ = [key for key in {*rows, *states} if rows.get(key) != states.get(key)]
                 yield from listed(f"contacts of partition {number} refolded otherwise", differ)

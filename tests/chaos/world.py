@@ -14,6 +14,7 @@ import httpx
 import yaml
 
 from tests.chaos.clock import ShiftedClock
+from tests.chaos.erasing import Erasures
 from tests.chaos.kernel import SmallDisk, title_of
 from tests.chaos.ledger import SHARDS, Ledger
 from tests.publications import journey
@@ -95,7 +96,8 @@ class World:
             port=self.port, environment=self.clock.environment,
         )  # fmt: skip
         self.system.command[2] = "tests.chaos.driver"
-        self.ledger = Ledger(self.port, CONNECTIONS, CONTACTS, random)
+        self.erasures = Erasures(self.data, self.system.environment)
+        self.ledger = Ledger(self.port, CONNECTIONS, CONTACTS, random, self.erasures)
 
     def __enter__(self) -> "World":
         if self._small_disk:
@@ -145,8 +147,9 @@ class World:
 
     def restart(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Start again on the same folder and port; it was ended before."""
-        meanwhile()
-        self.system.start()
+        with self.erasures.held():
+            meanwhile()
+            self.system.start()
 
     def write_journeys(self) -> None:
         """Write the folder of journeys; each time what it publishes differs."""
@@ -193,17 +196,21 @@ class World:
     def end(self) -> list[str]:
         """Bring the world to rest and stop it; return what went wrong with that."""
         wrong = []
+        self.erasures.end()  # While events still come: those of erased contacts must be refused.
         self.ledger.end()
         if not self.settle():
             wrong.append("messages are not settled, or timers go on for ever")
         self.at_rest = {name: sum(self.gauges(name)) for name in GAUGES}
+        erased, tries = len(self.erasures.done), self.erasures.tries
+        late = self.ledger.refused_erased
+        self.notes.append(f"{erased} erased by {tries} commands, {late} late events refused")
         archived = len(list(self.data.glob("shard-*/archive/*")))
         written = int(sum(self.gauges("snapshots")))
         self.notes.append(f"since the last starts {written} snapshots; {archived} archive files")
         code = self.system.stop()
         if code:
             wrong.append(f"stopped by SIGTERM, it ends with {code}")
-        return wrong + self.faults + self.ledger.faults
+        return wrong + self.faults + self.ledger.faults + self.erasures.faults
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)

@@ -17,13 +17,17 @@ class Mailbox:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self.message_ids: list[str] = []
+        self.addresses: dict[str, str] = {}
+        """To whom each of them went."""
         self._controller: Any = Controller(self, hostname="127.0.0.1", port=self.port)
 
     async def handle_DATA(  # noqa: N802  # aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         assert isinstance(envelope.content, bytes)
-        self.message_ids.append(message_from_bytes(envelope.content)["Message-ID"])
+        id = message_from_bytes(envelope.content)["Message-ID"]
+        self.addresses[id] = envelope.rcpt_tos[0]
+        self.message_ids.append(id)
         return "250 OK"
 
     def __enter__(self) -> "Mailbox":
