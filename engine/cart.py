@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from engine.contact import Contact
-from engine.limits import CART_ITEMS_MAX
+from engine.contact import Contact, pack
+from engine.limits import CART_ITEMS_MAX, PRODUCT_FIELD_BYTES_MAX
 
 QUANTITY_MAX: Final = 1_000_000
 ITEM_FIELDS: Final = ("product_id", "name", "price", "quantity", "url", "image")
@@ -32,4 +32,12 @@ def update_cart(contact: Contact, payload: dict[str, Any]) -> None:
 
 
 def _item(payload: dict[str, Any]) -> dict[str, Any]:
-    return {field: payload[field] for field in ITEM_FIELDS if field in payload}
+    return {
+        field: payload[field] for field in ITEM_FIELDS if field in payload and _fits(payload[field])
+    }
+
+
+def _fits(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= PRODUCT_FIELD_BYTES_MAX
+    return isinstance(value, float | int) or len(pack(value)) <= PRODUCT_FIELD_BYTES_MAX

@@ -10,7 +10,14 @@ import msgspec
 from msgspec import Struct
 
 from engine.contact import Contact, pack, unpack
-from engine.limits import FAR_MS, HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
+from engine.limits import (
+    FAR_MS,
+    HAPPENING_BYTES_MAX,
+    HAPPENING_FIELD_BYTES_MAX,
+    HISTORY_EVENTS_MAX,
+    HISTORY_MS,
+    HISTORY_NAMES_MAX,
+)
 
 
 class Fields(Struct, gc=False):
@@ -40,7 +47,17 @@ def pack_happening(at_ms: int, fields: Fields) -> bytes:
     product_id = fields.product_id
     if product_id is None:
         return pack(at_ms)
-    return pack((at_ms, product_id, fields.category, fields.price, fields.quantity))
+    happening = pack((at_ms, product_id, fields.category, fields.price, fields.quantity))
+    return (
+        happening if len(happening) <= HAPPENING_BYTES_MAX else shortened_happening(at_ms, fields)
+    )
+
+
+def shortened_happening(at_ms: int, fields: Fields) -> bytes:
+    """Pack a past event without those of its fields that are too long."""
+    values = (fields.product_id, fields.category, fields.price, fields.quantity)
+    kept = [each if len(pack(each)) <= HAPPENING_FIELD_BYTES_MAX else None for each in values]
+    return pack((at_ms, *kept))
 
 
 def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now_ms: int) -> None:

@@ -8,7 +8,7 @@ from engine.cart import update_cart
 from engine.consent import consent_suffices, consents_in, record_consents
 from engine.contact import Contact, pack
 from engine.decision import NO_CONSENT
-from engine.history import decode_fields, pick_fields, remember
+from engine.history import decode_fields, pick_fields, remember, shortened_happening
 from engine.identity import shortened_id
 from engine.input import Event, payload_of
 from engine.limits import (
@@ -18,6 +18,7 @@ from engine.limits import (
     EVENT_IDS_BURST_MS,
     EVENT_IDS_MAX,
     EVENT_IDS_MS,
+    HAPPENING_BYTES_MAX,
     HISTORY_EVENTS_MAX,
     SESSION_NAMES_MAX,
     SESSION_PRODUCTS_MAX,
@@ -29,7 +30,7 @@ from engine.program import CHANGES_CART, DESCRIBES_CONTACT, VIEWS_PRODUCT, Route
 from engine.session import begin_session, encode_view, shortened_view
 
 
-def take_in(  # noqa: C901, PLR0912 - see below
+def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
     route: Route, contact: Contact, event: Event, now_ms: int, gap_ms: int
 ) -> bool:
     """Take an event into the contact's state; False if it is a repeat, and nothing is changed.
@@ -86,7 +87,10 @@ def take_in(  # noqa: C901, PLR0912 - see below
         if product_id is None:
             past.append(pack(now_ms))
         else:
-            past.append(pack((now_ms, product_id, fields.category, fields.price, fields.quantity)))
+            happening = pack((now_ms, product_id, fields.category, fields.price, fields.quantity))
+            if len(happening) > HAPPENING_BYTES_MAX:
+                happening = shortened_happening(now_ms, fields)
+            past.append(happening)
         if len(past) > HISTORY_EVENTS_MAX:
             del past[0]
     if kind == CHANGES_CART:

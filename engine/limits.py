@@ -29,6 +29,10 @@ HISTORY_MS: Final = 30 * DAY_MS
 HISTORY_EVENTS_MAX: Final = 200
 """Recent events of one name kept for a contact: 30 days, and not more than this many."""
 
+HAPPENING_BYTES_MAX: Final = 256
+HAPPENING_FIELD_BYTES_MAX: Final = 60
+"""A past event that is longer, packed, is kept without those of its fields that are."""
+
 HISTORY_NAMES_MAX: Final = 100
 """Event names kept for a contact; what comes under a further name is not remembered."""
 
@@ -40,8 +44,14 @@ VIEW_BYTES_MAX: Final = 1024
 """The payload of a view that is longer, as JSON, is cut to the fields of a product at once."""
 
 SESSION_NAMES_MAX: Final = 200
+PRODUCT_FIELD_BYTES_MAX: Final = 512
+"""A field of a product, in a view that is cut or in a cart, is left out if it is longer."""
+
 CART_ITEMS_MAX: Final = 100
 ATTRIBUTES_MAX: Final = 200
+ATTRIBUTE_BYTES_MAX: Final = 2048
+"""Of an attribute's value, as JSON; a longer one is refused by the gateway."""
+
 CONSENT_CHANNELS_MAX: Final = 20
 
 MESSAGES_KEPT_MAX: Final = 128

@@ -7,6 +7,7 @@ import msgspec
 from engine.contact import Contact, Session, unpack
 from engine.input import CART_UPDATE, SESSION_END, STANDARD_NAMES, Event, decode_payload
 from engine.limits import (
+    PRODUCT_FIELD_BYTES_MAX,
     SESSION_PRODUCTS_MAX,
 )
 
@@ -30,7 +31,11 @@ def shortened_view(view: bytes) -> bytes:
 
 
 def _product(payload: dict[str, Any]) -> dict[str, Any]:
-    return {field: payload[field] for field in PRODUCT_FIELDS if field in payload}
+    return {
+        field: payload[field]
+        for field in PRODUCT_FIELDS
+        if field in payload and len(encode_view(payload[field])) <= PRODUCT_FIELD_BYTES_MAX
+    }
 
 
 def unpacked(kept: bytes) -> Any:

@@ -6,7 +6,7 @@ import msgspec
 
 from engine.consent import STRENGTH
 from engine.input import CART_UPDATE, CONSENT, IDENTIFY, SESSION_END
-from engine.limits import ATTRIBUTES_MAX, CONSENT_CHANNELS_MAX
+from engine.limits import ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, CONSENT_CHANNELS_MAX
 from ingest.limits import PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
 
 LEVELS: Final = ", ".join(sorted(STRENGTH))
@@ -14,6 +14,7 @@ WITH_ITEMS: Final = frozenset({CART_UPDATE, "purchase"})
 WITH_RULES: Final = frozenset({IDENTIFY, CONSENT, SESSION_END, *WITH_ITEMS})
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
 _encode_into = msgspec.msgpack.Encoder().encode_into
 _scratch = bytearray()
 
@@ -98,6 +99,10 @@ def _check_identify(value: dict[str, Any]) -> None:
     if len(attributes) > ATTRIBUTES_MAX:
         error = f"a contact has at most {ATTRIBUTES_MAX} attributes"
         raise EventError("$.payload.attributes", error)
+    for name, each in attributes.items():
+        if len(_encode(each)) > ATTRIBUTE_BYTES_MAX:
+            error = f"an attribute's value may have {ATTRIBUTE_BYTES_MAX} bytes"
+            raise EventError(f"$.payload.attributes.{name}", error)
     if "consent" in value:
         _check_levels("$.payload.consent", value["consent"])
 

@@ -38,9 +38,11 @@ SMALL: dict[str, Any] = {
     "ingest.lane.SECOND_FRAME_EVENTS_MIN": 1,
     "ingest.lane.FRAME_EVENTS_MAX": 4,
     "ingest.lane.RECONNECT_S_MAX": 0.1,
+    "engine.intake.EVENT_IDS_MAX": 128,
 }
 """Bounds that are never met in a short life, made so small that they are, and pauses so short
-that a seed takes few of them."""
+that a seed takes few of them. But one is larger: senders repeat ids of any age, hours pass in a
+second, and the verdict wants each of them known."""
 
 
 class SimulatedClock:
