@@ -50,6 +50,8 @@ class Recovery:
         """Records folded again, each counted once."""
         self.positions: dict[int, list[int]] = {number: [] for number in shard.partitions}
         """By partition, the positions of the snapshots it has, the latest first."""
+        self.damaged: list[str] = []
+        """Snapshots that were passed over for the one before, and what is wrong with each."""
         self._shard = shard
         self._outbox = outbox
         self._erased = erased or {}
@@ -79,13 +81,13 @@ class Recovery:
     def _load(self, snapshots: Snapshots) -> None:
         unsettled: list[Outcome] = []
         for number, partition in self._shard.partitions.items():
-            heads = snapshots.heads(number)
-            self.positions[number] = [head.position for head in heads]
-            if not heads:
+            found = self._latest_whole(snapshots, number)
+            if found is None:
                 continue
-            head = heads[0]
+            head, rows, messages = found
+            unsettled += messages
             try:
-                partition.load(head.published, self._read(snapshots, head, unsettled))
+                partition.load(head.published, iter(rows))
             except (AuthorError, ValueError) as error:
                 raise _refused(
                     f"the snapshot of partition {number}", head.position, error
@@ -103,6 +105,29 @@ class Recovery:
         self._shard.add_up()
         for outcome in sorted(unsettled, key=lambda each: (each.at_ms, each.key)):
             self._outbox.put(outcome)
+
+    def _latest_whole(
+        self, snapshots: Snapshots, number: int
+    ) -> tuple[SnapshotHead, list[tuple[str, int, bytes]], list[Outcome]] | None:
+        """Read a partition's latest snapshot, or where its rows are damaged the one before.
+
+        None where there is none. Raises LogCorruptError where all there are are damaged.
+        """
+        heads = snapshots.heads(number)
+        faults: list[LogCorruptError] = []
+        for head in heads:
+            unsettled: list[Outcome] = []
+            try:
+                rows = list(self._read(snapshots, head, unsettled))
+            except LogCorruptError as error:
+                faults.append(error)
+                continue
+            self.damaged += [str(fault) for fault in faults]
+            self.positions[number] = [each.position for each in heads[len(faults) :]]
+            return head, rows, unsettled
+        if faults:
+            raise faults[0]
+        return None
 
     def _read(
         self, snapshots: Snapshots, head: SnapshotHead, unsettled: list[Outcome]

@@ -117,6 +117,8 @@ class ShardService:
         recovery.run(self.log, self._snapshots)
         self._pulls.take_publication()
         self.refolded = recovery.refolded
+        for fault in recovery.damaged:
+            log.error("a snapshot is damaged; the one before serves", error=fault)
         self.recovered_ms = int((time.perf_counter() - began) * 1000)
         if self._snapshots is not None:
             self._snapshotter = Snapshotter(

@@ -20,8 +20,14 @@ KEPT: Final = 2
 PATIENCE_S: Final = 0.5
 """How long a capture waits for a moment when little waits to be folded."""
 
-PAUSE_RATIO: Final = 4
-"""The writing thread rests this many times as long as it writes: folding is what matters."""
+PAUSE_RATIO: Final = 12
+"""Writing rests this many times as long as it takes: folding and the log's commits matter more.
+
+The end of each file counts as well: its syncs wait for the same disk as the log's commits.
+"""
+
+REST_S_MAX: Final = 1.0
+"""Rest after a file at most: one sync that hung must not put off a walk for minutes."""
 
 RETRY_S: Final = 60.0
 
@@ -69,6 +75,10 @@ class Snapshotter:
         self._walked_at_s = self._loop.time()
         self._patient_until_s = 0.0
         self._retry_at_s = 0.0
+        self._rest_until_s = 0.0
+        """No further capture before this."""
+        self._rows_done_s = 0.0
+        """When the last rows of the file in hand were written, by the process's own counter."""
         if self.error:
             log.error("snapshots are damaged; older ones and the log serve", error=self.error)
 
@@ -89,6 +99,8 @@ class Snapshotter:
         if self._captured is None:
             if not self._left and self._is_due(now_s):
                 self._begin(now_s)
+            if now_s < self._rest_until_s:
+                return
             if not self._left or (busy and now_s < self._patient_until_s):
                 return
             number = self._left.popleft()
@@ -164,8 +176,11 @@ class Snapshotter:
         """Write a snapshot; after the last one of a walk, release what nobody needs of the log."""
         run = self._loop.run_in_executor
         doing = "a snapshot cannot be written"
+        self._rows_done_s = time.perf_counter()
         try:
             await run(self._thread, self._snapshots.write, head, self._paced(rows))
+            took_s = time.perf_counter() - self._rows_done_s
+            self._rest_until_s = self._loop.time() + min(took_s * PAUSE_RATIO, REST_S_MAX)
             positions = self._positions[head.partition]
             positions[:] = [head.position, *positions][:KEPT]
             self.written += 1
@@ -200,4 +215,4 @@ class Snapshotter:
         for each in rows:
             yield each
             self._hurry.wait((time.perf_counter() - began_s) * PAUSE_RATIO)
-            began_s = time.perf_counter()
+            self._rows_done_s = began_s = time.perf_counter()

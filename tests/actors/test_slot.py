@@ -125,14 +125,33 @@ async def test_a_damaged_snapshot_is_named_and_the_older_one_with_the_log_has_al
         assert state_of(service) == state
 
 
-async def test_a_snapshot_damaged_in_its_rows_is_named_and_not_skipped(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (_, client):
-        await send(client, 0, 30)
-        await client.ask(Drain(0))
-    path = max((tmp_path / "snapshots").glob(f"snapshot-{PARTITIONS[1]:03}-*"))
+def damage_rows(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) * 2 // 3] ^= 1
     path.write_bytes(data)
+
+
+async def test_where_rows_are_damaged_the_older_snapshot_and_the_log_have_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(tmp_path) as (service, client):
+        await until_archived(tmp_path, client)
+        state = state_of(service)
+    path = max((tmp_path / "snapshots").glob(f"snapshot-{PARTITIONS[1]:03}-*"))
+    damage_rows(path)
+    async with serving(tmp_path) as (service, _):
+        assert state_of(service) == state
+    assert f"{path} is damaged at byte" in capsys.readouterr().out
+
+
+async def test_where_the_rows_of_all_snapshots_are_damaged_the_start_says_which(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as (_, client):
+        await send(client, 0, 30)
+        await client.ask(Drain(0))
+    (path,) = (tmp_path / "snapshots").glob(f"snapshot-{PARTITIONS[1]:03}-*")
+    damage_rows(path)
     with pytest.raises(LogCorruptError, match=f"{path} is damaged at byte"):
         async with serving(tmp_path):
             pass

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from actors.service import ShardService
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
 from actors.snapshotter import Snapshotter
-from actors.store.port import SnapshotHead, StoreFullError
+from actors.store.port import Row, SnapshotHead, StoreFullError
 from engine.identity import partition_of
 from engine.input import Receipt
 from tests.actors.life import CONTACTS, PARTITIONS, SHARDS, Life
@@ -333,3 +334,37 @@ async def test_what_waits_when_the_disk_is_full_is_refused_at_once(
         with pytest.raises(LinkError, match="the disk is full"):
             await client.ask(accept("of the same attempt"))
         assert service.shard.position == 1
+
+
+async def test_after_each_file_it_rests_longer_than_the_end_of_the_file_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    life = Life()
+    life.event(CONTACTS[0], "hi")
+    life.commit()
+    positions: dict[int, list[int]] = {number: [] for number in PARTITIONS}
+    snapshotter = Snapshotter(life.shard, life.log, life.snapshots, positions, AT_ONCE)
+    write = life.snapshots.write
+
+    def write_and_sync(head: SnapshotHead, rows: Iterable[list[Row]]) -> None:
+        write(head, rows)
+        time.sleep(0.01)
+
+    monkeypatch.setattr(life.snapshots, "write", write_and_sync)
+    monkeypatch.setattr("actors.snapshotter.PAUSE_RATIO", 100)
+    monkeypatch.setattr("actors.snapshotter.REST_S_MAX", 0.5)
+    snapshotter.note(10)
+    snapshotter.turn(busy=False)
+    await until(lambda: snapshotter.written == 1)
+    await until(lambda: snapshotter.under_way is None)
+    ended_s = asyncio.get_running_loop().time()
+    snapshotter.turn(busy=False)
+    assert snapshotter.under_way is None, "the log's commits have the disk for themselves now"
+
+    def goes_on() -> bool:
+        snapshotter.turn(busy=False)
+        return snapshotter.under_way is not None
+
+    await until(goes_on)
+    assert asyncio.get_running_loop().time() - ended_s >= 0.4
+    await snapshotter.close()
