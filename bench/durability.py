@@ -79,8 +79,8 @@ def bench_restart(board: Board, contacts: int = RESTART_CONTACTS) -> None:
 def bench_snapshots(board: Board) -> None:
     """Measure what snapshots, one walk after the other, add to the answers' times in open loop.
 
-    By default a walk begins when a shard's log has grown by 64 MB, or every ten minutes: this is
-    the worst, not the usual. The median of pairs counts; the range says how noisy the machine was.
+    At the usual pace: half a second between two files, unless the log grows by 64 MB within one
+    walk. The median of pairs counts; the range says how noisy the machine was.
     """
     found: dict[str, list[float]] = {NEVER: [], ALWAYS: []}
     written = 0

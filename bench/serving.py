@@ -14,7 +14,7 @@ NEVER: Final = "never"
 ALWAYS: Final = "always"
 SETTINGS: Final = {
     NEVER: SnapshotSettings(log_bytes=1 << 60, interval_s=1e9),
-    ALWAYS: SnapshotSettings(log_bytes=1, interval_s=0),
+    ALWAYS: SnapshotSettings(interval_s=0),
 }
 
 

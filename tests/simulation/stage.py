@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "actors.service.SLICE_INPUTS_MAX": 4,
     "actors.service.SETTLE_S": 0.2,
     "actors.snapshotter.PATIENCE_S": 0.1,
+    "actors.snapshotter.FILE_REST_S": 0.0,
     "actors.snapshotter.RETRY_S": 0.2,
     "actors.eraser.RETRY_S_MIN": 0.2,
     "actors.courier.PULL_MESSAGES_MAX": 3,
