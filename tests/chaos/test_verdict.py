@@ -179,6 +179,14 @@ def date_a_message_back(frames: list[Frame]) -> None:
     frames[4].outcomes[0] = replace(outcome, at_ms=outcome.at_ms - 1)
 
 
+def let_now_go_back(frames: list[Frame]) -> None:
+    frames[3].records = [replace(each, now_ms=BEGAN_MS + 1) for each in frames[3].records]
+
+
+def let_now_be_before_the_publication(frames: list[Frame]) -> None:
+    frames[1].records = [replace(each, now_ms=BEGAN_MS - 1) for each in frames[1].records]
+
+
 def decide_a_message_twice(frames: list[Frame]) -> None:
     frames[4].outcomes.append(frames[4].outcomes[0])
 
@@ -205,6 +213,8 @@ def lose_a_frame(frames: list[Frame]) -> None:
         (fire_a_timer_early, "ms early"),
         (date_a_message_back, "not as long after its event"),
         (decide_a_message_twice, "decided twice"),
+        (let_now_go_back, "now goes back"),
+        (let_now_be_before_the_publication, "now goes back"),
         (forget_a_message, "without the message of hello"),
         (forget_a_message, "refolded otherwise"),
         (settle_nothing, "not settled"),
@@ -217,6 +227,14 @@ def test_a_log_that_broke_a_promise_is_found_out(tmp_path: Path, change: Change,
     change(frames)
     write(tmp_path, frames if change is lose_a_frame else renumbered(frames))
     assert [each for each in wrong_with(tmp_path) if said in each]
+
+
+def test_a_publication_may_be_dated_by_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    frames = frames_of_a_day()
+    again = replace(frames[0].records[0], now_ms=BEGAN_MS - 1)
+    frames.append(replace(frames[0], records=[again]))
+    write(tmp_path, renumbered(frames))
+    assert wrong_with(tmp_path) == []
 
 
 @pytest.mark.parametrize("check", ["file", "mail"])

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from actors.clock import WallClock
 from actors.errors import LogCorruptError, OperatorError
-from actors.frame import EventRecord, Frame, HandoverRecord, PublishRecord, Record
+from actors.frame import (
+    EventRecord,
+    Frame,
+    HandoverRecord,
+    PublishRecord,
+    Record,
+    partition_number,
+)
 from actors.outbox import Outbox
 from actors.recovery import Recovery
 from actors.shard import Shard
@@ -84,13 +91,18 @@ class History:
 
     def _read(self, folder: Path) -> None:
         now_ms: dict[int, int] = {}
+        published_ms = 0
         for frame in frames_of(folder):
             for record, verdict in zip(frame.records, frame.verdicts, strict=True):
-                partition = partition_in(record)
-                if record.now_ms < now_ms.get(partition, 0):
+                self.latest_ms = max(self.latest_ms, record.now_ms)
+                if isinstance(record, PublishRecord):
+                    # What the clock said, be it set back: no partition's now gets behind it.
+                    published_ms = max(published_ms, record.now_ms)
+                    continue
+                partition = partition_number(record)
+                if record.now_ms < max(now_ms.get(partition, 0), published_ms):
                     self.faults.append(f"{folder}: now goes back in partition {partition}")
                 now_ms[partition] = record.now_ms
-                self.latest_ms = max(self.latest_ms, record.now_ms)
                 self._take(record, verdict)
             for outcome in frame.outcomes:
                 self._take_outcome(outcome, now_ms.get(partition_of(outcome.contact), 0))
@@ -146,17 +158,6 @@ class FinishedLog:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def partition_in(record: Record) -> int:
-    """Return a record's partition; -1 for what is for all."""
-    match record:
-        case EventRecord(event=event):
-            return event.partition
-        case PublishRecord():
-            return -1
-        case _:
-            return record.partition
 
 
 def events_wrong(
