@@ -28,8 +28,8 @@ The end of each file counts as well: its syncs wait for the same disk as the log
 
 FILE_REST_S: Final = 0.5
 """Rest after a file at least, as long as the log has not grown by as much as began the walk: each
-file's syncs hold up commits for some milliseconds, and with 20 files/s that were more than one
-answer in a hundred (`python -m bench snapshot`)."""
+file's syncs hold up commits for some milliseconds, and many files a second would show in the
+slowest hundredth of answers (`python -m bench snapshot` shows what is left of that)."""
 
 REST_S_MAX: Final = 1.0
 """Rest after a file at most: one sync that hung must not put off a walk for minutes."""

@@ -368,3 +368,25 @@ async def test_after_each_file_it_rests_longer_than_the_end_of_the_file_took(
     await until(goes_on)
     assert asyncio.get_running_loop().time() - ended_s >= 0.4
     await snapshotter.close()
+
+
+@pytest.mark.parametrize(("log_bytes", "rests"), [(1 << 60, True), (10, False)])
+async def test_files_come_apart_unless_the_log_grows_fast(
+    monkeypatch: pytest.MonkeyPatch, *, log_bytes: int, rests: bool
+) -> None:
+    """By default each file's syncs have half a second to themselves: answers' p99 depends on it."""
+    monkeypatch.setattr("actors.snapshotter.FILE_REST_S", 60.0)
+    monkeypatch.setattr("actors.snapshotter.REST_S_MAX", 60.0)
+    life = Life()
+    life.event(CONTACTS[0], "hi")
+    life.commit()
+    positions: dict[int, list[int]] = {number: [] for number in PARTITIONS}
+    settings = SnapshotSettings(log_bytes=log_bytes, interval_s=0)
+    snapshotter = Snapshotter(life.shard, life.log, life.snapshots, positions, settings)
+    snapshotter.turn(busy=False)
+    snapshotter.note(10)
+    await until(lambda: snapshotter.written == 1 and snapshotter.under_way is None)
+    await asyncio.sleep(0.05)
+    snapshotter.turn(busy=False)
+    assert (snapshotter.under_way is None) == rests
+    await snapshotter.close()
