@@ -18,8 +18,9 @@ from msgspec import Raw, Struct
 
 from engine.input import ANONYMOUS_PREFIX, IDENTIFY, Event, payload_of
 from ingest.csv_rows import ROW_CHARS_MAX, RowFault, csv_rows, delimiter_of
-from ingest.header import CONTACT, VALUE_CHARS_SHOWN, CellError, Header, HeaderError
+from ingest.header import CONTACT, CONTACT_PATHS, VALUE_CHARS_SHOWN, CellError, Header, HeaderError
 from ingest.readers import (
+    CHUNK_BYTES,
     ROWS_PER_CHUNK,
     UNREADABLE,
     Chunk,
@@ -34,9 +35,9 @@ from ingest.wire import Reader
 
 CHUNK_PAYLOAD_BYTES_MAX: Final = 1 << 20
 """So that a chunk is one body which the gateway takes, however long its rows are."""
-DIGEST_BYTES: Final = 1 << 20
 BOM_OF_UTF8: Final = b"\xef\xbb\xbf"
 BOMS_OF_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+NO_UTF8: Final = ("no UTF-8", "save the file as UTF-8")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -117,12 +118,13 @@ class ContactFile:
             for line, contact, payload in said:
                 self.rows += 1
                 try:
+                    contact.encode()
                     raw = _encode(self._with_lists(payload))
                 except CellError as error:
                     self._refuse(line, error)
                     continue
                 except (*UNREADABLE, UnicodeEncodeError) as error:
-                    self._refuse(line, _unreadable(contact, payload, error))
+                    self._refuse(line, self._unreadable(contact, payload, error))
                     continue
                 if len(events) == ROWS_PER_CHUNK or held + len(raw) > CHUNK_PAYLOAD_BYTES_MAX:
                     yield self._checked(events, lines)
@@ -135,11 +137,9 @@ class ContactFile:
 
     def refused_by_gateway(self, rejection: LineRejection) -> None:
         """Tell of a row of the last chunk that the gateway's answer says was not taken."""
-        path = rejection.path
+        path = _inner(rejection.path)
         reason, _, fix = rejection.error.partition("; ")
-        column = path.removeprefix("$.payload.").removeprefix("$.").removeprefix("$")
-        if self._header is not None:
-            column = self._header.column_at(path)
+        column = self._column_at(path)
         value = ""
         if rejection.line in self._last.lines:
             event = self._last.events[self._last.lines.index(rejection.line)]
@@ -180,6 +180,20 @@ class ContactFile:
                 raise CellError(f"lists.{name}", str(lists[name]), reason, "leave one of them out")
         return {**payload, "lists": {**lists, **self._choice.lists}}
 
+    def _unreadable(self, contact: str, payload: dict[str, Any], error: Exception) -> CellError:
+        """Say which part of a row could not be written as JSON."""
+        if not isinstance(error, UnicodeEncodeError):
+            return CellError("", "", words_of(error).partition(" - at `")[0], "mend it")
+        path, value = CONTACT, contact
+        for section, said in payload.items():
+            for name, each in said.items():
+                if isinstance(each, str) and not _is_unicode(each):
+                    path, value = f"{section}.{name}", each
+        return CellError(self._column_at(path), value, *NO_UTF8)
+
+    def _column_at(self, path: str) -> str:
+        return path if self._header is None else self._header.column_at(path)
+
     def _read_header(self) -> Header:
         with _opened(self.path) as stream:
             first = next(csv_rows(stream, self._delimiter), None)
@@ -188,6 +202,8 @@ class ContactFile:
         if isinstance(first, RowFault):
             raise ContactFileError(f"{self.path}, header: {first.reason}; {first.fix}")
         choice = self._choice
+        if not all(map(_is_unicode, first[1])):
+            raise ContactFileError(f"{self.path}, header: {'; '.join(NO_UTF8)}")
         try:
             header = Header(first[1], choice.contact_column, empty_removes=choice.empty_removes)
         except HeaderError as error:
@@ -207,7 +223,7 @@ class ContactFile:
         digest = blake2b(_encode(choice), digest_size=6)
         lines = 0
         with _opened(self.path) as stream:
-            while data := stream.read(DIGEST_BYTES):
+            while data := stream.read(CHUNK_BYTES):
                 digest.update(data)
                 lines += data.count(b"\n")
         return lines, digest.hexdigest() + "-"
@@ -249,7 +265,7 @@ class ContactFile:
                     }
                 except UNREADABLE as error:
                     self.rows += 1
-                    self._refuse(number, _no_line(words_of(error)))
+                    self._refuse(number, _no_line(error))
                     continue
                 yield number, sent.contact, {name: each for name, each in payload.items() if each}
 
@@ -264,21 +280,16 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise OSError(f"{path}: {error}") from error
 
 
-def _no_line(words: str) -> CellError:
-    found = rejection_of(0, words)
-    return CellError(found.path.removeprefix("$").removeprefix("."), "", found.error, "mend it")
+def _no_line(error: Exception) -> CellError:
+    if isinstance(error, UnicodeDecodeError):
+        return CellError("", "", *NO_UTF8)
+    found = rejection_of(0, words_of(error))
+    return CellError(_inner(found.path), "", found.error, "mend it")
 
 
-def _unreadable(contact: str, payload: dict[str, Any], error: Exception) -> CellError:
-    """Say which part of a row could not be written as JSON."""
-    if not isinstance(error, UnicodeEncodeError):
-        return CellError("", "", words_of(error).partition(" - at `")[0], "mend it")
-    reason, fix = "no UTF-8", "save the file as UTF-8"
-    for section, said in payload.items():
-        for name, value in said.items():
-            if isinstance(value, str) and not _is_unicode(value):
-                return CellError(f"{section}.{name}", value, reason, fix)
-    return CellError("", contact, reason, fix)
+def _inner(path: str) -> str:
+    """Return a path in an event as one in what a row says: `$.payload.lists.a` is `lists.a`."""
+    return path.removeprefix("$").removeprefix(".payload").removeprefix(".")
 
 
 def _is_unicode(text: str) -> bool:
@@ -290,11 +301,11 @@ def _is_unicode(text: str) -> bool:
 
 
 def _value_at(event: Event, path: str) -> str:
-    """Return what an event says at a path, as text; empty where it is not there."""
-    if path in {"$.contact", "$.anonymous"}:
+    """Return what a row's event says at a path, as text; empty where it is not there."""
+    if path in CONTACT_PATHS:
         return event.contact.removeprefix(ANONYMOUS_PREFIX)
     value: Any = payload_of(event)
-    for name in path.removeprefix("$.payload.").split(".", 1):
+    for name in path.split(".", 1):
         if not isinstance(value, dict) or name not in value:
             return ""
         value = value[name]

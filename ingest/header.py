@@ -10,6 +10,7 @@ from engine.author import NAME_FORM
 from engine.consent import STRENGTH
 
 CONTACT: Final = "contact"
+CONTACT_PATHS: Final = ("contact", "anonymous")
 LEVELS: Final = ", ".join(STRENGTH)
 SWITCH: Final = {"true": True, "1": True, "false": False, "0": False}
 VALUE_CHARS_SHOWN: Final = 60
@@ -172,11 +173,10 @@ class Header:
         return contact, payload
 
     def column_at(self, path: str) -> str:
-        """Return the column that the gateway means by a path in an event; the path if none."""
-        if path in {"$.contact", "$.anonymous"}:
+        """Return the column of a path in what a row says, like `lists.a`; the path if none."""
+        if path in CONTACT_PATHS:
             return self.names[self._contact]
-        inner = path.removeprefix("$.payload.")
-        return self._by_path.get(inner, inner)
+        return self._by_path.get(path, path)
 
 
 def _column(index: int, name: str) -> _Column:

@@ -52,7 +52,7 @@ def test_an_empty_cell_may_remove_an_attribute_and_no_consent_and_no_list() -> N
     [
         ("points:number", "1,5", "no number", "12.5"),
         ("points:number", "nan", "no number", "12.5"),
-        ("points:number", "١", "no number", "12.5"),
+        ("points:number", "\u0661", "no number", "12.5"),
         ("points:number", "9" * 19, "64 bits", "a text"),
         ("points:number", "9" * 5000, "64 bits", "a text"),
         ("points:number", "1e999", "too large", "a text"),
@@ -112,10 +112,10 @@ def test_a_header_that_says_nothing_is_refused_with_the_fix(names: list[str], er
 def test_a_path_of_the_gateway_is_a_column_again() -> None:
     names = ["contact", "a", "attributes.points:number", "consent.email", "list.news"]
     header = Header(names)
-    paths = ["$.contact", "$.payload.attributes.a", "$.payload.attributes.points"]
-    paths += ["$.payload.consent.email", "$.payload.lists.news"]
+    paths = ["contact", "attributes.a", "attributes.points"]
+    paths += ["consent.email", "lists.news"]
     assert [header.column_at(path) for path in paths] == names
-    assert header.column_at("$.payload.attributes") == "attributes"
+    assert header.column_at("attributes") == "attributes"
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1) | st.floats(allow_nan=False, allow_infinity=False))
