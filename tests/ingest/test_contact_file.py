@@ -249,8 +249,8 @@ def test_what_is_held_does_not_grow_with_the_file(tmp_path: Path) -> None:
         tracemalloc.stop()
         return held
 
-    few = peak(1_000)
-    assert peak(6_000) < 1.2 * few
+    few = peak(2_500)
+    assert peak(10_000) < 1.2 * few
 
 
 async def test_the_real_gateway_gets_the_rows_in_order_and_a_second_import_changes_nothing(
