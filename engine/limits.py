@@ -79,9 +79,8 @@ KEEP_OUT_MS_MAX: Final = 3_660 * DAY_MS
 TOMBSTONES_MAX: Final = 4_096
 """Of one partition: a million erased contacts in all. A further one ends the oldest, counted."""
 
-ZONES_MAX: Final = 1_024
 ZONE_STRETCHES_MAX: Final = 8_192
-"""Time zones remembered by name (there are 600), and their offsets for 30 days each."""
+"""Offsets of time zones remembered, for 30 days each: of 600 zones those of a year."""
 
 CRON_CHARS_MAX: Final = 200
 

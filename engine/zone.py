@@ -5,12 +5,11 @@ Nothing here raises, whatever the moment: where a result would lie past the year
 """
 
 from datetime import UTC, date, datetime
-from functools import lru_cache
-from re import compile as pattern
-from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from functools import cache, lru_cache
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
 
-from engine.limits import DAY_MS, FAR_MS, ZONE_STRETCHES_MAX, ZONES_MAX
+from engine.limits import DAY_MS, FAR_MS, ZONE_STRETCHES_MAX
 
 EVERY_DAY: Final = 0b111_1111
 """Weekdays are bits: 1 << 0 is Monday."""
@@ -23,11 +22,6 @@ _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _FIRST_DAY: Final = 1 - _EPOCH_DAY
 _LAST_DAY: Final = date.max.toordinal() - _EPOCH_DAY
 _STRETCH_MS: Final = 30 * DAY_MS
-# Also leaves out what is no zone of the world but lies in the same folder: leap seconds counted
-# (right/), copies (posix/), and what differs from machine to machine (localtime, posixrules).
-_NAME: Final = pattern(
-    r"(?!right/|posix/|posixrules|localtime)[A-Za-z][\w+-]{0,39}(/[\w+-]{1,39}){0,2}"
-)
 
 
 class Local(NamedTuple):
@@ -38,18 +32,26 @@ class Local(NamedTuple):
     weekday: int
 
 
-@lru_cache(ZONES_MAX)
-def zone_of(name: str) -> ZoneInfo | None:
+def zone_of(name: Any) -> ZoneInfo | None:
     """Return the zone of this name from the IANA database, such as `Europe/Berlin`; None if none.
 
-    Never raises. Of the names that were asked for, ZONES_MAX are remembered, unknown ones too.
+    Never raises, whatever it is given, and looks at no file for a name that is not known.
     """
-    if not name.isascii() or _NAME.fullmatch(name) is None:
-        return None
+    return _load(name) if isinstance(name, str) and name in _names() else None
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Return the names of the 600 zones; not `localtime`, which each machine has its own of."""
+    return frozenset(available_timezones() - {"localtime"})
+
+
+@cache
+def _load(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError, LookupError, ImportError):
-        return None
+    except (OSError, ValueError, LookupError):
+        return None  # Its file was taken away or is damaged.
 
 
 @lru_cache(ZONE_STRETCHES_MAX)

@@ -46,15 +46,16 @@ def at(text: str) -> int:
 
 def clock(at_ms: int, zone: ZoneInfo) -> int:
     """Return what clocks show, as the standard library says."""
-    shown = (EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone).replace(tzinfo=UTC)
-    return (shown - EPOCH) // timedelta(milliseconds=1)
+    offset = datetime.fromtimestamp(at_ms // 1_000, zone).utcoffset()
+    assert offset is not None
+    return at_ms + offset // timedelta(milliseconds=1)
 
 
 @cache
 def minutes_around(name: str, change: str) -> dict[int, int]:
-    """Return what clocks show in each minute, by moment, 3 days before to 11 after a change."""
+    """Return what clocks show in each minute, by moment, 2 days before to 10 after a change."""
     zone, middle = ZoneInfo(name), at(change) // MINUTE_MS * MINUTE_MS
-    moments = range(middle - 3 * DAY_MS, middle + 11 * DAY_MS, MINUTE_MS)
+    moments = range(middle - 2 * DAY_MS, middle + 10 * DAY_MS, MINUTE_MS)
     return {at_ms: clock(at_ms, zone) for at_ms in moments}
 
 
@@ -71,7 +72,7 @@ def firsts_around(name: str, change: str) -> dict[int, int]:
 def moments(draw: some.DrawFn, changes: list[tuple[str, str]]) -> tuple[str, str, int]:
     """Draw a zone, a change and a moment near it: mostly within hours, and at whole minutes."""
     name, change = draw(some.sampled_from(changes))
-    near = some.integers(-180, 180) | some.integers(-1_500, 1_500)
+    near = some.integers(-180, 180) | some.integers(-1_440, 1_440)
     ms = draw(some.sampled_from([0, 0, 1, -1, 29_999]))
     return name, change, at(change) + draw(near) * MINUTE_MS + ms
 

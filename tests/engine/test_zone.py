@@ -1,13 +1,14 @@
 """Local time: against the standard library, minute by minute, where clocks change."""
 
 from datetime import date, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
-from engine.limits import DAY_MS, FAR_MS, ZONES_MAX
+from engine.limits import DAY_MS, FAR_MS
 from engine.recurrence import next_anniversary, next_time
 from engine.zone import (
     EVERY_DAY,
@@ -71,11 +72,17 @@ def test_no_name_of_a_zone_raises(name: str) -> None:
     assert zone_of(name) is None or name in NAMES
 
 
-def test_zones_remembered_are_bounded() -> None:
-    for i in range(ZONES_MAX + 100):
-        zone_of(f"Nowhere/City{i}")
-    assert zone_of.cache_info().currsize == ZONES_MAX
-    assert zone_of("Europe/Berlin") is not None
+@pytest.mark.parametrize("value", [None, 1, b"UTC", ["UTC"], {}, ("UTC",), float("nan")])
+def test_what_is_no_text_is_no_zone(value: Any) -> None:
+    assert zone_of(value) is None
+
+
+def test_a_name_that_is_not_known_opens_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    zone_of("UTC")
+    monkeypatch.setattr("engine.zone.ZoneInfo", looked_for.append)
+    assert zone_of("Nowhere/City") is None
+    assert looked_for == []
 
 
 @thorough
