@@ -26,9 +26,9 @@ def next_time(after_ms: int, ms_of_day: int, zone: ZoneInfo, weekdays: int = EVE
     if after_ms > LAST_MS:
         return FAR_MS
     today = reading(after_ms, zone) // DAY_MS
-    # From yesterday, whose time may have been skipped at midnight and be later than that, to a week
-    # on, and a day more: of today it may be over.
-    for day in range(today - 1, today + 9):
+    # From yesterday, whose time may have been skipped over midnight and so be later today, to the
+    # same weekday a week on: today's may be over.
+    for day in range(today - 1, today + 8):
         if weekdays >> (day + 3) % 7 & 1:
             at_ms = moment_of_reading(day * DAY_MS + ms_of_day, zone)
             if at_ms > after_ms:

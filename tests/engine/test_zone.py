@@ -1,6 +1,10 @@
 """Local time: against the standard library, minute by minute, where clocks change."""
 
+import os
+import subprocess
+import sys
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -33,6 +37,7 @@ from tests.engine.almanac import (
     moments,
 )
 
+ROOT = Path(__file__).parents[2]
 BERLIN = ZoneInfo("Europe/Berlin")
 thorough = settings(derandomize=True, max_examples=200, deadline=None)
 minute_of_day = some.integers(0, 1_439)
@@ -70,6 +75,12 @@ def test_what_is_no_zone_is_none(name: str) -> None:
 @given(some.text(max_size=30) | some.text("Europe/Brlin.+-_\0\n", max_size=16))
 def test_no_name_of_a_zone_raises(name: str) -> None:
     assert zone_of(name) is None or name in NAMES
+
+
+def test_a_machine_without_zones_has_those_of_the_package() -> None:
+    code = "from engine.zone import zone_of; assert zone_of('Europe/Berlin').key"
+    nowhere = os.environ | {"PYTHONTZPATH": ""}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=nowhere, check=True)
 
 
 @pytest.mark.parametrize("value", [None, 1, b"UTC", ["UTC"], {}, ("UTC",), float("nan")])
