@@ -86,5 +86,5 @@ def _opening(shown: int, window: Window) -> int:
 
 
 def _left_of_day(shown: int, ms_of_day: int) -> int:
-    """Return how long until clocks next show this time, were they not to change; 1 ms at least."""
-    return (ms_of_day - shown - 1) % DAY_MS + 1
+    """Return how long until clocks show this time, were they not to change; 0 if they do now."""
+    return (ms_of_day - shown) % DAY_MS

@@ -281,6 +281,13 @@ def test_a_date_comes_again_every_year(
     assert found == at(expected)
 
 
+def test_a_date_at_the_end_of_a_year_that_was_skipped_comes_late() -> None:
+    """Kiritimati had no 31 December 1994, and so its 09:00 on the day after."""
+    kiritimati = ZoneInfo("Pacific/Kiritimati")
+    after_ms = at("1995-01-01T08:00+14:00")
+    assert next_anniversary(after_ms, 12, 31, 9 * HOUR_MS, kiritimati) == after_ms + HOUR_MS
+
+
 any_int = (
     some.integers()
     | some.integers(0, 2**53)
