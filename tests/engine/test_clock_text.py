@@ -124,6 +124,8 @@ def test_a_moment(value: Any, moment: str) -> None:
 def test_a_date_whose_midnight_is_skipped_begins_later() -> None:
     sao_paulo = ZoneInfo("America/Sao_Paulo")
     assert moment_of("2017-10-15", sao_paulo) == at("2017-10-15T01:00-02:00")
+    toronto = ZoneInfo("America/Toronto")  # From 23:30 to 00:30.
+    assert moment_of("1919-03-31", toronto) == at("1919-03-31T00:30-04:00")
 
 
 @pytest.mark.parametrize(
