@@ -96,6 +96,11 @@ KEEP_OUT_MS_MAX: Final = 3_660 * DAY_MS
 TOMBSTONES_MAX: Final = 4_096
 """Of one partition: a million erased contacts in all. A further one ends the oldest, counted."""
 
+ZONE_STRETCHES_MAX: Final = 8_192
+"""Offsets of time zones remembered, for 30 days each: of 600 zones those of a year."""
+
+CRON_CHARS_MAX: Final = 200
+
 FAR_MS: Final = 1 << 62
 """No moment at all: later than any."""
 
