@@ -21,6 +21,7 @@ from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.replay_command import replay
 from console.run import System, run_system
+from console.scenario_command import run_tests
 from console.screen import (
     console,
     errors,
@@ -139,6 +140,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 
 app.command()(replay)
 app.command()(status)
+app.command("test")(run_tests)
 app.command()(verify)
 
 
