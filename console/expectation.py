@@ -1,7 +1,8 @@
 """Expectation: is what a scenario expects so, and if not, what is so instead."""
 
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from console.cast import Cast
@@ -22,7 +23,7 @@ from console.stage import SeenMessage, SeenOutcome, Stage
 from console.timeline import counted, why_words
 from engine.contact import Visit
 
-TEXT_CHARS_SHOWN = 300
+TEXT_CHARS_SHOWN: Final = 300
 
 
 class Miss(Struct):
@@ -130,8 +131,7 @@ class Expecter:
         other = {
             name: attributes.get(name)
             for name, value in expected.items()
-            if attributes.get(name) != value
-            or isinstance(attributes.get(name), bool) != isinstance(value, bool)
+            if _value_words(attributes.get(name)) != _value_words(value)
         }
         if not other:
             return None
@@ -259,7 +259,7 @@ def _place(journey: str, node: str) -> str:
 
 
 def _value_words(value: Any) -> str:
-    return "not there" if value is None else repr(value)
+    return "not there" if value is None else msgspec.json.encode(value).decode()
 
 
 def _shortened(seen: SeenMessage) -> str:

@@ -10,7 +10,7 @@ from actors.folder import Folder
 from channels.render import Renderer
 from console.cast import Cast, cast_of, zone_named
 from console.expectation import Expecter, Miss
-from console.moment import read_moment, read_span
+from console.moment import moment_words, read_moment, read_span
 from console.scenario import (
     ConsentScene,
     EventScene,
@@ -36,6 +36,8 @@ class Result(Struct, kw_only=True):
     expectations: int
     """How many were met."""
     seconds: float
+    moment: str = ""
+    """Of a scenario that failed: when, in its own time."""
     expected: str = ""
     instead: list[str] = []
     timelines: dict[str, list[str]] = {}
@@ -67,6 +69,7 @@ class Rehearsal:
             passed=miss is None,
             expectations=performance.met,
             seconds=round(time.perf_counter() - began, 6),
+            moment="" if miss is None else performance.moment(),
             expected="" if miss is None else miss.expected,
             instead=[] if miss is None else miss.instead,
             timelines={} if miss is None else performance.timelines(),
@@ -110,6 +113,10 @@ class _Performance:
             if self.miss is not None:
                 return
 
+    def moment(self) -> str:
+        """Return how far the scenario's time has come."""
+        return moment_words(self._stage.now_ms, self._stage.zone)
+
     def timelines(self) -> dict[str, list[str]]:
         """Return what happened, by contact, if the stage kept it."""
         timeline = self._stage.timeline
@@ -136,7 +143,6 @@ class _Performance:
         elif isinstance(scene, ReceiptScene):
             stage.receive(contact, scene.receipt)
         elif isinstance(scene, ExpectScene):
-            stage.advance(stage.now_ms)  # What is due at this very moment has happened.
             self.miss = Expecter(stage, self._cast, contact).miss(scene.expect)
             self.met += self.miss is None
 

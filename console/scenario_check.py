@@ -117,7 +117,9 @@ class ScenarioCheck:
         try:
             check_payload(name, msgspec.json.encode(payload))
         except EventError as error:
-            below = error.path.removeprefix("$.payload").removeprefix("$.name")
+            below = error.path.removeprefix("$.payload")
+            if error.path == "$.name":
+                path, below = path.removesuffix(".payload"), ".event"
             self._reader.add(f"{path}{below}", error.error, "send what the gateway would take")
         except (TypeError, ValueError, OverflowError) as error:
             self._reader.add(path, str(error), "write plain texts and numbers")

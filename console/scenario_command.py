@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from msgspec import Struct
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
@@ -64,7 +65,7 @@ def _played(
 ) -> ScenarioReport:
     began = time.perf_counter()
     results: list[Result] = []
-    with _bar() as bar:
+    with _bar(console if shown else errors) as bar:
         task = bar.add_task("tests", total=len(scripts))
         for script in scripts:
             result = rehearsal.play(script)
@@ -99,7 +100,7 @@ def show_result(result: Result) -> None:
     console.print(line, soft_wrap=True)
     if result.passed:
         return
-    rows = [("at", f"{result.file} {result.path}"), ("expected", result.expected)]
+    rows = [("at", f"{result.file} {result.path}, {result.moment}"), ("expected", result.expected)]
     rows += [("instead" if i == 0 else "", text) for i, text in enumerate(result.instead)]
     for name, text in rows:
         head, *rest = text.split("\n")
@@ -121,12 +122,14 @@ def _show_sum(report: ScenarioReport) -> None:
     console.print(Text.assemble((counts, style), f" in {report.seconds:.2f} s"))
 
 
-def _bar() -> Progress:
+def _bar(on: Console) -> Progress:
+    """Return a bar. Lines of results must be printed on the same console, or they would mix."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=errors,
+        console=on,
         transient=True,
+        disable=not on.is_terminal,
     )

@@ -1,15 +1,21 @@
 """Reads the scenarios beside a folder of journeys, and names every mistake with path and fix."""
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
+
+from msgspec import Struct
 
 from actors.document import read_document
 from actors.folder import SUFFIXES
 from console.cast import Cast
 from console.scenario import (
     EXPECTATION_KINDS,
+    NOTHING_MORE,
     SCENE_KINDS,
     Expectation,
+    ExpectScene,
     PauseScene,
     Scenario,
     Scene,
@@ -20,10 +26,18 @@ from engine.author import NOTHING, Reader
 from engine.errors import Mistake
 
 TESTS_FOLDER: Final = "tests"
+KINDS: Final[dict[type[Struct], Mapping[str, type[Struct]]]] = {
+    Scene: SCENE_KINDS,
+    Expectation: EXPECTATION_KINDS,
+}
+PAUSE_KEYS: Final = {"after", "until"}
+SCENE_KEYS: Final = {"contact"} | PAUSE_KEYS
+"""An entry with these only lets time pass."""
+EXPECTED: Final = get_type_hints(ExpectScene)["expect"]
 
 
 def read_scripts(path: Path, cast: Cast) -> tuple[list[Script], list[Mistake]]:
-    """Read all files of `path`/tests, in order of their names; no mistakes, or all of them."""
+    """Read all files of `path`/tests, by name; return what can be played, and all mistakes."""
     scripts: list[Script] = []
     mistakes: list[Mistake] = []
     folder = path / TESTS_FOLDER
@@ -36,7 +50,7 @@ def read_scripts(path: Path, cast: Cast) -> tuple[list[Script], list[Mistake]]:
             reader = ScenarioReader(file.relative_to(path).as_posix(), cast)
             scripts += reader.read_file(document)
             mistakes += reader.mistakes
-    return scripts, sorted(set(mistakes))
+    return scripts, list(dict.fromkeys(mistakes))
 
 
 class ScenarioReader(Reader):
@@ -72,10 +86,31 @@ class ScenarioReader(Reader):
 
     def read(self, wanted: Any, data: Any, path: str = "$") -> Any:
         """See Reader; scenes and expectations are told apart by which key is there."""
-        if isinstance(data, dict) and wanted is Scene:
-            if not data.keys() & SCENE_KINDS.keys() and data.keys() & {"after", "until"}:
-                return super().read(PauseScene, data, path)
-            wanted = self._kind_of(SCENE_KINDS, data, path)
-        elif isinstance(data, dict) and wanted is Expectation:
-            wanted = self._kind_of(EXPECTATION_KINDS, data, path)
+        if wanted == EXPECTED and data != NOTHING_MORE and not isinstance(data, dict):
+            fix = f"write `{NOTHING_MORE}`, or one of {_listed(EXPECTATION_KINDS)}"
+            self.add(path, f"cannot expect {data!r:.60}", fix)
+            return NOTHING
+        kinds = KINDS.get(wanted) if isinstance(data, dict) and isinstance(wanted, type) else None
+        if kinds is not None:
+            wanted = self._kind(kinds, data, path)
         return NOTHING if wanted is None else super().read(wanted, data, path)
+
+    def _kind(self, kinds: Mapping[str, type[Struct]], data: Any, path: str) -> type[Struct] | None:
+        found = [key for key in kinds if key in data]
+        if len(found) == 1:
+            return kinds[found[0]]
+        if found:
+            fix = "keep one here, and write the other as an entry of its own"
+            self.add(path, f"{' and '.join(found)} together", fix)
+            return None
+        if kinds is SCENE_KINDS and data.keys() & PAUSE_KEYS and data.keys() <= SCENE_KEYS:
+            return PauseScene
+        near = (difflib.get_close_matches(str(key), kinds, 1) for key in data)
+        meant = next((each[0] for each in near if each), None)
+        fix = f"did you mean `{meant}`?" if meant else f"write one of {_listed(kinds)}"
+        self.add(path, f"cannot tell what this is: {', '.join(map(str, data)) or 'empty'}", fix)
+        return None
+
+
+def _listed(kinds: Mapping[str, object]) -> str:
+    return ", ".join(f"`{key}`" for key in kinds)

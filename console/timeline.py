@@ -11,7 +11,7 @@ from engine.decision import SENT, Fault, Outcome
 from engine.input import CONSENT, IDENTIFY
 from engine.partition import Partition
 
-SPAN_MARK: Final = " to "
+MOMENT_CHARS: Final = len("Mon 2026-03-02 10:00 to 10:06")
 
 
 class Happening(Struct):
@@ -27,11 +27,10 @@ class Happening(Struct):
     def words(self, zone: tzinfo) -> str:
         """Return it for a person."""
         moment = moment_words(self.at_ms, zone)
-        if self.times == 1:
-            return f"{moment}  {self.text}"
-        last = moment_words(self.until_ms, zone).rpartition(" ")[2]
-        span = f"{SPAN_MARK}{last}" if self.until_ms > self.at_ms else ""
-        return f"{moment}{span}  {self.text}, {self.times} times"
+        if self.until_ms > self.at_ms:
+            moment += f" to {moment_words(self.until_ms, zone).rpartition(' ')[2]}"
+        times = f", {self.times} times" if self.times > 1 else ""
+        return f"{moment:<{MOMENT_CHARS}}  {self.text}{times}"
 
 
 class Timeline:
