@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from msgspec import Struct
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
@@ -40,50 +39,46 @@ def run_tests(
 
     Nothing is started and nothing is sent: the engine plays each in simulated time.
     """
-    journeys = checked_folder(folder)
-    rehearsal = Rehearsal(journeys)
+    rehearsal = Rehearsal(checked_folder(folder))
+    with _bar() as bar:
+        task = bar.add_task("reading tests", total=None)
+        scripts = _picked(folder, rehearsal, only)
+        bar.update(task, description="tests", total=len(scripts))
+        began = time.perf_counter()
+        results: list[Result] = []
+        for script in scripts:
+            results.append(rehearsal.play(script))
+            bar.advance(task)
+        seconds = time.perf_counter() - began
+    failed = sum(not result.passed for result in results)
+    report = ScenarioReport(
+        folder=str(folder),
+        tests=len(results),
+        passed=len(results) - failed,
+        failed=failed,
+        seconds=round(seconds, 3),
+        results=results,
+    )
+    if json:
+        print_json(report)
+    else:
+        show_report(report)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _picked(folder: Path, rehearsal: Rehearsal, only: str) -> list[Script]:
+    """Read the tests that are asked for. Raises AuthorError, or OperatorError if there is none."""
     scripts, mistakes = read_scripts(folder, rehearsal.cast)
     if mistakes:
         raise AuthorError(mistakes)
     if not scripts:
         example = f"{folder / TESTS_FOLDER}/welcome.yaml"
         raise OperatorError(f"there are no tests in {folder}; write one into {example}")
-    wanted = [script for script in scripts if only in script.scenario.test or only in script.file]
-    if not wanted:
+    picked = [script for script in scripts if only in script.scenario.test or only in script.file]
+    if not picked:
         raise OperatorError(f"none of {len(scripts):,} tests has {only!r} in its name or file")
-    report = _played(folder, rehearsal, wanted, shown=not json)
-    if json:
-        print_json(report)
-    else:
-        _show_sum(report)
-    if report.failed:
-        raise typer.Exit(1)
-
-
-def _played(
-    folder: Path, rehearsal: Rehearsal, scripts: list[Script], *, shown: bool
-) -> ScenarioReport:
-    began = time.perf_counter()
-    results: list[Result] = []
-    with _bar(console if shown else errors) as bar:
-        task = bar.add_task("tests", total=len(scripts))
-        for script in scripts:
-            result = rehearsal.play(script)
-            if shown:
-                if not results or results[-1].file != result.file:
-                    console.print(Text(result.file, style="bold"), soft_wrap=True)
-                show_result(result)
-            results.append(result)
-            bar.advance(task)
-    failed = sum(not result.passed for result in results)
-    return ScenarioReport(
-        folder=str(folder),
-        tests=len(results),
-        passed=len(results) - failed,
-        failed=failed,
-        seconds=round(time.perf_counter() - began, 3),
-        results=results,
-    )
+    return picked
 
 
 def show_result(result: Result) -> None:
@@ -113,7 +108,14 @@ def show_result(result: Result) -> None:
             console.print(Text(f"        {each}"), soft_wrap=True)
 
 
-def _show_sum(report: ScenarioReport) -> None:
+def show_report(report: ScenarioReport) -> None:
+    """Print each test below its file, and their sum."""
+    file = ""
+    for result in report.results:
+        if result.file != file:
+            file = result.file
+            console.print(Text(file, style="bold"), soft_wrap=True)
+        show_result(result)
     tests = "1 test" if report.tests == 1 else f"{report.tests:,} tests"
     counts = f"{tests}: {report.passed:,} passed"
     if report.failed:
@@ -122,14 +124,13 @@ def _show_sum(report: ScenarioReport) -> None:
     console.print(Text.assemble((counts, style), f" in {report.seconds:.2f} s"))
 
 
-def _bar(on: Console) -> Progress:
-    """Return a bar. Lines of results must be printed on the same console, or they would mix."""
+def _bar() -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=on,
+        console=errors,
         transient=True,
-        disable=not on.is_terminal,
+        disable=not errors.is_terminal,
     )

@@ -273,6 +273,8 @@ def test_a_stage_comes_to_the_same_as_a_replay() -> None:
         stage.event(event.contact, event.name, payload_of(event), event.id)
     while stage.partition.next_due_at_ms < FAR_MS:
         stage.advance(stage.partition.next_due_at_ms)
+    contacts = map(stage.partition.contact, stage.partition.contact_keys())
+    assert not any(each is None or each.pending for each in contacts)
     held_back = {each.outcome.key: each.outcome for each in stage.held_back}
     sent = {each.delivery.key: each.delivery.at_ms for each in stage.messages}
     assert len(sent) > 20
