@@ -25,7 +25,7 @@ class Cast(Struct, frozen=True):
             if expected.journey in ("", journey)
             and any(
                 "send" in node
-                and all(not text or node[key] == text for key, text in wanted.items())
+                and all(not text or node.get(key) == text for key, text in wanted.items())
                 for node in nodes.values()
             )
         ]

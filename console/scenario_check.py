@@ -150,7 +150,7 @@ class ScenarioCheck:
             ("channel", "send", expected.channel),
             ("template", "template", expected.template),
         ):
-            known = sorted({node[key] for node in sends})
+            known = sorted({node[key] for node in sends if key in node})
             if text and text not in known:
                 problem = f"no journey sends with the {name} {text!r}"
                 self._reader.add(f"{path}.{name}", problem, nearest(text, known))

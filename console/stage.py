@@ -17,8 +17,9 @@ from engine.partition import Partition
 ADVANCES_MAX: Final = 100_000
 """Of one scenario: a contact who is written to every second would keep it busy for a day."""
 
-DELIVERED: Final = {"delivered": True, "failed": False}
-"""What a receipt of each kind settles a message as."""
+DELIVERED: Final = "delivered"
+SETTLING: Final = (DELIVERED, "failed")
+"""Receipts of which a message gets one; those of other kinds come after it was delivered."""
 
 
 class StageError(Exception):
@@ -32,7 +33,8 @@ class SeenMessage(Struct):
     message: Message
     taken: bool = False
     """Whether an expectation was met by it."""
-    settled: bool = False
+    receipts: list[str] = []
+    """The kinds of those it got."""
 
 
 class SeenOutcome(Struct):
@@ -68,7 +70,7 @@ class Stage:
 
     def announce(self, contact: str, said: SaidReceipt) -> None:
         """Let the first such message wait for this receipt, where others are delivered at once."""
-        if said.kind in DELIVERED:
+        if said.kind in SETTLING:
             self._receipts.append((contact, said))
 
     def advance(self, until_ms: int) -> None:
@@ -96,23 +98,26 @@ class Stage:
     def receive(self, contact: str, said: SaidReceipt) -> None:
         """Let a channel say what became of a message. Raises StageError where there is none."""
         for seen in self.messages:
-            sent = seen.delivery
-            if (
-                not seen.settled
-                and (sent.contact, sent.node) == (contact, said.message)
-                and said.journey in ("", sent.journey)
-            ):
-                self._settle(seen, delivered=DELIVERED[said.kind], reason=said.reason)
+            settling = said.kind in SETTLING
+            waits = not seen.receipts if settling else DELIVERED in seen.receipts
+            if waits and said.kind not in seen.receipts and _is_of(said, contact, seen.delivery):
+                self._note_receipt(seen, said)
+                self._settle(seen, said.kind, said.reason)
                 return
         text = f"no message from node {said.message} waits for a receipt"
         raise StageError(f"{text}: write this entry after the one that sends it")
 
-    def _settle(self, seen: SeenMessage, *, delivered: bool, reason: str = "") -> None:
-        seen.settled = True
-        sent = seen.delivery
-        if self.timeline is not None and not delivered:
-            text = f"the channel failed with the message from {sent.journey}, node {sent.node}"
+    def _note_receipt(self, seen: SeenMessage, said: SaidReceipt) -> None:
+        if self.timeline is not None:
+            sent = seen.delivery
+            reason = f" ({said.reason})" if said.reason else ""
+            text = f"message from {sent.journey}, node {sent.node}: {said.kind}{reason}"
             self.timeline.note(self.now_ms, sent.contact, text)
+
+    def _settle(self, seen: SeenMessage, kind: str, reason: str = "") -> None:
+        seen.receipts.append(kind)
+        sent = seen.delivery
+        delivered = kind != "failed"
         self._fold(Receipt(sent.contact, sent.key, delivered=delivered, reason=reason))
 
     def _fold(self, input: Input) -> None:
@@ -153,11 +158,14 @@ class Stage:
         self.messages.append(seen)
         for announced in self._receipts:
             contact, said = announced
-            if (contact, said.message) == (delivery.contact, delivery.node) and said.journey in (
-                "",
-                delivery.journey,
-            ):
+            if _is_of(said, contact, delivery):
                 self._receipts.remove(announced)
                 return
-        seen.settled = True
-        self.partition.fold(Receipt(delivery.contact, delivery.key, delivered=True), self.now_ms)
+        self._settle(seen, DELIVERED)
+
+
+def _is_of(said: SaidReceipt, contact: str, sent: Delivery) -> bool:
+    return (sent.contact, sent.node) == (contact, said.message) and said.journey in (
+        "",
+        sent.journey,
+    )

@@ -139,6 +139,12 @@ def test_a_journey_that_breaks_its_promise_is_found(
             "favourites waits at patience until Mon 2026-03-02 12:36",
         ),
         (
+            LEAVES
+            + "- after: 1h\n- expect: {waiting: {journey: favourites, until: 2026-03-02T12:35}}",
+            "waits in favourites until Mon 2026-03-02 12:35",
+            "favourites waits at patience until Mon 2026-03-02 12:36",
+        ),
+        (
             LEAVES + "- {after: 1h, expect: {waiting: nowhere}}",
             "in no journey",
             "favourites waits at patience until Mon 2026-03-02 12:36",
