@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
+import msgspec
 from msgspec import Struct
 
 from actors.document import read_document
@@ -73,7 +74,7 @@ class ScenarioReader(Reader):
         named: dict[str, str] = {}
         for i, each in enumerate(tests):
             path = f"$.tests[{i}]"
-            scenario = self.read(Scenario, each, path)
+            scenario = self.read(Scenario, each, path) if self._is_plain(each, path) else NOTHING
             if scenario is NOTHING:
                 continue
             if scenario.test in named:
@@ -83,6 +84,15 @@ class ScenarioReader(Reader):
             ScenarioCheck(self, self._cast, scenario, path).check()
             scripts.append(Script(self.file, path, scenario))
         return scripts
+
+    def _is_plain(self, data: Any, path: str) -> bool:
+        """Note what no sender could send: half a surrogate pair, a giant number."""
+        try:
+            msgspec.json.encode(data)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            self.add(path, str(error), "write plain texts and numbers")
+            return False
+        return True
 
     def read(self, wanted: Any, data: Any, path: str = "$") -> Any:
         """See Reader; scenes and expectations are told apart by which key is there."""

@@ -1,11 +1,19 @@
 """Mistakes in files of scenarios: each with its file, its path and what to do about it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from actors.folder import read_folder
+from console.rehearsal import Rehearsal
+from console.scenario import EXPECTATION_KINDS, SCENE_KINDS
+from console.scenario_reader import ScenarioReader
 from engine.errors import Mistake
-from tests.console.scenarios import mistakes_in, scenarios
+from tests.console.scenarios import EXAMPLES, mistakes_in, scenarios
 
 ENDS = "\n- expect: nothing"
 
@@ -180,3 +188,52 @@ def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
         ("tests/other.json", "$.tests[0].zone"),
     ]
     assert all(isinstance(each, Mistake) and each.fix for each in mistakes_in(folder))
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False),
+    st.sampled_from(
+        ["", "x", "1h", "2026-03-02T12:00", "nothing", "nowhere", "favourites", "\ud800"]
+    ),
+    st.just([]),
+    st.just({}),
+    st.sampled_from([*SCENE_KINDS, *EXPECTATION_KINDS]).map(lambda key: {key: {"a": [1]}}),
+    st.dictionaries(st.one_of(st.integers(), st.booleans(), st.text(max_size=2)), st.none()),
+)
+REHEARSAL = Rehearsal(read_folder(EXAMPLES))
+DOCUMENTS = [
+    {"tests": [test]}
+    for file in sorted((EXAMPLES / "tests").iterdir())
+    for test in yaml.safe_load(file.read_text())["tests"]
+]
+
+
+def with_junk(data: Any, draw: Any) -> Any:
+    """Return a copy of a document in which one place, found by chance, holds something else."""
+    if isinstance(data, list) and data and draw(st.integers(0, 9)):
+        i = draw(st.integers(0, len(data) - 1))
+        return [*data[:i], with_junk(data[i], draw), *data[i + 1 :]]
+    if isinstance(data, dict) and data and draw(st.integers(0, 9)):
+        key = draw(st.sampled_from(list(data)))
+        return data | {key: with_junk(data[key], draw)}
+    return draw(JUNK)
+
+
+def test_half_a_surrogate_pair_is_a_mistake(tmp_path: Path) -> None:
+    folder = scenarios(tmp_path / "journeys", '- {contact: "\\ud800", event: x}\n- expect: nothing')
+    (mistake,) = mistakes_in(folder)
+    assert (mistake.path, mistake.fix) == ("$.tests[0]", "write plain texts and numbers")
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_stands_in_a_file_is_a_mistake_or_can_be_played(data: st.DataObject) -> None:
+    document = with_junk(data.draw(st.sampled_from(DOCUMENTS)), data.draw)
+    reader = ScenarioReader("it.yaml", REHEARSAL.cast)
+    scripts = reader.read_file(document)
+    if not reader.mistakes:
+        for script in scripts:
+            REHEARSAL.play(script)

@@ -11,13 +11,13 @@ from channels.render import Renderer
 from console import stage as stage_module
 from console.rehearsal import Rehearsal
 from console.replay import Replay, replay_chunks
-from console.scenario import Script
+from console.scenario import SaidReceipt, Script
 from console.scenario_reader import read_scripts
 from console.simulator import simulate
 from console.source import chunks_from
 from console.stage import Stage
 from engine.input import payload_of
-from engine.limits import FAR_MS
+from engine.limits import DAY_MS, FAR_MS
 from tests.console.scenarios import EXAMPLES, played, scenarios
 
 REHEARSAL = Rehearsal(read_folder(EXAMPLES))
@@ -255,6 +255,36 @@ def test_receipts_are_of_the_messages_of_their_node_in_order(tmp_path: Path) -> 
     )
     (result,) = played(scenarios(tmp_path / "journeys", given))
     assert result.passed, result.instead
+
+
+def test_messages_wait_for_the_receipts_that_are_told_and_for_no_others() -> None:
+    folder = read_folder(EXAMPLES)
+    stage = Stage(folder.source, Renderer(folder.publication.templates, "de"), 0, UTC)
+    told = [
+        SaidReceipt(message="mail", kind="failed"),
+        SaidReceipt(message="mail", kind="delivered"),
+    ]
+    for said in told:
+        stage.announce("c", said)
+    stage.event("c", "consent", {"email": "double_opt_in"})
+    pending = []
+    for _ in range(3):
+        for _ in range(7):
+            stage.event("c", "product_view", {"product_id": "lamp"})
+        stage.advance(stage.now_ms + 8 * DAY_MS)
+        pending.append(pending_of(stage))
+    assert len(stage.messages) == 3
+    for said in told:
+        stage.receive("c", said)
+        pending.append(pending_of(stage))
+    assert pending == [1, 2, 2, 1, 0]
+    assert [each.receipts for each in stage.messages] == [["failed"], ["delivered"], ["delivered"]]
+
+
+def pending_of(stage: Stage) -> int:
+    contact = stage.partition.contact("c")
+    assert contact is not None
+    return len(contact.pending)
 
 
 def test_a_scenario_in_which_timers_never_end_is_given_up(
