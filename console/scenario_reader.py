@@ -74,7 +74,9 @@ class ScenarioReader(Reader):
         named: dict[str, str] = {}
         for i, each in enumerate(tests):
             path = f"$.tests[{i}]"
-            scenario = self.read(Scenario, each, path) if self._is_plain(each, path) else NOTHING
+            if not self._is_plain(each, path):
+                continue
+            scenario = self.read(Scenario, each, path)
             if scenario is NOTHING:
                 continue
             if scenario.test in named:
