@@ -17,6 +17,7 @@ from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.contact import contact_app
 from console.demo import play
+from console.import_command import import_contacts
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.replay_command import replay
@@ -189,6 +190,9 @@ def send(
         )
     if report.error:
         raise OperatorError(report.error)
+
+
+app.command("import")(import_contacts)
 
 
 @app.command()

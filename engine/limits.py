@@ -68,7 +68,24 @@ NODES_PER_INPUT_MAX: Final = 400
 """Nodes one visit walks for one input; only a cycle without a wait would pass it."""
 
 CONDITION_DEPTH_MAX: Final = 20
-JOURNEYS_MAX: Final = 500
+JOURNEYS_MAX: Final = 2_000
+SEGMENTS_MAX: Final = 1_000
+HOPS_MAX: Final = 8
+"""Events that follow from one another; one further is refused and listed."""
+
+PASSES_MAX: Final = 1_000
+"""How often a visit may come to a node that a cycle leads through."""
+
+ENTRIES_KEPT_MAX: Final = 1_000
+"""Last entries of one contact that are remembered, by journey and re-entry key."""
+
+REENTRY_KEY_CHARS_MAX: Final = 64
+VISITS_MAX: Final = 200
+"""Visits of one contact at a time; there it enters no journey more."""
+
+GOALS_MAX: Final = 100
+"""Visits of one contact that may still come to their goal; the oldest go first."""
+
 TIMERS_PER_ADVANCE_MAX: Final = 64
 """Contacts whose timers one Advance applies; the rest wait for the next."""
 
@@ -78,6 +95,11 @@ KEEP_OUT_MS_MAX: Final = 3_660 * DAY_MS
 
 TOMBSTONES_MAX: Final = 4_096
 """Of one partition: a million erased contacts in all. A further one ends the oldest, counted."""
+
+ZONE_STRETCHES_MAX: Final = 8_192
+"""Offsets of time zones remembered, for 30 days each: of 600 zones those of a year."""
+
+CRON_CHARS_MAX: Final = 200
 
 FAR_MS: Final = 1 << 62
 """No moment at all: later than any."""
