@@ -23,6 +23,7 @@ from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFi
 from console.replay_command import replay
 from console.run import System, run_system
 from console.schema_command import schema
+from console.scenario_command import run_tests
 from console.screen import (
     console,
     errors,
@@ -142,6 +143,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 app.command()(replay)
 app.command()(schema)
 app.command()(status)
+app.command("test")(run_tests)
 app.command()(verify)
 
 
