@@ -106,7 +106,7 @@ def test_a_merge_keeps_within_bounds_and_the_names_seen_last() -> None:
         events = {f"n-{n}": EventSighting(1, n, n, 1, dict(fields)) for n in names}
         return Sightings(events, 2, 3)
 
-    whole = merged([part(0), part(50)])
+    whole = merged([part(50), part(0)])
     assert next(iter(whole.events)) == "n-50"
     assert len(whole.events) == SEEN_NAMES_MAX
     assert (whole.names_dropped, whole.uncounted) == (4 + 50, 6)
