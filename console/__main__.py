@@ -18,6 +18,7 @@ from channels.channel import ChannelError
 from console.contact import contact_app
 from console.demo import play
 from console.events import events, sightings_of
+from console.import_command import import_contacts
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.replay_command import replay
@@ -200,6 +201,9 @@ def send(
         )
     if report.error:
         raise OperatorError(report.error)
+
+
+app.command("import")(import_contacts)
 
 
 @app.command()

@@ -68,7 +68,24 @@ NODES_PER_INPUT_MAX: Final = 400
 """Nodes one visit walks for one input; only a cycle without a wait would pass it."""
 
 CONDITION_DEPTH_MAX: Final = 20
-JOURNEYS_MAX: Final = 500
+JOURNEYS_MAX: Final = 2_000
+SEGMENTS_MAX: Final = 1_000
+HOPS_MAX: Final = 8
+"""Events that follow from one another; one further is refused and listed."""
+
+PASSES_MAX: Final = 1_000
+"""How often a visit may come to a node that a cycle leads through."""
+
+ENTRIES_KEPT_MAX: Final = 1_000
+"""Last entries of one contact that are remembered, by journey and re-entry key."""
+
+REENTRY_KEY_CHARS_MAX: Final = 64
+VISITS_MAX: Final = 200
+"""Visits of one contact at a time; there it enters no journey more."""
+
+GOALS_MAX: Final = 100
+"""Visits of one contact that may still come to their goal; the oldest go first."""
+
 TIMERS_PER_ADVANCE_MAX: Final = 64
 """Contacts whose timers one Advance applies; the rest wait for the next."""
 
@@ -101,7 +118,12 @@ SEEN_WITNESSES: Final = 3
 """Contacts that must have told a text before it is kept as a sample."""
 
 SEEN_CANDIDATES_MAX: Final = 16_384
-"""Texts, by their hash, of which it is remembered who told them; those told longest ago go."""
+"""Texts of which it is remembered who told them; those told longest ago go."""
+
+ZONE_STRETCHES_MAX: Final = 8_192
+"""Offsets of time zones remembered, for 30 days each: of 600 zones those of a year."""
+
+CRON_CHARS_MAX: Final = 200
 
 FAR_MS: Final = 1 << 62
 """No moment at all: later than any."""
