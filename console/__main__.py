@@ -23,8 +23,8 @@ from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.replay_command import replay
 from console.run import System, run_system
-from console.schema_command import schema
 from console.scenario_command import run_tests
+from console.schema_command import schema
 from console.screen import (
     console,
     errors,
