@@ -183,5 +183,6 @@ CONDITION_KINDS: Final[dict[str, type[Condition]]] = {
     "attribute": AttributeCondition,
     "consent": ConsentCondition,
     "happened": HappenedCondition,
+    "not_happened": NotHappenedCondition,
     "segment": SegmentCondition,
 }

@@ -1,6 +1,7 @@
 """History: the contact's recent events, by name, as far as decisions look back.
 
-Each is kept packed, as msgpack of at_ms, or of [at_ms, product_id, category, price, quantity].
+Each is kept packed, as msgpack of at_ms, or of [at_ms, product_id, category, price, quantity], or
+of that and {path: value} for further fields that conditions look back at.
 """
 
 from bisect import insort_right
@@ -14,10 +15,12 @@ from engine.limits import (
     FAR_MS,
     HAPPENING_BYTES_MAX,
     HAPPENING_FIELD_BYTES_MAX,
+    HAPPENING_KEPT_BYTES_MAX,
     HISTORY_EVENTS_MAX,
     HISTORY_MS,
     HISTORY_NAMES_MAX,
 )
+from engine.value import MISSING, value_at
 
 
 class Fields(Struct, gc=False):
@@ -29,6 +32,7 @@ class Fields(Struct, gc=False):
     quantity: Any = None
 
 
+STANDARD_FIELDS: Final = Fields.__struct_fields__
 NO_FIELDS: Final = Fields()
 decode_fields: Final = msgspec.json.Decoder(Fields).decode
 """Pick what is remembered of a payload's JSON. Raises msgspec.DecodeError if it is no object."""
@@ -44,6 +48,8 @@ def pick_fields(payload: dict[str, Any]) -> Fields:
 
 def pack_happening(at_ms: int, fields: Fields) -> bytes:
     """Pack a past event."""
+    if isinstance(fields, KeptFields):
+        return _pack_kept(at_ms, fields)
     product_id = fields.product_id
     if product_id is None:
         return pack(at_ms)
@@ -58,6 +64,56 @@ def shortened_happening(at_ms: int, fields: Fields) -> bytes:
     values = (fields.product_id, fields.category, fields.price, fields.quantity)
     kept = [each if len(pack(each)) <= HAPPENING_FIELD_BYTES_MAX else None for each in values]
     return pack((at_ms, *kept))
+
+
+class KeptFields(Fields, gc=False):
+    """Those, whether of a product or not, and what else conditions look back at."""
+
+    kept: dict[str, Any] = {}
+    """By path."""
+
+
+def pick_kept(payload: dict[str, Any], paths: tuple[str, ...]) -> KeptFields:
+    """Pick what conditions look back at: the standard fields, and those at these paths."""
+    kept: dict[str, Any] = {}
+    left = HAPPENING_KEPT_BYTES_MAX
+    for path in paths:
+        value = value_at(payload, path.split("."))
+        if value is MISSING or value is None:
+            continue
+        length = len(pack(path)) + len(pack(value))
+        if length <= left:
+            kept[path] = value
+            left -= length
+    return KeptFields(*[payload.get(name) for name in STANDARD_FIELDS], kept)
+
+
+def _pack_kept(at_ms: int, fields: KeptFields) -> bytes:
+    values = [getattr(fields, name) for name in STANDARD_FIELDS]
+    if not fields.kept and values == [None] * len(values):
+        return pack(at_ms)
+    if len(pack(values)) > HAPPENING_BYTES_MAX:
+        values = [each if len(pack(each)) <= HAPPENING_FIELD_BYTES_MAX else None for each in values]
+    return pack((at_ms, *values, fields.kept)) if fields.kept else pack((at_ms, *values))
+
+
+def fields_of(happening: bytes) -> dict[str, Any]:
+    """Return what is still known of a remembered event's payload; missing is what was not kept."""
+    unpacked = unpack(happening)
+    if unpacked.__class__ is int:
+        return {}
+    names = zip(STANDARD_FIELDS, unpacked[1:5], strict=True)
+    fields = {name: value for name, value in names if value is not None}
+    for path, value in (unpacked[5] if len(unpacked) > 5 else {}).items():
+        inside = fields
+        *outer, last = path.split(".")
+        for name in outer:
+            inside = inside.setdefault(name, {})
+            if inside.__class__ is not dict:
+                break
+        else:
+            inside[last] = value
+    return fields
 
 
 def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now_ms: int) -> None:
@@ -85,9 +141,10 @@ def happened_at_ms(happening: bytes) -> int:
 
 
 def forget_old(contact: Contact, keep_ms: dict[str, int], now_ms: int) -> None:
-    """Drop all that is older than the history's window; called where a session ends.
+    """Drop all that is older than the history's window.
 
-    `keep_ms` has the names that are kept for longer.
+    Called where a session ends, and for an event that belongs to none, as such contacts may never
+    have one. `keep_ms` has the names that are kept for longer.
     """
     if contact.history_since_ms > now_ms - HISTORY_MS:
         return
