@@ -34,6 +34,7 @@ class Fields(Struct, gc=False):
 
 STANDARD_FIELDS: Final = Fields.__struct_fields__
 NO_FIELDS: Final = Fields()
+NO_VALUES: Final = (None,) * len(STANDARD_FIELDS)
 decode_fields: Final = msgspec.json.Decoder(Fields).decode
 """Pick what is remembered of a payload's JSON. Raises msgspec.DecodeError if it is no object."""
 
@@ -75,45 +76,69 @@ class KeptFields(Fields, gc=False):
 
 def pick_kept(payload: dict[str, Any], paths: tuple[str, ...]) -> KeptFields:
     """Pick what conditions look back at: the standard fields, and those at these paths."""
+    get = payload.get
     kept: dict[str, Any] = {}
-    left = HAPPENING_KEPT_BYTES_MAX
     for path in paths:
-        value = value_at(payload, path.split("."))
-        if value is MISSING or value is None:
-            continue
-        length = len(pack(path)) + len(pack(value))
-        if length <= left:
+        value = value_at(payload, path.split(".")) if "." in path else get(path)
+        if value is not None and value is not MISSING:
             kept[path] = value
-            left -= length
-    return KeptFields(*[payload.get(name) for name in STANDARD_FIELDS], kept)
+    return KeptFields(get("product_id"), get("category"), get("price"), get("quantity"), kept)
 
 
 def _pack_kept(at_ms: int, fields: KeptFields) -> bytes:
-    values = [getattr(fields, name) for name in STANDARD_FIELDS]
-    if not fields.kept and values == [None] * len(values):
+    values: tuple[Any, ...] = (fields.product_id, fields.category, fields.price, fields.quantity)
+    kept = fields.kept
+    happening = pack((at_ms, *values, kept) if kept else (at_ms, *values))
+    if not kept and values == NO_VALUES:
         return pack(at_ms)
+    if len(happening) <= HAPPENING_BYTES_MAX:
+        return happening
     if len(pack(values)) > HAPPENING_BYTES_MAX:
-        values = [each if len(pack(each)) <= HAPPENING_FIELD_BYTES_MAX else None for each in values]
-    return pack((at_ms, *values, fields.kept)) if fields.kept else pack((at_ms, *values))
+        values = tuple(
+            each if len(pack(each)) <= HAPPENING_FIELD_BYTES_MAX else None for each in values
+        )
+    left = HAPPENING_KEPT_BYTES_MAX
+    short: dict[str, Any] = {}
+    for path, value in kept.items():
+        length = len(pack(path)) + len(pack(value))
+        if length <= left:
+            short[path] = value
+            left -= length
+    return pack((at_ms, *values, short) if short else (at_ms, *values))
 
 
-def fields_of(happening: bytes) -> dict[str, Any]:
-    """Return what is still known of a remembered event's payload; missing is what was not kept."""
-    unpacked = unpack(happening)
+def fields_of(unpacked: Any) -> dict[str, Any]:
+    """Return what is still known of a payload, from a remembered event that was unpacked.
+
+    What was not kept is missing.
+    """
     if unpacked.__class__ is int:
         return {}
-    names = zip(STANDARD_FIELDS, unpacked[1:5], strict=True)
-    fields = {name: value for name, value in names if value is not None}
-    for path, value in (unpacked[5] if len(unpacked) > 5 else {}).items():
-        inside = fields
-        *outer, last = path.split(".")
-        for name in outer:
-            inside = inside.setdefault(name, {})
-            if inside.__class__ is not dict:
-                break
-        else:
-            inside[last] = value
+    _, product_id, category, price, quantity = unpacked[:5]
+    fields: dict[str, Any] = {
+        "product_id": product_id,
+        "category": category,
+        "price": price,
+        "quantity": quantity,
+    }
+    if None in unpacked:
+        fields = {name: value for name, value in fields.items() if value is not None}
+    if len(unpacked) > 5:
+        for path, value in unpacked[5].items():
+            if "." in path:
+                _put(fields, path.split("."), value)
+            else:
+                fields[path] = value
     return fields
+
+
+def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:
+    """Put a value where it was in its payload, unless something else has been kept there."""
+    for name in path[:-1]:
+        fields = fields.setdefault(name, {})
+        if fields.__class__ is not dict:
+            return
+    fields[path[-1]] = value
 
 
 def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now_ms: int) -> None:
@@ -127,7 +152,10 @@ def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now
             return
         contact.history[name] = [happening]
     else:
-        insort_right(past, happening, key=happened_at_ms)
+        if happened_at_ms(past[-1]) <= at_ms:
+            past.append(happening)
+        else:
+            insort_right(past, happening, key=happened_at_ms)
         if len(past) > HISTORY_EVENTS_MAX:
             del past[0]
     contact.history_since_ms = min(contact.history_since_ms, at_ms)

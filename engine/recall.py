@@ -4,9 +4,11 @@ A test of its own for all that `engine.condition.Happened` is too plain, and the
 """
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any, Final
 
 from engine.condition import Test
+from engine.contact import unpack
 from engine.history import fields_of, happened_at_ms
 from engine.input import SESSION_START
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX
@@ -158,8 +160,21 @@ class Recall(Test):
 
     def holds(self, moment: Moment) -> bool:
         """See Test."""
+        if self.measure is count:
+            return self._is_count_right(moment)
         value = self.measure([fields for _, fields in self._matching(moment)], self.measured)
         return value is not None and self.at_least <= value <= self.at_most
+
+    def _is_count_right(self, moment: Moment) -> bool:
+        """Say whether there are so many; it looks at no more events than tell."""
+        decided = self.at_least if self.at_most == inf else self.at_most + 1
+        found = 0
+        if found < decided:
+            for _ in self._matching(moment):
+                found += 1
+                if found >= decided:
+                    break
+        return self.at_least <= found <= self.at_most
 
     def note_reads(self, reads: Reads) -> None:
         """See Test."""
@@ -198,11 +213,12 @@ class Recall(Test):
             if self.window.leaves_out(name, moment):
                 continue
             for happening in reversed(moment.contact.history.get(name, ())):
-                happened_ms = happened_at_ms(happening)
+                unpacked = unpack(happening)
+                happened_ms = unpacked if unpacked.__class__ is int else unpacked[0]
                 if happened_ms <= after_ms:
                     break
                 if happened_ms <= until_ms:
-                    yield happened_ms, fields_of(happening) if self.fields else {}
+                    yield happened_ms, fields_of(unpacked) if self.fields else {}
 
 
 def _looking(moment: Moment) -> Moment:

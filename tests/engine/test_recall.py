@@ -54,16 +54,17 @@ def conditions(draw: some.DrawFn) -> dict[str, Any]:
     """Draw a condition on the past."""
     names = draw(some.lists(some.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
     condition: dict[str, Any] = {}
-    within = draw(some.none() | some.integers(1, 30) | some.sampled_from(["session", "visit"]))
+    spans = some.integers(1, 30).map(lambda span: f"{span}ms")
+    within = draw(some.none() | spans | some.sampled_from(["session", "visit"]))
     if within is not None:
-        condition["within"] = f"{within}ms" if isinstance(within, int) else within
+        condition["within"] = within
     others = [name for name in NAMES if name not in names]
-    if others and draw(some.booleans()):
+    if others and draw(some.integers(0, 1)):
         condition["since"] = draw(some.sampled_from(others))
     if draw(some.integers(0, 3)) == 0:
         first = draw(some.integers(0, 60))
         condition["between"] = [text_of(first), text_of(first + draw(some.integers(1, 40)))]
-    if draw(some.booleans()):
+    if draw(some.integers(0, 1)):
         condition["where"] = draw(wheres)
     if draw(some.integers(0, 3)) == 0:
         condition["same"] = ["order_id"]
@@ -137,7 +138,7 @@ class Past:
 
     def holds(self) -> bool:
         """Say whether the condition holds now."""
-        return self.test.holds(self.moment())
+        return bool(self.test.holds(self.moment()))
 
     def expected(self) -> bool:
         """Say the same by the list."""
@@ -149,13 +150,13 @@ class Past:
         if value is None:
             return False
         if "exactly" in asked:
-            return value == asked["exactly"]
+            return bool(value == asked["exactly"])
         least = asked.get("at_least", 0 if "at_most" in asked else 1)
         return bool(least <= value <= asked.get("at_most", value))
 
     def _meant(self) -> list[dict[str, Any]]:
         asked = self.condition
-        names = asked.get("happened", asked.get("not_happened"))
+        names: str | list[str] = asked.get("happened") or asked["not_happened"]
         return [
             payload
             for name, at_ms, came_ms, payload in self.events
@@ -189,7 +190,7 @@ class Past:
         if "same" not in self.condition:
             return True
         value, wanted = payload.get("order_id"), self.visit.trigger.get("order_id")
-        return value is not None and value is not True and value == wanted
+        return value is not None and value is not True and bool(value == wanted)
 
 
 def matches(where: dict[str, Any], payload: dict[str, Any]) -> bool:
@@ -224,7 +225,10 @@ def measured(asked: dict[str, Any], found: list[dict[str, Any]]) -> float | None
             return sum(numbers)
         case "average":
             return sum(numbers) / len(numbers) if numbers else None
-    return (max if measure == "max" else min)(numbers, default=None)
+        case "max":
+            return max(numbers, default=None)
+        case _:
+            return min(numbers, default=None)
 
 
 MEASURES = ("sum", "max", "min", "average", "distinct")
