@@ -54,17 +54,16 @@ def conditions(draw: some.DrawFn) -> dict[str, Any]:
     """Draw a condition on the past."""
     names = draw(some.lists(some.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
     condition: dict[str, Any] = {}
-    spans = some.integers(1, 30).map(lambda span: f"{span}ms")
-    within = draw(some.none() | spans | some.sampled_from(["session", "visit"]))
-    if within is not None:
+    within = draw(some.sampled_from(["", "", "session", "visit", *SPANS]))
+    if within:
         condition["within"] = within
-    others = [name for name in NAMES if name not in names]
-    if others and draw(some.integers(0, 1)):
-        condition["since"] = draw(some.sampled_from(others))
+    since = draw(some.none() | some.sampled_from(NAMES))
+    if since is not None and since not in names:
+        condition["since"] = since
     if draw(some.integers(0, 3)) == 0:
         first = draw(some.integers(0, 60))
         condition["between"] = [text_of(first), text_of(first + draw(some.integers(1, 40)))]
-    if draw(some.integers(0, 1)):
+    if draw(some.integers(0, 1)) == 1:
         condition["where"] = draw(wheres)
     if draw(some.integers(0, 3)) == 0:
         condition["same"] = ["order_id"]
@@ -83,6 +82,7 @@ def conditions(draw: some.DrawFn) -> dict[str, Any]:
     return condition
 
 
+SPANS = [f"{span}ms" for span in (1, 2, 3, 5, 8, 12, 20, 30)]
 triggers = some.fixed_dictionaries(
     {}, optional={"order_id": some.sampled_from(["x", "y", 1, 1.0, None])}
 )
@@ -198,9 +198,9 @@ def matches(where: dict[str, Any], payload: dict[str, Any]) -> bool:
     price, color = payload.get("price"), payload.get("item", {}).get("color")
     number = price if isinstance(price, int | float) and price is not True else None
     if "not" in where:
-        return color != "red"
+        return bool(color != "red")
     if "all" in where:
-        return price is not None and payload.get("order_id") == "x"
+        return price is not None and bool(payload.get("order_id") == "x")
     if "any" in where:
         return (number is not None and number < 1) or color is None
     return number is not None and number >= 2
