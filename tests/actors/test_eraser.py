@@ -31,7 +31,7 @@ from actors.store.archive import ARCHIVE_FOLDER, archive_segment, read_archive
 from actors.store.block import LOG, SNAPSHOT, read_blocks
 from actors.store.disk import REAL_DISK
 from actors.store.erased import Erasure, ErasureNotes
-from actors.store.log import open_log, read_log
+from actors.store.log import Archive, open_log, read_log
 from actors.store.snapshots import open_snapshots
 from engine.erasure import digest_of
 from engine.identity import partition_of
@@ -63,7 +63,7 @@ async def serving(
         archive_segment(segment, folder / ARCHIVE_FOLDER, key)
 
     REAL_DISK.make_folder(folder / ARCHIVE_FOLDER)
-    log = open_log(folder, key, archive=archive)
+    log = open_log(folder, key, archive=Archive(archive))
     files = SlotFiles(folder, log=log, snapshots=snapshots, key=key)
     service = ShardService(Shard(0, 1, EventClock()), log, snapshots=snapshots, files=files)
     socket = str(folder / "s.sock")
