@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +21,7 @@ from actors.errors import OperatorError
 from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
 from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
-from actors.processes import RUNTIME_PREFIX, Processes
+from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running, shard_name
 from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
@@ -117,8 +116,7 @@ class Cluster:
             self._processes.release()
             raise
         self._settings = settings
-        # A socket's path has 107 bytes at most, so it cannot lie in the data folder.
-        self._runtime = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
+        self._runtime = new_runtime()
         self._processes.note([os.getpid()], self._runtime)
         self._lifeline = Lifeline(str(self._runtime / "life.sock"))
         self._keepers: dict[Keeper, asyncio.Task[None]] = {}
@@ -128,8 +126,15 @@ class Cluster:
             str(self._runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
         ]
 
+    @property
+    def _ray_folder(self) -> Path:
+        return self._runtime / RAY_FOLDER
+
     def start_ray(self) -> None:
-        """Start Ray for this system alone (3 seconds)."""
+        """Start Ray for this system alone (3 seconds).
+
+        Its sessions lie in our own folder, and go with it: in /tmp/ray they would stay for ever.
+        """
         set_ray_environment()
         ray.init(
             address="local",
@@ -139,6 +144,7 @@ class Cluster:
             num_cpus=self.store.shards + 1,
             object_store_memory=OBJECT_STORE_BYTES,
             namespace="anlass",
+            _temp_dir=str(self._ray_folder),
             _node_ip_address="127.0.0.1",
         )
 
@@ -247,8 +253,11 @@ class Cluster:
         await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         await self._lifeline.close()
         ray.shutdown()
-        shutil.rmtree(self._runtime, ignore_errors=True)
-        self._processes.forget()
+        if self._started:
+            shutil.rmtree(self._runtime, ignore_errors=True)
+            self._processes.forget()
+        else:  # What its processes said may tell why; the next start takes it away.
+            self._processes.release()
 
     async def _drain(self, socket: str) -> None:
         try:
@@ -321,7 +330,9 @@ class Cluster:
             self._raise_refusal()
             if asyncio.get_running_loop().time() > end:
                 text = f"a shard does not answer at {socket} after {limit_s:.0f} s"
-                raise OperatorError(f"{text}; see its log in Ray's folder, /tmp/ray/session_latest")
+                raise OperatorError(
+                    f"{text}; see its log in {self._ray_folder}/session_latest/logs"
+                )
             await asyncio.sleep(0.02)
 
 
