@@ -166,7 +166,8 @@ class ShardService:
 
     def _lost(self, link: Link) -> None:
         self._links.discard(link)
-        self._inbox.append((link, None))  # What it has settled already is folded before.
+        if self.outbox.knows(link):  # Others may come and go by the thousand while nothing folds.
+            self._inbox.append((link, None))  # What it has settled already is folded before.
         self._pulls.lose(link)
         self._schedule()
 

@@ -169,14 +169,17 @@ class FileLog:
 
     def _release(self, position: int, archive: Archive) -> int:
         released = 0
-        while len(self._segments) > 1 and position_of(self._segments[1]) <= position:
-            segment = self._segments[0]
+        while True:
+            # Both at once: the thread that appends may take the last away meanwhile.
+            two = self._segments[:2]
+            if len(two) < 2 or position_of(two[1]) > position:
+                return released
+            segment = two[0]
             size = self._disk.size(segment)
             archive.keep(segment)
             del self._segments[0]
             self._released_bytes += size
             released += 1
-        return released
 
     def close(self) -> None:
         """Close the files and release the lock."""
