@@ -54,6 +54,7 @@ from actors.shard import Shard
 from actors.slot_files import SlotFiles
 from actors.snapshotter import Snapshotter
 from actors.store.port import Log, Snapshots
+from actors.timers import Timers
 from engine.decision import Outcome
 from engine.identity import partition_of
 
@@ -104,7 +105,7 @@ class ShardService:
         self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
         """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
-        self._timers_due = False
+        self._timers = Timers(shard, self._loop, partial(self._do_or_end, self._schedule))
         self._closing = False
         self._quiet = asyncio.Event()
         """Set while nothing waits to be folded or to become durable."""
@@ -166,7 +167,7 @@ class ShardService:
 
     def _lost(self, link: Link) -> None:
         self._links.discard(link)
-        if self.outbox.knows(link):  # Others may come and go by the thousand while nothing folds.
+        if self.outbox.knows(link):  # Any other leaves nothing: they come and go by the thousand.
             self._inbox.append((link, None))  # What it has settled already is folded before.
         self._pulls.lose(link)
         self._schedule()
@@ -213,7 +214,7 @@ class ShardService:
         if self._draining is not None:
             link.send(Refused(request.seq, "it is being drained already"))
             return
-        self._timers_due = False
+        self._timers.due = False
         self._draining = asyncio.create_task(self._drain(link, request))
 
     async def _drain(self, link: Link, request: Drain) -> None:
@@ -250,9 +251,7 @@ class ShardService:
         if self._closing:
             return
         if self._draining is None:
-            if not self._timers_due and self.shard.timers_due(self.shard.clock.read()):
-                self._timers_due = True
-                self._schedule()
+            self._timers.look()
             if self._snapshotter is not None:
                 self._snapshotter.turn(busy=len(self._inbox) > INBOX_SHORT)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
@@ -262,7 +261,7 @@ class ShardService:
         if self._scheduled or len(self._uncommitted) >= FRAMES_UNCOMMITTED_MAX:
             return
         pulled = self._draining is None and self._pulls.ready
-        if self._inbox or self._timers_due or pulled:
+        if self._inbox or self._timers.ready or pulled:
             self._scheduled = True
             self._loop.call_soon(self._do_or_end, self._fold_slice)
 
@@ -286,8 +285,8 @@ class ShardService:
         inputs_left = SLICE_INPUTS_MAX
         while self._inbox and inputs_left > 0 and time.perf_counter_ns() < end_ns:
             inputs_left -= self._fold_request(inputs_left, end_ns, read_ms, answers)
-        if self._timers_due:
-            self._timers_due = shard.advance(None, read_ms)
+        if self._timers.ready:
+            self._timers.apply(read_ms)
         if self._draining is None:
             answers.extend(Answer(*handed) for handed in self._pulls.fold(read_ms))
         frame = shard.cut()

@@ -235,6 +235,7 @@ def stage(scheduler: Scheduler, **more: Any) -> Iterator[None]:
     put_in = SMALL | {
         "actors.service.time": watch,
         "actors.shard.time": watch,
+        "actors.timers.time": watch,
         "ingest.gateway.monotonic": watch.monotonic,
         "ingest.lane.monotonic": watch.monotonic,
         "ingest.gateway.rss_bytes": lambda *_: 1,

@@ -232,7 +232,7 @@ class World:
         for slot, service in self.services.items():
             if not self.shard_seats[slot].process.alive or service.outbox.depth:
                 return False
-            if service._inbox or service._uncommitted or service._timers_due:
+            if service._inbox or service._uncommitted or service._timers.due:
                 return False
             if service.shard.timers_due(self.clock.read()):
                 return False

@@ -195,28 +195,6 @@ def test_nothing_is_archived_while_closed_segments_are_held(tmp_path: Path) -> N
     log.close()
 
 
-class Shrinking(list[Path]):
-    """Segments of which the thread that appends takes the last away when they were counted."""
-
-    def __len__(self) -> int:
-        count = super().__len__()
-        if count > 1:
-            self.pop()
-        return count
-
-
-def test_a_release_meets_a_segment_that_is_given_up(tmp_path: Path) -> None:
-    """One that was just begun, for which there was no space."""
-    archived: list[Path] = []
-    write(tmp_path, 3, position=write(tmp_path, 3))
-    log = open_log(tmp_path, archive=Archive(archived.append))
-    first = log._segments[0]
-    log._segments = Shrinking(log._segments)
-    log.release(6)
-    assert archived == [first]
-    log.close()
-
-
 def test_a_segment_whose_archive_fails_stays(tmp_path: Path) -> None:
     def fail(segment: Path) -> None:
         raise OSError(errno.ENOSPC, "no space")
