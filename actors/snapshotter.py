@@ -40,6 +40,7 @@ RELEASE_S: Final = 3_600.0
 """The log is released so soon after the start and so often at least, also where nothing came to
 it: what is in its archive grows too old by itself."""
 
+WRITING: Final = "a snapshot cannot be written"
 RELEASING: Final = "the log cannot be put into the archive"
 
 Result = TypeVar("Result")
@@ -123,7 +124,11 @@ class Snapshotter:
             number = self._left.popleft()
             if self._positions[number][:1] == [self._shard.position]:
                 return
-            self._captured = self._shard.snapshot(number)
+            try:
+                self._captured = self._shard.snapshot(number)
+            except ValueError as error:
+                self._put_off(f"{WRITING}: {error}", number)
+                return
             self.under_way = self._captured[0].position
             self._patient_until_s = now_s + PATIENCE_S
         if self._captured[0].position <= self.durable_position:
@@ -159,7 +164,12 @@ class Snapshotter:
             if self._positions[number][:1] != [self._shard.position]
         )
         while self._left:
-            head, rows = self._shard.snapshot(self._left.popleft())
+            number = self._left.popleft()
+            try:
+                head, rows = self._shard.snapshot(number)
+            except ValueError as error:
+                self._put_off(f"{WRITING}: {error}", number)
+                break
             self.under_way = head.position
             await self._durable(head.position)
             await self._write(head, rows)
@@ -191,7 +201,7 @@ class Snapshotter:
 
     async def _write(self, head: SnapshotHead, rows: Iterator[list[Row]]) -> None:
         """Write a snapshot; after the last one of a walk, release what nobody needs of the log."""
-        doing = "a snapshot cannot be written"
+        doing = WRITING
         self._rows_done_s = time.perf_counter()
         try:
             await self._run(self._snapshots.write, head, self._paced(rows))
