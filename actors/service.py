@@ -1,12 +1,12 @@
 """ShardService: a shard on its link: folds slices, commits them, then answers and releases."""
 
 import asyncio
-import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,12 +31,13 @@ from actors.limits import (
 from actors.link import (
     Accept,
     Accepted,
+    AskSightings,
     AskStatus,
     Done,
     Drain,
     EraseContact,
+    Folded,
     Link,
-    PublishNow,
     Pull,
     Refused,
     Request,
@@ -51,15 +52,13 @@ from actors.recovery import Recovery
 from actors.running import memory_bytes
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
+from actors.sightings import ShardSightings
 from actors.slot_files import SlotFiles
 from actors.snapshotter import Snapshotter
 from actors.store.port import Log, Snapshots
 from actors.timers import Timers
 from engine.decision import Outcome
 from engine.identity import partition_of
-
-Folded = Accept | Settle | PublishNow | RunOut | EraseContact
-"""Requests that come to inputs, in the order of arrival."""
 
 log = structlog.get_logger()
 
@@ -96,6 +95,7 @@ class ShardService:
         self._loop = asyncio.get_running_loop()
         self._links: set[Link] = set()
         self._files = files
+        self._sightings = ShardSightings(files, self._settings.interval_s)
         self._eraser: Eraser | None = None
         self._inbox: deque[tuple[Link, Folded | None]] = deque()
         """Requests in the order of arrival; None where the link was lost."""
@@ -116,6 +116,7 @@ class ShardService:
         erased = {} if self._files is None else self._files.notes.erased
         recovery = Recovery(self.shard, self.outbox, erased)
         recovery.run(self.log, self._snapshots)
+        self._sightings.load()
         self._pulls.take_publication()
         self.refolded = recovery.refolded
         for fault in recovery.damaged:
@@ -132,8 +133,7 @@ class ShardService:
             self._eraser = Eraser(self._files, self._snapshotter)
             for frame, answer in self._eraser.resume(self.shard, self.outbox):
                 self._commit(frame, [answer])
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(socket)  # noqa: PTH108 - one call before anything is served
+        Path(socket).unlink(missing_ok=True)  # noqa: ASYNC240 - before anything is served
         self._server = await self._loop.create_unix_server(self._new_link, socket)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
 
@@ -153,6 +153,7 @@ class ShardService:
             await self._snapshotter.close()
         if self._eraser is not None:
             await self._eraser.close()
+        await self._sightings.save()
         if self._committer is not None:
             self._committer.close()
         self.log.close()
@@ -180,13 +181,16 @@ class ShardService:
             return
         if isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
+        elif isinstance(request, AskSightings):
+            link.send(self._sightings.answer(request))
         elif refusal := self._refusal(link, request):
             link.refuse(request, refusal)
         elif isinstance(request, Pull):
             self._pulls.put(link, request)
             self._loop.call_later(request.wait_ms / 1000, self._pulls.end, link, request)
         elif isinstance(request, Drain):
-            self._drain_for(link, request)
+            self._timers.due = False
+            self._draining = asyncio.create_task(self._drain(link, request))
         else:
             self._inbox.append((link, request))
         self._schedule()
@@ -197,8 +201,8 @@ class ShardService:
             return FULL if self._pulls.full(request.channel) else ""
         if len(self._inbox) >= INBOX_REQUESTS_MAX:
             return FULL
-        if self._draining is not None and not isinstance(request, Settle | Drain):
-            return STOPPING
+        if self._draining is not None and not isinstance(request, Settle):
+            return "it is being drained already" if isinstance(request, Drain) else STOPPING
         if isinstance(request, Accept):
             if request.attempt <= link.attempt_refused:
                 return link.refused_why
@@ -209,13 +213,6 @@ class ShardService:
         if isinstance(request, EraseContact) and self._eraser is None:
             return "this store cannot erase"
         return ""
-
-    def _drain_for(self, link: Link, request: Drain) -> None:
-        if self._draining is not None:
-            link.send(Refused(request.seq, "it is being drained already"))
-            return
-        self._timers.due = False
-        self._draining = asyncio.create_task(self._drain(link, request))
 
     async def _drain(self, link: Link, request: Drain) -> None:
         """Finish what is there, wait a while for receipts of what is out, and take snapshots."""
@@ -229,6 +226,7 @@ class ShardService:
         error = ""
         if self._snapshotter is not None:
             error = await self._snapshotter.drain()
+        await self._sightings.save()
         link.send(Refused(request.seq, error) if error else Done(request.seq))
 
     def _stall(self, text: str) -> None:
@@ -250,6 +248,7 @@ class ShardService:
     def _tick(self) -> None:
         if self._closing:
             return
+        self._sightings.turn(self._loop.time())
         if self._draining is None:
             self._timers.look()
             if self._snapshotter is not None:
@@ -361,6 +360,7 @@ class ShardService:
         self._uncommitted.append((answers, frame.outcomes, frame.position + len(frame.records)))
         data = encode_frame(frame)
         self._committer.put(frame.position, data)
+        self._sightings.take(frame)  # While the disk is at it.
         if self._snapshotter is not None:
             self._snapshotter.note(len(data))
 

@@ -17,7 +17,10 @@ errors = Console(stderr=True)
 
 
 def progress_bar() -> Progress:
-    """Return a bar for events, with their rate; on standard error, so that results can be piped."""
+    """Return a bar for events, with their rate; on standard error, so that results can be piped.
+
+    It is quiet where that is no terminal.
+    """
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -26,6 +29,7 @@ def progress_bar() -> Progress:
         TextColumn("{task.fields[rate]:>9,.0f} events/s"),
         console=errors,
         transient=True,
+        disable=not errors.is_terminal,
     )
 
 

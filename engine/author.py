@@ -8,13 +8,16 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
+from engine.clause import CONDITION_KINDS, Condition
+from engine.entry import ENTRY_KINDS, Entry
 from engine.errors import Mistake
-from engine.journey import CONDITION_KINDS, NODE_KINDS, Condition, Node
 from engine.limits import CONDITION_DEPTH_MAX
+from engine.node import NODE_KINDS, Node
 from engine.span import SPAN_FORM, span_ms, span_text
 
 KINDS: Final[dict[type[Struct], dict[str, Any]]] = {
     Condition: CONDITION_KINDS,
+    Entry: ENTRY_KINDS,
     Node: NODE_KINDS,
 }
 """Types told apart by which key is there."""
@@ -49,9 +52,9 @@ class Reader:
             _, item = get_args(wanted)
             fields = {key: self.read(item, each, _below(path, key)) for key, each in data.items()}
             return NOTHING if any(each is NOTHING for each in fields.values()) else fields
-        if origin in (Union, types.UnionType) and isinstance(data, dict):
+        if origin in (Union, types.UnionType):
             for choice in get_args(wanted):
-                if isinstance(choice, type) and issubclass(choice, Struct):
+                if _is_shaped(choice, data):
                     return self.read(choice, data, path)
         return self._read_leaf(wanted, data, path)
 
@@ -123,6 +126,13 @@ class Reader:
         said = f"{' and '.join(found)} together" if found else f"none in {sorted(map(str, data))}"
         self.add(path, f"cannot tell what this is: {said}", f"give exactly one of {choices}")
         return None
+
+
+def _is_shaped(choice: Any, data: Any) -> bool:
+    """Say whether data looks like what is meant by this one of several types."""
+    if isinstance(data, dict):
+        return isinstance(choice, type) and issubclass(choice, Struct)
+    return isinstance(data, list) and get_origin(choice) is list
 
 
 def _below(path: str, key: object) -> str:

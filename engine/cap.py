@@ -4,27 +4,28 @@ from collections import Counter
 
 from engine.contact import Contact, Sent
 from engine.limits import MESSAGES_KEPT_MAX
-from engine.program import Cap, Program, Programs, Send
+from engine.program import Program
+from engine.rules import Cap, Rules
 
 
 def cap_reached(
-    programs: Programs, program: Program, send: Send, contact: Contact, now_ms: int
+    rules: Rules, program: Program, channel: str, purpose: str, contact: Contact, now_ms: int
 ) -> str:
     """Return the cap that forbids one more message now, in words; empty where none does."""
     messages = contact.messages
     if not messages:
         return ""
     for cap in program.caps:
-        if _reached(cap, send, messages, program.journey, now_ms):
+        if _reached(cap, purpose, messages, program.journey, now_ms):
             return cap.text
-    for cap in programs.caps:
-        if _reached(cap, send, messages, "", now_ms):
+    for cap in rules.caps:
+        if _reached(cap, purpose, messages, "", now_ms):
             return cap.text
     return ""
 
 
-def _reached(cap: Cap, send: Send, messages: list[Sent], journey: str, now_ms: int) -> bool:
-    if cap.purpose and cap.purpose != send.purpose:
+def _reached(cap: Cap, purpose: str, messages: list[Sent], journey: str, now_ms: int) -> bool:
+    if cap.purpose and cap.purpose != purpose:
         return False
     after_ms = now_ms - cap.span_ms
     count = 0

@@ -1,27 +1,21 @@
 """Publication -> Programs: every check that an author can fail happens here, all at once."""
 
 from functools import lru_cache
-from typing import Any, Final
+from zlib import crc32
 
 import msgspec
 
 from engine.author import NOTHING, Reader
-from engine.compile_condition import compile_condition
-from engine.compile_node import compile_nodes
+from engine.compile_journey import compile_journey
+from engine.compile_rules import compile_rules
+from engine.compile_segment import compile_segments
 from engine.errors import AuthorError, Mistake
-from engine.journey import Cap, ExitRule, Journey, Publication, Settings
-from engine.limits import (
-    CAP_MESSAGES_MAX,
-    CAP_SPAN_MS_MAX,
-    DAY_MS,
-    JOURNEYS_MAX,
-    WAIT_MS_MAX,
-)
-from engine.program import REENTRY_ALWAYS, REENTRY_ONCE, Program, Programs
-from engine.program import Cap as CompiledCap
-from engine.span import SPAN_FORM, span_ms
-
-SESSION_GAP_MS_MAX: Final = DAY_MS
+from engine.journey import Journey, Publication, Settings
+from engine.known import Known
+from engine.limits import JOURNEYS_MAX, SEGMENTS_MAX
+from engine.program import Program
+from engine.programs import Programs
+from engine.rules import Rules
 
 
 @lru_cache(maxsize=8)
@@ -30,95 +24,57 @@ def programs_of(source: bytes) -> Programs:
 
     Raises AuthorError with every mistake found.
     """
-    programs, mistakes = compile_publication(msgspec.json.decode(source, type=Publication))
+    publication = msgspec.json.decode(source, type=Publication)
+    programs, mistakes = compile_publication(publication, crc32(source))
     if programs is None:
         raise AuthorError(mistakes)
     return programs
 
 
-def compile_publication(publication: Publication) -> tuple[Programs | None, list[Mistake]]:
+def compile_publication(
+    publication: Publication, version: int = 1
+) -> tuple[Programs | None, list[Mistake]]:
     """Return the programs, or None and all mistakes of all files."""
-    mistakes: list[Mistake] = []
     settings_reader = Reader(publication.settings_file)
     settings = settings_reader.read(Settings, publication.settings)
-    caps, gap_ms = _compile_settings(settings, settings_reader)
-    mistakes += settings_reader.mistakes
-    if settings is NOTHING:
-        settings = Settings()
-    templates = {name.rpartition(".")[0] for name in publication.templates}
+    rules = Rules() if settings is NOTHING else compile_rules(settings, settings_reader)
+    readers = {publication.settings_file: settings_reader}
+    segments = compile_segments(publication.segments, readers)
+    journeys = _read_journeys(publication, readers)
+    known = Known(segments.get, sorted(segments))
+    known.journeys = [journey.journey for journey, _ in journeys]
+    known.templates = {name.rpartition(".")[0] for name in publication.templates}
+    known.zone = rules.zone
     programs: list[Program] = []
-    files: dict[str, str] = {}
-    for file, data in sorted(publication.journeys.items()):
-        reader = Reader(file)
-        journey = reader.read(Journey, data)
-        if journey is not NOTHING:
-            if journey.journey in files:
-                reader.add(
-                    "$.journey",
-                    f"{journey.journey!r} is the journey of {files[journey.journey]} already",
-                    "give it another id",
-                )
-            files[journey.journey] = file
-            programs.append(_compile_journey(journey, settings, templates, reader))
-        mistakes += reader.mistakes
-    if len(publication.journeys) > JOURNEYS_MAX:
-        fix = f"{JOURNEYS_MAX} at most"
-        mistakes.append(Mistake(".", "$", f"{len(publication.journeys)} journeys", fix))
+    for journey, reader in journeys:
+        known.nodes = [node.id for node in journey.nodes]
+        programs.append(compile_journey(journey, rules, known, reader))
+    mistakes = [mistake for reader in readers.values() for mistake in reader.mistakes]
+    for what, count, most in (
+        ("journeys", len(publication.journeys), JOURNEYS_MAX),
+        ("segments", len(publication.segments), SEGMENTS_MAX),
+    ):
+        if count > most:
+            mistakes.append(Mistake(".", "$", f"{count} {what}", f"{most} at most"))
     if mistakes:
         return None, sorted(mistakes)
-    return Programs(programs, caps, gap_ms, settings.no_session), []
+    return Programs(programs, rules, segments, version), []
 
 
-def _compile_settings(settings: Any, reader: Reader) -> tuple[list[CompiledCap], int]:
-    if settings is NOTHING:
-        return [], 0
-    gap_ms = reader.read_span(settings.session_gap, "$.session_gap", SESSION_GAP_MS_MAX)
-    return _compile_caps(settings.caps, "all journeys", reader), gap_ms
-
-
-def _compile_journey(
-    journey: Journey, settings: Settings, templates: set[str], reader: Reader
-) -> Program:
-    reader.check_name(journey.journey, "$.journey")
-    program = Program(journey.journey, journey.priority)
-    program.entry_event = journey.entry.event
-    if journey.entry.when is not None:
-        program.entry_test = compile_condition(journey.entry.when, "$.entry.when", reader)
-    for i, rule in enumerate(journey.exit_on):
-        exit_rule = ExitRule(event=rule) if isinstance(rule, str) else rule
-        test = None
-        if exit_rule.when is not None:
-            test = compile_condition(exit_rule.when, f"$.exit_on[{i}].when", reader)
-        program.exit_on.setdefault(exit_rule.event, []).append(test)
-    program.reentry_ms = _compile_reentry(journey.reentry, reader)
-    program.caps = _compile_caps(journey.caps, f"journey {journey.journey}", reader)
-    program.places, program.first = compile_nodes(journey.nodes, settings, templates, reader)
-    return program
-
-
-def _compile_reentry(reentry: str, reader: Reader) -> int:
-    if reentry == "always":
-        return REENTRY_ALWAYS
-    if reentry == "once":
-        return REENTRY_ONCE
-    after_ms = span_ms(reentry)
-    if after_ms is None or not 0 < after_ms <= WAIT_MS_MAX:
-        reader.add("$.reentry", f"cannot read {reentry!r}", f"write always, once or {SPAN_FORM}")
-        return REENTRY_ALWAYS
-    return after_ms
-
-
-def _compile_caps(caps: list[Cap], of: str, reader: Reader) -> list[CompiledCap]:
-    compiled = []
-    for i, cap in enumerate(caps):
-        per_ms = reader.read_span(cap.per, f"$.caps[{i}].per", CAP_SPAN_MS_MAX)
-        if not 1 <= cap.messages <= CAP_MESSAGES_MAX:
-            reader.add(
-                f"$.caps[{i}].messages",
-                f"{cap.messages} is out of range",
-                f"write 1 to {CAP_MESSAGES_MAX}",
-            )
-        counted = f"{cap.purpose} " if cap.purpose else ""
-        text = f"{of}: {cap.messages} {counted}in {cap.per}"
-        compiled.append(CompiledCap(cap.messages, per_ms, cap.purpose or "", text))
-    return compiled
+def _read_journeys(
+    publication: Publication, readers: dict[str, Reader]
+) -> list[tuple[Journey, Reader]]:
+    """Return what can be read of the journeys' files; each file's reader notes its mistakes."""
+    journeys: list[tuple[Journey, Reader]] = []
+    files: dict[str, str] = {}
+    for file, data in sorted(publication.journeys.items()):
+        reader = readers[file] = Reader(file)
+        journey = reader.read(Journey, data)
+        if journey is NOTHING:
+            continue
+        if journey.journey in files:
+            problem = f"{journey.journey!r} is the journey of {files[journey.journey]} already"
+            reader.add("$.journey", problem, "give it another id")
+        files[journey.journey] = file
+        journeys.append((journey, reader))
+    return journeys

@@ -2,7 +2,19 @@
 
 from typing import Any, Final
 
-from engine.author import Reader
+from engine.author import Reader, nearest
+from engine.clause import (
+    AllCondition,
+    AnyCondition,
+    AttributeCondition,
+    Comparison,
+    Condition,
+    ConsentCondition,
+    FieldCondition,
+    HappenedCondition,
+    NotCondition,
+    SegmentCondition,
+)
 from engine.condition import (
     COMPARISONS,
     All,
@@ -14,23 +26,16 @@ from engine.condition import (
     Not,
     Test,
 )
-from engine.journey import (
-    AllCondition,
-    AnyCondition,
-    AttributeCondition,
-    Comparison,
-    Condition,
-    ConsentCondition,
-    FieldCondition,
-    HappenedCondition,
-    NotCondition,
-)
+from engine.known import Known
 from engine.limits import CONDITION_DEPTH_MAX, HISTORY_EVENTS_MAX, HISTORY_MS
+from engine.segment import InSegment
 
 OPERATORS: Final = tuple(COMPARISONS)
 
 
-def compile_condition(condition: Condition, path: str, reader: Reader, depth: int = 0) -> Test:
+def compile_condition(
+    condition: Condition, path: str, reader: Reader, known: Known, depth: int = 0
+) -> Test:
     """Return the test of a condition; mistakes are noted, and then the test means nothing."""
     if depth > CONDITION_DEPTH_MAX:
         fix = f"{CONDITION_DEPTH_MAX} levels at most"
@@ -38,28 +43,33 @@ def compile_condition(condition: Condition, path: str, reader: Reader, depth: in
         return All([])
     match condition:
         case AllCondition(all=parts):
-            return All(_compile_parts(parts, f"{path}.all", reader, depth))
+            return All(_compile_parts(parts, f"{path}.all", reader, known, depth))
         case AnyCondition(any=parts):
-            return Any_(_compile_parts(parts, f"{path}.any", reader, depth))
+            return Any_(_compile_parts(parts, f"{path}.any", reader, known, depth))
         case NotCondition(not_=part):
-            return Not(compile_condition(part, f"{path}.not", reader, depth + 1))
+            return Not(compile_condition(part, f"{path}.not", reader, known, depth + 1))
         case FieldCondition(field=field):
             return _compile_comparison(condition, field, path, reader)
         case AttributeCondition(attribute=attribute):
             return _compile_comparison(condition, attribute, path, reader)
         case ConsentCondition(consent=channel, is_=level):
             return Consented(channel, level)
+        case SegmentCondition(segment=segment):
+            return _compile_segment(segment, path, reader, known)
         case HappenedCondition():
             return _compile_happened(condition, path, reader)
         case _:
             raise AssertionError(f"no compiler for {type(condition).__name__}")
 
 
-def _compile_parts(parts: list[Condition], path: str, reader: Reader, depth: int) -> list[Test]:
+def _compile_parts(
+    parts: list[Condition], path: str, reader: Reader, known: Known, depth: int
+) -> list[Test]:
     if not parts:
         reader.add(path, "an empty list decides nothing", "list at least one condition")
     return [
-        compile_condition(part, f"{path}[{i}]", reader, depth + 1) for i, part in enumerate(parts)
+        compile_condition(part, f"{path}[{i}]", reader, known, depth + 1)
+        for i, part in enumerate(parts)
     ]
 
 
@@ -81,8 +91,17 @@ def _compile_comparison(comparison: Comparison, name: str, path: str, reader: Re
     return kind(path_names, of_contact, given[0], operand)
 
 
+def _compile_segment(segment: str, path: str, reader: Reader, known: Known) -> Test:
+    test = known.segment_test(segment)
+    if test is None:
+        fix = nearest(segment, known.segments)
+        reader.add(f"{path}.segment", f"there is no segment {segment!r}", fix)
+        return All([])
+    return InSegment(segment, test)
+
+
 def _compile_happened(condition: HappenedCondition, path: str, reader: Reader) -> Test:
-    span_ms = reader.read_span(condition.within, f"{path}.within", HISTORY_MS)
+    span_ms = reader.read_span(condition.within or "30d", f"{path}.within", HISTORY_MS)
     at_least, at_most = condition.at_least, condition.at_most
     if at_least is None:
         at_least = 1 if at_most is None else 0
@@ -96,4 +115,4 @@ def _compile_happened(condition: HappenedCondition, path: str, reader: Reader) -
             f"at least {at_least} and at most {at_most} cannot both be",
             "raise at_most or lower at_least",
         )
-    return Happened(condition.happened, span_ms, at_least, at_most)
+    return Happened(str(condition.happened), span_ms, int(at_least), int(at_most))

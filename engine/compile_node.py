@@ -2,15 +2,18 @@
 
 from engine.author import Reader, nearest
 from engine.compile_condition import compile_condition
-from engine.journey import DecideNode, ExitNode, Node, SendNode, Settings, WaitNode
+from engine.decide import Decide, Exit
+from engine.known import Known
 from engine.limits import NODES_MAX, WAIT_MS_MAX
-from engine.program import Decide, Exit, Place, Send, Wait
-
-WEAKEST_CONSENT = "opt_in"
+from engine.node import DecideNode, ExitNode, Node, SendNode, WaitNode
+from engine.program import Place
+from engine.rules import MARKETING, TRANSACTIONAL, WEAKEST_CONSENT, Rules
+from engine.send import Send
+from engine.wait import Wait
 
 
 def compile_nodes(
-    nodes: list[Node], settings: Settings, templates: set[str], reader: Reader
+    nodes: list[Node], rules: Rules, known: Known, reader: Reader
 ) -> tuple[dict[str, Place], str]:
     """Return the places by id and the id of the first; mistakes are noted."""
     if not nodes:
@@ -28,7 +31,7 @@ def compile_nodes(
             reader.add(f"{path}.id", f"{node.id!r} is there twice", "give each node its own id")
         following = ids[i + 1] if i + 1 < len(ids) else ""
         then = _target(node.then, following, ids, f"{path}.then", reader)
-        places[node.id] = _compile_node(node, then, ids, settings, templates, path, reader)
+        places[node.id] = _compile_node(node, then, rules, known, path, reader)
     _check_ways(places, ids, reader)
     return places, ids[0]
 
@@ -36,25 +39,24 @@ def compile_nodes(
 def _compile_node(
     node: Node,
     then: str,
-    ids: list[str],
-    settings: Settings,
-    templates: set[str],
+    rules: Rules,
+    known: Known,
     path: str,
     reader: Reader,
 ) -> Place:
+    ids = known.nodes
     match node:
         case DecideNode(if_=condition, else_=otherwise):
-            test = compile_condition(condition, f"{path}.if", reader)
+            test = compile_condition(condition, f"{path}.if", reader, known)
             target = _target(otherwise, "", ids, f"{path}.else", reader)
             return Decide(node.id, then, test, target)
-        case WaitNode(wait=wait):
+        case WaitNode(wait=str() as wait):
             return Wait(node.id, then, reader.read_span(wait, f"{path}.wait", WAIT_MS_MAX))
         case SendNode(send=channel, template=template, purpose=purpose):
-            if template not in templates:
-                fix = nearest(template, sorted(templates))
+            if template not in known.templates:
+                fix = nearest(template, sorted(known.templates))
                 reader.add(f"{path}.template", f"there is no template {template!r}", fix)
-            consent = settings.consent.get(channel, WEAKEST_CONSENT)
-            needed = consent if purpose == "marketing" else ""
+            needed = _consent_for(channel, purpose, rules, f"{path}.purpose", reader)
             return Send(node.id, then, channel, template, purpose, needed)
         case ExitNode(exit=reason):
             if node.then is not None:
@@ -62,6 +64,19 @@ def _compile_node(
             return Exit(node.id, reason)
         case _:
             raise AssertionError(f"no compiler for {type(node).__name__}")
+
+
+def _consent_for(channel: str, purpose: str, rules: Rules, path: str, reader: Reader) -> str:
+    """Return the level of consent that a message needs, empty for none."""
+    if purpose == MARKETING:
+        return rules.consent.get(channel, WEAKEST_CONSENT)
+    if purpose == TRANSACTIONAL:
+        return ""
+    if purpose not in rules.purposes:
+        fix = nearest(purpose, [MARKETING, TRANSACTIONAL, *rules.purposes])
+        reader.add(path, f"there is no purpose {purpose!r}", fix)
+        return WEAKEST_CONSENT
+    return rules.purposes[purpose]
 
 
 def _target(name: str | None, default: str, ids: list[str], path: str, reader: Reader) -> str:
@@ -73,15 +88,8 @@ def _target(name: str | None, default: str, ids: list[str], path: str, reader: R
     return name
 
 
-def _edges(place: Place) -> list[str]:
-    edges = [place.then] if place.then else []
-    if isinstance(place, Decide) and place.otherwise:
-        edges.append(place.otherwise)
-    return edges
-
-
 def _check_ways(places: dict[str, Place], ids: list[str], reader: Reader) -> None:
-    """Note nodes that no way leads to, and cycles: a visit must come to an end."""
+    """Note nodes that no way leads to, and cycles without a wait: they would never rest."""
     reached: set[str] = set()
     on_the_way: list[str] = []
 
@@ -96,8 +104,9 @@ def _check_ways(places: dict[str, Place], ids: list[str], reader: Reader) -> Non
             return
         reached.add(id)
         on_the_way.append(id)
-        for edge in _edges(places[id]):
-            walk(edge)
+        for edge in places[id].edges():
+            if edge:
+                walk(edge)
         on_the_way.pop()
 
     walk(ids[0])

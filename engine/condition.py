@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from engine.consent import consent_suffices
-from engine.contact import Contact
 from engine.history import happened_at_ms
+from engine.limits import FAR_MS
+from engine.moment import Moment
+from engine.reads import Reads
 
 MISSING: Final = object()
 
@@ -19,9 +21,19 @@ class Test:
 
     __slots__ = ()
 
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
-        """Say whether it holds at `now_ms` for the contact, `trigger` being the event's payload."""
+    def holds(self, moment: Moment) -> bool:
+        """Say whether it holds for the contact at that moment."""
         raise NotImplementedError
+
+    def note_reads(self, reads: Reads) -> None:
+        """Note what it looks at, beside the event at hand."""
+
+    def changes_at_ms(self, moment: Moment) -> int:
+        """Return when, after this moment, it may come out otherwise though nothing comes in.
+
+        Never later than it does; FAR_MS where only an input can change it.
+        """
+        return FAR_MS
 
 
 class All(Test):
@@ -32,26 +44,32 @@ class All(Test):
     def __init__(self, tests: list[Test]) -> None:
         self.tests = tests
 
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
+    def holds(self, moment: Moment) -> bool:
         """See Test."""
         for test in self.tests:  # noqa: SIM110 - all() over a generator costs 0.5 µs
-            if not test.holds(contact, trigger, now_ms):
+            if not test.holds(moment):
                 return False
         return True
 
+    def note_reads(self, reads: Reads) -> None:
+        """See Test."""
+        for test in self.tests:
+            test.note_reads(reads)
 
-class Any_(Test):  # noqa: N801 - `Any` is typing's
+    def changes_at_ms(self, moment: Moment) -> int:
+        """See Test."""
+        return min((test.changes_at_ms(moment) for test in self.tests), default=FAR_MS)
+
+
+class Any_(All):  # noqa: N801 - `Any` is typing's
     """At least one of the tests holds."""
 
-    __slots__ = ("tests",)
+    __slots__ = ()
 
-    def __init__(self, tests: list[Test]) -> None:
-        self.tests = tests
-
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
+    def holds(self, moment: Moment) -> bool:
         """See Test."""
         for test in self.tests:  # noqa: SIM110 - as in All
-            if test.holds(contact, trigger, now_ms):
+            if test.holds(moment):
                 return True
         return False
 
@@ -64,9 +82,17 @@ class Not(Test):
     def __init__(self, test: Test) -> None:
         self.test = test
 
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
+    def holds(self, moment: Moment) -> bool:
         """See Test."""
-        return not self.test.holds(contact, trigger, now_ms)
+        return not self.test.holds(moment)
+
+    def note_reads(self, reads: Reads) -> None:
+        """See Test."""
+        self.test.note_reads(reads)
+
+    def changes_at_ms(self, moment: Moment) -> int:
+        """See Test."""
+        return self.test.changes_at_ms(moment)
 
 
 class Compare(Test):
@@ -89,9 +115,13 @@ class Compare(Test):
             self.kinds = NUMBERS if type(operand) in NUMBERS else (type(operand),)
         self.default = 0 if path[0] == "counts" and not of_contact else MISSING
 
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
+    def note_reads(self, reads: Reads) -> None:
         """See Test."""
-        value: Any = contact.attributes if self.of_contact else trigger
+        reads.contact |= self.of_contact
+
+    def holds(self, moment: Moment) -> bool:
+        """See Test."""
+        value: Any = moment.contact.attributes if self.of_contact else moment.trigger
         try:
             for name in self.path:
                 value = value[name]
@@ -111,12 +141,12 @@ class CompareInner(Compare):
         super().__init__(path, of_contact, comparison, operand)
         self.first, self.second = path
 
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
+    def holds(self, moment: Moment) -> bool:
         """See Test."""
         try:
-            value: Any = (contact.attributes if self.of_contact else trigger)[self.first][
-                self.second
-            ]
+            value: Any = (moment.contact.attributes if self.of_contact else moment.trigger)[
+                self.first
+            ][self.second]
         except (KeyError, TypeError):
             value = self.default
         if self.kinds and value.__class__ not in self.kinds:
@@ -178,9 +208,13 @@ class Consented(Test):
         self.channel = channel
         self.level = level
 
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
+    def note_reads(self, reads: Reads) -> None:
         """See Test."""
-        return consent_suffices(contact, self.channel, self.level)
+        reads.contact = True
+
+    def holds(self, moment: Moment) -> bool:
+        """See Test."""
+        return consent_suffices(moment.contact, self.channel, self.level)
 
 
 class Happened(Test):
@@ -194,10 +228,10 @@ class Happened(Test):
         self.at_least = at_least
         self.at_most = at_most
 
-    def holds(self, contact: Contact, trigger: dict[str, Any], now_ms: int) -> bool:
+    def holds(self, moment: Moment) -> bool:
         """See Test."""
-        past = contact.history.get(self.name, ())
-        after_ms = now_ms - self.span_ms
+        past = moment.contact.history.get(self.name, ())
+        after_ms = moment.now_ms - self.span_ms
         # Ordered by time: the n-th newest tells whether there are n.
         enough = len(past) >= self.at_least and (
             self.at_least == 0 or happened_at_ms(past[-self.at_least]) > after_ms
@@ -205,10 +239,23 @@ class Happened(Test):
         too_many = len(past) > self.at_most and happened_at_ms(past[-self.at_most - 1]) > after_ms
         return enough and not too_many
 
+    def note_reads(self, reads: Reads) -> None:
+        """See Test."""
+        reads.note(self.name, self.span_ms, set())
+
+    def changes_at_ms(self, moment: Moment) -> int:
+        """See Test."""
+        after_ms = moment.now_ms - self.span_ms
+        for happening in moment.contact.history.get(self.name, ()):
+            at_ms = happened_at_ms(happening)
+            if at_ms > after_ms:
+                return at_ms + self.span_ms
+        return FAR_MS
+
 
 def reads_field(test: Test | None, field: str) -> bool:
     """Say whether a test looks at this field of the trigger's payload."""
-    if isinstance(test, All | Any_):
+    if isinstance(test, All):
         return any(reads_field(each, field) for each in test.tests)
     if isinstance(test, Not):
         return reads_field(test.test, field)

@@ -39,6 +39,18 @@ class Visit(Struct, array_like=True, gc=False):
     """Of the session whose end it was entered on; unpacked when a message is handed over."""
     messages: int = 0
     """Outcomes it has had so far: a visit that ends with none says why."""
+    key: str = ""
+    """Value of the re-entry's key, where the journey has one."""
+    held_since_ms: int = 0
+    """Since when a message waits for a cap or for quiet hours to pass; 0 for none."""
+    notes_exit: bool = False
+    """Whether its end is to be remembered, as the journey's re-entry counts from there."""
+    held_out: bool = False
+    """Whether it walks without messages, to compare with."""
+    passes: dict[str, int] = {}
+    """How often it came to each node that it can come to again."""
+    answers: dict[str, dict[str, Any]] = {}
+    """What was waited for: node -> payload of the event that came, or a webhook's answer."""
 
 
 class Consent(Struct, array_like=True, gc=False):
@@ -58,6 +70,29 @@ class Sent(Struct, array_like=True, gc=False):
     channel: str
     purpose: str
     key: str
+    delivered_at_ms: int = 0
+    opened_at_ms: int = 0
+    clicked_at_ms: int = 0
+    bounced_at_ms: int = 0
+    """When each was first said; 0 for not yet."""
+
+
+class Awaiting(Struct, array_like=True, gc=False):
+    """A visit that may still come to its goal, whether it has ended or not."""
+
+    journey: str
+    visit: str
+    until_ms: int
+    held_out: bool
+
+
+class Entered(Struct, array_like=True, gc=False):
+    """The last entry into a group of journeys."""
+
+    at_ms: int
+    priority: int
+    session_at_ms: int = 0
+    """When the session began that it fell into; 0 where there was none."""
 
 
 class Pending(Struct, array_like=True, gc=False):
@@ -80,6 +115,8 @@ class Pending(Struct, array_like=True, gc=False):
     """When an exit or a withdrawn consent ended it; counts only for a handover after that."""
     stopped_as: str = ""
     stopped_why: str = ""
+    request: dict[str, Any] | None = None
+    """What a webhook, or an ads audience, is asked; a message to the contact has none."""
 
 
 class Contact(Struct, array_like=True, gc=False):
@@ -109,6 +146,20 @@ class Contact(Struct, array_like=True, gc=False):
     cart: list[dict[str, Any]] = []
     older_event_ids: dict[str, int] = {}
     """What `event_ids` was before it was full: both together know a repeat."""
+    exited: dict[str, int] = {}
+    """When each journey whose re-entry counts from there was last left."""
+    lists: dict[str, int] = {}
+    """Static lists and audiences it is on, and since when."""
+    segments: dict[str, int] = {}
+    """Watched segments it is in, and since when."""
+    groups: dict[str, Entered] = {}
+    participations: dict[str, int] = {}
+    """`journey.node` -> when it last went on there."""
+    goals: list[Awaiting] = []
+    occasions: dict[str, int] = {}
+    """When each occasion of a journey is due; under WATCH, when to look at conditions again."""
+    planned_for: int = 0
+    """The version of the publication that `occasions` and `segments` are of."""
 
 
 encode_contact = msgspec.msgpack.Encoder().encode
@@ -116,9 +167,11 @@ decode_contact = msgspec.msgpack.Decoder(Contact).decode
 
 
 def plan_next_due(contact: Contact) -> None:
-    """Set exactly when the contact's next timer is due: its session's end or a waiting visit."""
+    """Set exactly when the contact's next timer is due: session's end, waiting visit or plan."""
     session = contact.session
     due_at_ms = session.due_at_ms if session is not None else FAR_MS
     for visit in contact.visits:
         due_at_ms = min(due_at_ms, visit.due_at_ms)
+    for planned_at_ms in contact.occasions.values():
+        due_at_ms = min(due_at_ms, planned_at_ms)
     contact.next_due_at_ms = due_at_ms

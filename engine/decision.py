@@ -26,6 +26,10 @@ NO_CONSENT: Final = "no_consent"
 EXITED: Final = "exited"
 DECLINED: Final = "declined"
 FAILED: Final = "failed"
+LATE: Final = "late"
+GROUPED: Final = "grouped"
+HELD_OUT: Final = "held_out"
+CONVERTED: Final = "converted"
 
 OUTCOMES: Final = {
     SENT: "a message was decided and is on its way or out",
@@ -33,6 +37,10 @@ OUTCOMES: Final = {
     NO_CONSENT: "the contact gave no sufficient consent for this channel and purpose",
     EXITED: "an exit-on rule, or a journey's change, ended the visit before the message",
     DECLINED: "a decision led the visit to its end without a message",
+    LATE: "the event was too old when it came, and did not trigger",
+    GROUPED: "another journey of its group came first, and none of higher priority",
+    HELD_OUT: "the contact is held out, to compare with those who get messages",
+    CONVERTED: "the visit came to the goal of its journey",
     FAILED: "the channel could not deliver, or the visit met a fault",
 }
 

@@ -84,14 +84,18 @@ def happened_at_ms(happening: bytes) -> int:
     return at_ms
 
 
-def forget_old(contact: Contact, now_ms: int) -> None:
-    """Drop all that is older than the history's window; called where a session ends."""
-    before_ms = now_ms - HISTORY_MS
-    if contact.history_since_ms > before_ms:
+def forget_old(contact: Contact, keep_ms: dict[str, int], now_ms: int) -> None:
+    """Drop all that is older than the history's window; called where a session ends.
+
+    `keep_ms` has the names that are kept for longer.
+    """
+    if contact.history_since_ms > now_ms - HISTORY_MS:
         return
     history = contact.history
-    old = [name for name, past in history.items() if happened_at_ms(past[0]) <= before_ms]
-    for name in old:
+    for name in list(history):
+        before_ms = now_ms - keep_ms.get(name, HISTORY_MS)
+        if happened_at_ms(history[name][0]) > before_ms:
+            continue
         past = [each for each in history[name] if happened_at_ms(each) > before_ms]
         if past:
             history[name] = past

@@ -5,6 +5,8 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
+from engine.contact import pack
+
 
 class IdleContact(Struct, frozen=True, array_like=True, gc=False):
     """The first fields of an `engine.contact.Contact`, most of them left packed.
@@ -28,6 +30,25 @@ class IdleContact(Struct, frozen=True, array_like=True, gc=False):
     def has_pending(self) -> bool:
         """Whether it has messages that are not settled."""
         return bytes(self.pending) != EMPTY_LIST
+
+
+class _Armed(Struct, frozen=True, array_like=True, gc=False):
+    key: str
+    next_due_at_ms: int
+    armed_at_ms: int
+
+
+_decode_armed: Final = msgspec.msgpack.Decoder(_Armed).decode
+
+
+def armed_anew(data: bytes, at_ms: int) -> bytes:
+    """Return an idle contact's bytes with its timer armed for `at_ms`; the rest is not looked at.
+
+    An array of more than 15 elements opens with 3 bytes, then come its first elements.
+    """
+    armed = _decode_armed(data)
+    rest = 3 + sum(len(pack(each)) for each in (armed.key, armed.next_due_at_ms, armed.armed_at_ms))
+    return data[:3] + pack(armed.key) + pack(at_ms) * 2 + data[rest:]
 
 
 EMPTY_LIST: Final = msgspec.msgpack.encode([])

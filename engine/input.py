@@ -7,7 +7,11 @@ from msgspec import Raw, Struct
 
 IDENTIFY: Final = "identify"
 CONSENT: Final = "consent"
+SESSION_START: Final = "session_start"
 SESSION_END: Final = "session_end"
+SEGMENT_ENTER: Final = "segment_enter/"
+SEGMENT_LEAVE: Final = "segment_leave/"
+"""With the segment's id: derived events, as those of sessions; no sender may send them."""
 PRODUCT_VIEW: Final = "product_view"
 CART_UPDATE: Final = "cart_update"
 
@@ -94,6 +98,14 @@ class Receipt(Struct, frozen=True, array_like=True, gc=False):
     key: str
     delivered: bool
     reason: str = ""
+    kind: str = ""
+    """What happened to a message after it was handed over, one of FEEDBACK; empty: it is settled,
+    and `delivered` says how."""
+    answer: dict[str, Any] | None = None
+    """What a webhook answered: `status`, and `body` where it was JSON."""
+
+
+FEEDBACK: Final = ("opened", "clicked", "bounced")
 
 
 class Erase(Struct, frozen=True, gc=False):

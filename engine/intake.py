@@ -26,7 +26,7 @@ from engine.limits import (
     VIEW_BYTES_MAX,
 )
 from engine.outbox import stop_pending
-from engine.program import CHANGES_CART, DESCRIBES_CONTACT, VIEWS_PRODUCT, Route
+from engine.route import CHANGES_CART, DESCRIBES_CONTACT, VIEWS_PRODUCT, Route
 from engine.session import begin_session, encode_view, shortened_view
 
 

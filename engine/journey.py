@@ -1,172 +1,110 @@
-"""What authors write: journeys, their nodes and conditions, and the settings over all of them.
+"""What authors write: journeys, segments, and the settings over all of them.
 
-A node or condition says what it is by the key it has: `wait:` makes a WaitNode, `field:` a
-FieldCondition. `engine.author` reads them so and names every mistake with its path.
+`engine.author` reads them and names every mistake with its path. Their parts: `engine.entry`,
+`engine.node`, `engine.clause`.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
+from engine.clause import Condition, Number
+from engine.entry import Entry
+from engine.node import Node
+
 Level = Literal["opt_out", "opt_in", "double_opt_in"]
-Purpose = Literal["marketing", "transactional"]
-Scalar = str | float | int | bool
-
-
-class Condition(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Something that holds or not, for a contact and the event that the visit was entered on."""
-
-
-class AllCondition(Condition, kw_only=True):
-    """Holds where each of its conditions holds."""
-
-    all: list[Condition]
-
-
-class AnyCondition(Condition, kw_only=True):
-    """Holds where at least one of its conditions holds."""
-
-    any: list[Condition]
-
-
-class NotCondition(Condition, kw_only=True, rename={"not_": "not"}):
-    """Holds where its condition does not."""
-
-    not_: Condition
-
-
-class Comparison(Condition, kw_only=True):
-    """How a value is compared: exactly one of these is given."""
-
-    equals: Scalar | None = None
-    not_equals: Scalar | None = None
-    at_least: float | int | str | None = None
-    more_than: float | int | str | None = None
-    at_most: float | int | str | None = None
-    less_than: float | int | str | None = None
-    one_of: list[Scalar] | None = None
-    contains: Scalar | None = None
-    exists: bool | None = None
-
-
-class FieldCondition(Comparison, kw_only=True):
-    """A field of the trigger's payload, by its path: `price`, `counts.product_view`."""
-
-    field: str
-
-
-class AttributeCondition(Comparison, kw_only=True):
-    """An attribute of the contact, by its path."""
-
-    attribute: str
-
-
-class ConsentCondition(Condition, kw_only=True, rename={"is_": "is"}):
-    """The contact's consent on this channel is at least this strong."""
-
-    consent: str
-    is_: Literal["opt_in", "double_opt_in"]
-
-
-class HappenedCondition(Condition, kw_only=True):
-    """The contact's own past: events of this name within the span, at least (at most) so many."""
-
-    happened: str
-    within: str = "30d"
-    at_least: int | None = None
-    at_most: int | None = None
-
-
-CONDITION_KINDS: Final[dict[str, type[Condition]]] = {
-    "all": AllCondition,
-    "any": AnyCondition,
-    "not": NotCondition,
-    "field": FieldCondition,
-    "attribute": AttributeCondition,
-    "consent": ConsentCondition,
-    "happened": HappenedCondition,
-}
-
-
-class Node(Struct, kw_only=True, forbid_unknown_fields=True):
-    """One element of a journey. It goes on to `then`, or to the node written after it."""
-
-    id: str
-    then: str | None = None
-
-
-class DecideNode(Node, kw_only=True, rename={"if_": "if", "else_": "else"}):
-    """Go on if the condition holds, else to the node `else`, or out of the journey."""
-
-    if_: Condition
-    else_: str | None = None
-
-
-class WaitNode(Node, kw_only=True):
-    """Stay for a span of time."""
-
-    wait: str
-
-
-class SendNode(Node, kw_only=True):
-    """Send a message on a channel, if consent and caps allow, and go on."""
-
-    send: str
-    template: str
-    purpose: Purpose = "marketing"
-
-
-class ExitNode(Node, kw_only=True):
-    """Leave the journey; the text says why."""
-
-    exit: str
-
-
-NODE_KINDS: Final[dict[str, type[Node]]] = {
-    "if": DecideNode,
-    "wait": WaitNode,
-    "send": SendNode,
-    "exit": ExitNode,
-}
 
 
 class Cap(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Not more than `messages` per contact within the span before a message."""
+    """Not more than `messages` per contact, of those that are counted."""
 
     messages: int
     per: str
-    purpose: Purpose | None = None
+    """A span before each message, or a calendar `day`, `week` or `month` in the contact's zone."""
+    purpose: str | None = None
     """Count and hold back only messages of this purpose; without it, all."""
-
-
-class Entry(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The event a contact enters on, and the condition it must meet."""
-
-    event: str
-    when: Condition | None = None
+    channel: str | None = None
+    group: str | None = None
+    """Only those of journeys of this group."""
 
 
 class ExitRule(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An event that ends a visit at once, where the condition on its payload holds."""
+    """What ends a visit at once: an event whose condition holds, or a condition by itself."""
 
-    event: str
+    event: str | None = None
     when: Condition | None = None
 
 
+class Reentry(Struct, kw_only=True, forbid_unknown_fields=True):
+    """When a contact may enter again."""
+
+    again: str = "always"
+    """`always`, `once`, or a span."""
+    since: Literal["entry", "exit"] = "entry"
+    key: str | None = None
+    """A field of the event, such as `order_id`: each of its values has a visit of its own."""
+    at_most: int = 10
+    """Visits of different keys at a time; a further one is not entered."""
+
+
+class Goal(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a journey is for: the event that counts as a conversion, for so long after entry."""
+
+    event: str
+    when: Condition | None = None
+    within: str = "7d"
+
+
 class Journey(Struct, kw_only=True, forbid_unknown_fields=True):
-    """One journey: entry, rules, nodes."""
+    """One journey: entries, rules, nodes."""
 
     journey: str
     """Its id."""
     title: str = ""
-    entry: Entry
+    entry: Entry | list[Entry]
     nodes: list[Node]
     exit_on: list[str | ExitRule] = []
-    reentry: str = "always"
-    """`always`, `once`, or the span since the last entry after which a contact may enter again."""
+    reentry: str | Reentry = "always"
+    """`always`, `once`, a span since the last entry, or all of a Reentry."""
     caps: list[Cap] = []
     priority: int = 0
-    """Where two journeys are entered at the same moment, the higher goes first."""
+    """Where two journeys would do something at the same moment, the higher goes first."""
+    group: str | None = None
+    """See `groups` of the settings."""
+    goal: Goal | None = None
+    hold_out: Number = 0
+    """Percentage of contacts who walk through it without any message, to compare with."""
+
+
+class Segment(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A named condition over a contact, or a static list."""
+
+    segment: str
+    """Its id."""
+    title: str = ""
+    when: Condition | None = None
+    list: bool = False
+    """Whether it is a list: imports, events and nodes say who is on it."""
+
+
+class Group(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Of these journeys a contact enters one in each period; then only one of higher priority."""
+
+    per: Literal["session", "day"]
+
+
+class QuietHours(Struct, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """When a channel keeps silent, in the contact's zone."""
+
+    from_: str
+    to: str
+    then: Literal["delay", "drop"] = "delay"
+
+
+class PurposeRule(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a purpose of an author's own needs."""
+
+    consent: Literal["none", "opt_in", "double_opt_in"] = "opt_in"
 
 
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -179,7 +117,17 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     caps: list[Cap] = []
     consent: dict[str, Literal["opt_in", "double_opt_in"]] = {}
     """The weakest consent that suffices for marketing, by channel; `opt_in` where not named."""
+    purposes: dict[str, PurposeRule] = {}
+    """Beside `marketing` and `transactional`."""
+    addresses: dict[str, str] = {}
+    """Channel -> the attribute that must hold a valid address for it: `{email: email}`."""
+    quiet_hours: dict[str, QuietHours] = {}
+    """By channel."""
+    groups: dict[str, Group] = {}
+    hold_out: Number = 0
+    """Percentage of contacts who get no message for marketing at all, to compare with."""
     time_zone: str = "UTC"
+    """Of contacts whose attribute `time_zone` names none."""
     language: str = "en"
     """Of templates, for contacts whose attribute `language` names none."""
 
@@ -193,3 +141,5 @@ class Publication(Struct, kw_only=True):
     settings: dict[str, Any] = {}
     templates: dict[str, str] = {}
     """`name.language` -> Liquid text."""
+    segments: dict[str, Any] = {}
+    """File name -> the segment as written."""

@@ -56,7 +56,7 @@ def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list
     )
 
 
-def settle(contact: Contact, receipt: Receipt, decisions: list[Decision]) -> None:
+def settle(contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]) -> None:
     """Take what the channel said. A message that failed counts for no cap."""
     pending = find_pending(contact, receipt.key)
     if pending is None:

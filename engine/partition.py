@@ -12,9 +12,11 @@ from engine.compile import programs_of
 from engine.contact import Contact, decode_contact, encode_contact, plan_next_due
 from engine.decision import Decision, Fault, Outcome
 from engine.erasure import Tombstones, entomb, find_erased, is_entombed
+from engine.idle import armed_anew
 from engine.input import Advance, Erase, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
-from engine.program import NO_PROGRAMS
+from engine.occasion import is_stale, plan_occasions
+from engine.programs import NO_PROGRAMS
 from engine.reconcile import uphold
 from engine.step import step
 from engine.timer import apply_next_timer, drop_next_timer
@@ -90,7 +92,7 @@ class Partition:
                 return Verdict.ERASED
             contact = self._warm(key)
         self.now_ms = now_ms
-        if contact.next_due_at_ms <= now_ms:
+        if contact.next_due_at_ms <= now_ms or contact.planned_for != self.programs.version:
             self._apply_timers(contact, now_ms)
         try:
             if not step(self.programs, contact, input, now_ms, self.decisions):  # type: ignore[arg-type]
@@ -182,12 +184,29 @@ class Partition:
         if type(input) is Publish:
             self.programs = programs_of(input.source)
             self.published = input.source
+            if self.programs.timed:
+                self._wake_all()
         elif type(input) is Erase:
             self._erase(input)
         else:
             assert type(input) is Advance
             self._advance(min(input.until_ms, FAR_MS - 1), input.through)
         return Verdict.APPLIED
+
+    def _wake_all(self) -> None:
+        """Let a timer of each contact be due now: it makes its occasions then, slice by slice.
+
+        Idle contacts stay packed (1 µs each).
+        """
+        now_ms = self.now_ms
+        self._calendar = []
+        for contact in self._hot.values():
+            contact.next_due_at_ms = contact.armed_at_ms = now_ms
+            self._calendar.append((now_ms, tie_of(contact.key), contact.key))
+        for key, data in self._idle.items():
+            self._idle[key] = armed_anew(data, now_ms)
+            self._calendar.append((now_ms, tie_of(key), key))
+        heapify(self._calendar)
 
     def _erase(self, erase: Erase) -> None:
         """Forget a contact, and keep its events out for a while. Looks at all keys: 1 µs each."""
@@ -233,13 +252,15 @@ class Partition:
     def _apply_timers(self, contact: Contact, until_ms: int) -> None:
         """Apply the contact's timers due by then, each on its own: one fault drops one timer."""
         decisions = self.decisions
+        if is_stale(self.programs, contact):
+            plan_occasions(self.programs, contact, until_ms)
         plan_next_due(contact)
         while contact.next_due_at_ms <= until_ms:
             try:
                 if apply_next_timer(self.programs, contact, decisions):
                     self.sessions_ended += 1
             except Exception as error:  # noqa: BLE001 - as for an input
-                what = drop_next_timer(contact, _words(error), decisions)
+                what = drop_next_timer(self.programs, contact, _words(error), decisions)
                 decisions.append(Fault(contact.key, what, _words(error)))
 
     def _arm(self, contact: Contact) -> None:

@@ -1,92 +1,112 @@
-"""Program: a journey compiled and checked; immutable. Programs: all that are in force."""
+"""Program: a journey compiled and checked; immutable."""
 
 from typing import Final
 
-from engine.condition import Test, reads_field
-from engine.input import CART_UPDATE, CONSENT, IDENTIFY, PRODUCT_VIEW, STANDARD_NAMES
-
-ORDINARY: Final = 0
-VIEWS_PRODUCT: Final = 1
-CHANGES_CART: Final = 2
-DESCRIBES_CONTACT: Final = 3
-KINDS: Final = dict.fromkeys(STANDARD_NAMES, ORDINARY) | {
-    PRODUCT_VIEW: VIEWS_PRODUCT,
-    CART_UPDATE: CHANGES_CART,
-    IDENTIFY: DESCRIBES_CONTACT,
-    CONSENT: DESCRIBES_CONTACT,
-}
-"""What events of a name do to their contact, beyond being counted and remembered."""
+from engine.condition import Test
+from engine.contact import Contact, Visit
+from engine.input import Event
+from engine.moment import Moment
+from engine.rules import Cap, Rules
 
 REENTRY_ALWAYS: Final = 0
 REENTRY_ONCE: Final = -1
+NEVER_LATE: Final = -1
 
 
-class Cap:
-    """Not more than `messages` in (t - span, t]; `purpose` is empty where all count."""
+class Way:
+    """One way into a journey: the event's name, its condition, and when it comes too late."""
 
-    __slots__ = ("messages", "purpose", "span_ms", "text")
+    __slots__ = ("late_after_ms", "name", "test")
 
-    def __init__(self, messages: int, span_ms: int, purpose: str, text: str) -> None:
-        self.messages = messages
-        self.span_ms = span_ms
-        self.purpose = purpose
-        self.text = text
+    def __init__(self, name: str, test: Test | None, late_after_ms: int = NEVER_LATE) -> None:
+        self.name = name
+        self.test = test
+        self.late_after_ms = late_after_ms
+
+
+class Occasion:
+    """A way into a journey at moments known before: a schedule, or the date of an attribute."""
+
+    __slots__ = ("id", "test")
+
+    def __init__(self, id: str, test: Test | None) -> None:
+        self.id = id
+        """Its own among all journeys', and the same after a publish: its place in the contact."""
+        self.test = test
+
+    def next_ms(self, rules: Rules, contact: Contact, after_ms: int) -> int:
+        """Return when it is due next for a contact, after `after_ms`; FAR_MS for never."""
+        raise NotImplementedError
+
+
+class Reentry:
+    """When a contact may enter again: after `again_ms` since the last entry, or exit."""
+
+    __slots__ = ("again_ms", "at_most", "key", "since_exit")
+
+    def __init__(self, again_ms: int = REENTRY_ALWAYS) -> None:
+        self.again_ms = again_ms
+        self.since_exit = False
+        self.key: list[str] = []
+        """Path of the field whose values have visits of their own; empty: one visit at a time."""
+        self.at_most = 1
+
+
+class Goal:
+    """The event that makes a visit a conversion, for `within_ms` from its entry."""
+
+    __slots__ = ("name", "test", "within_ms")
+
+    def __init__(self, name: str, test: Test | None, within_ms: int) -> None:
+        self.name = name
+        self.test = test
+        self.within_ms = within_ms
+
+
+STAYS: Final = None
+"""What a place returns where the visit stays; else the id of the next place, empty at the end."""
 
 
 class Place:
-    """A compiled node: its id and the id of the place after it, empty at the journey's end."""
+    """A compiled node: its id and the id of the place after it, empty at the journey's end.
 
-    __slots__ = ("id", "then")
+    A place that lets a visit stay has set its `due_at_ms` before.
+    """
+
+    __slots__ = ("id", "recurs", "then")
+
+    lasts = False
+    """Whether a visit always stays here for a while: only through such may a cycle go."""
 
     def __init__(self, id: str, then: str) -> None:
         self.id = id
         self.then = then
+        self.recurs = False
+        """Whether a visit can come here more than once, as a cycle leads through it."""
 
+    def enter(self, moment: Moment, program: "Program", visit: Visit) -> str | None:
+        """Do what the node says as the visit comes to it; return where it goes on, or STAYS."""
+        raise NotImplementedError
 
-class Decide(Place):
-    """Go to `then` or `otherwise`."""
+    def due(self, moment: Moment, program: "Program", visit: Visit) -> str | None:
+        """Return where the visit goes on when the time it stayed for is over, or STAYS."""
+        return self.then
 
-    __slots__ = ("otherwise", "test")
+    def hear(self, moment: Moment, program: "Program", visit: Visit, event: Event) -> str | None:
+        """Return where an event sends the visit that stays here, or STAYS. See `hears`."""
+        return STAYS
 
-    def __init__(self, id: str, then: str, test: Test, otherwise: str) -> None:
-        super().__init__(id, then)
-        self.test = test
-        self.otherwise = otherwise
+    def edges(self) -> list[str]:
+        """Return the ids of all places that a visit may go on to; empty ones are the end."""
+        return [self.then]
 
+    def hears(self) -> list[str]:
+        """Return the names of the events that may move a visit that stays here."""
+        return []
 
-class Wait(Place):
-    """Stay for `span_ms`."""
-
-    __slots__ = ("span_ms",)
-
-    def __init__(self, id: str, then: str, span_ms: int) -> None:
-        super().__init__(id, then)
-        self.span_ms = span_ms
-
-
-class Send(Place):
-    """Send a message. `consent` is the level needed, empty where none is."""
-
-    __slots__ = ("channel", "consent", "purpose", "template")
-
-    def __init__(
-        self, id: str, then: str, channel: str, template: str, purpose: str, consent: str
-    ) -> None:
-        super().__init__(id, then)
-        self.channel = channel
-        self.template = template
-        self.purpose = purpose
-        self.consent = consent
-
-
-class Exit(Place):
-    """Leave, saying why."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, id: str, reason: str) -> None:
-        super().__init__(id, "")
-        self.reason = reason
+    def tests(self) -> list[Test]:
+        """Return the conditions it asks."""
+        return []
 
 
 class Program:
@@ -94,79 +114,45 @@ class Program:
 
     __slots__ = (
         "caps",
-        "entry_event",
-        "entry_test",
         "exit_on",
+        "exit_when",
         "first",
+        "goal",
+        "group",
+        "hold_out",
         "journey",
+        "occasions",
         "places",
         "priority",
-        "reentry_ms",
+        "reentry",
+        "ways",
     )
 
     def __init__(self, journey: str, priority: int) -> None:
         self.journey = journey
         self.priority = priority
-        self.entry_event = ""
-        self.entry_test: Test | None = None
+        self.ways: list[Way] = []
+        self.occasions: list[Occasion] = []
         self.exit_on: dict[str, list[Test | None]] = {}
-        self.reentry_ms: int = REENTRY_ALWAYS
+        self.exit_when: list[Test] = []
+        """Conditions that end a visit whenever they come to hold."""
+        self.reentry = Reentry()
         self.caps: list[Cap] = []
         self.places: dict[str, Place] = {}
         self.first = ""
+        self.group = ""
+        self.goal: Goal | None = None
+        self.hold_out = 0.0
+        """Percentage of contacts who walk through it without any message."""
 
-
-class Route:
-    """All that there is to do for one event name: what it means, and what live programs want."""
-
-    __slots__ = ("asked", "entries", "exits", "in_session", "kind", "name", "reads_products")
-
-    def __init__(self, name: str, kind: int = ORDINARY) -> None:
-        self.name = name
-        """The one string that all contacts' counts and histories share: a copy in each would
-        cost memory, and a cache miss to compare."""
-        self.kind = kind
-        self.in_session = True
-        self.asked = False
-        """Whether a program wants anything of it."""
-        self.reads_products = False
-        """Whether a condition of it looks at a session's `products`."""
-        self.entries: list[Program] = []
-        self.exits: dict[str, list[Test | None]] = {}
-        """Journey -> conditions, any of which ends its visits."""
-
-
-class Programs:
-    """The journeys in force, indexed by what can move them, and the settings over all."""
-
-    __slots__ = ("by_journey", "caps", "routes", "session_gap_ms")
-
-    def __init__(
-        self, programs: list[Program], caps: list[Cap], session_gap_ms: int, no_session: list[str]
-    ) -> None:
-        self.by_journey = {program.journey: program for program in programs}
-        self.caps = caps
-        self.session_gap_ms = session_gap_ms
-        self.routes = {name: Route(name, kind) for name, kind in KINDS.items()}
-        """By event name. One look-up answers all questions about it."""
-        for name in no_session:
-            self._route(name).in_session = False
-        for program in sorted(programs, key=lambda each: (-each.priority, each.journey)):
-            route = self._asked(program.entry_event)
-            route.entries.append(program)
-            route.reads_products |= reads_field(program.entry_test, "products")
-            for name, tests in program.exit_on.items():
-                route = self._asked(name)
-                route.exits[program.journey] = tests
-                route.reads_products |= any(reads_field(test, "products") for test in tests)
-
-    def _route(self, name: str) -> Route:
-        return self.routes.setdefault(name, Route(name))
-
-    def _asked(self, name: str) -> Route:
-        route = self._route(name)
-        route.asked = True
-        return route
-
-
-NO_PROGRAMS: Final = Programs([], [], 30 * 60_000, [])
+    def tests(self) -> list[Test]:
+        """Return all conditions it asks."""
+        asked = [way.test for way in self.ways] + [each.test for each in self.occasions]
+        for tests in self.exit_on.values():
+            asked += tests
+        asked += self.exit_when
+        if self.goal is not None:
+            asked.append(self.goal.test)
+        for place in self.places.values():
+            asked += place.tests()
+        return [test for test in asked if test is not None]

@@ -9,7 +9,8 @@ from engine.contact import Contact, Pending, Sent
 from engine.decision import SENT, Outcome
 from engine.identity import message_key
 from engine.outbox import find_pending
-from engine.program import Programs, Send
+from engine.programs import Programs
+from engine.send import Send
 
 
 def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:

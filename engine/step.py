@@ -1,13 +1,15 @@
 """The one function that moves a contact: state, input and time in, decisions out."""
 
+from engine.arrival import follow, happen
 from engine.contact import Contact
 from engine.decision import Decision
 from engine.guard import Guard
-from engine.input import ContactInput, Event, Handover, Receipt
+from engine.input import SESSION_START, ContactInput, Event, Handover, Receipt
 from engine.intake import take_in
+from engine.moment import Moment
 from engine.outbox import hand_over, settle
-from engine.program import Programs, Route
-from engine.walk import happen
+from engine.programs import Programs
+from engine.route import Route
 
 
 def step(
@@ -28,8 +30,11 @@ def step(
         route = programs.routes.get(input.name)
         if route is None:
             route = Route(input.name)
+        begins = programs.session_start and contact.session is None
         if not take_in(route, contact, input, now_ms, programs.session_gap_ms):
             return False
+        if begins and contact.session is not None:
+            _session_starts(programs, contact, input, now_ms, decisions)
         if route.asked:
             happen(programs, route, contact, input, now_ms, decisions)
         return True
@@ -40,9 +45,21 @@ def step(
             hand_over(contact, input, now_ms, decisions)
         else:
             assert type(input) is Receipt
-            settle(contact, input, decisions)
+            settle(contact, input, now_ms, decisions)
+            if programs.watches:
+                moment = Moment(programs.rules, contact, now_ms, decisions, {})
+                follow(moment, programs, watched=True)
     except Exception:
         guard.restore(contact)
         del decisions[mark:]
         raise
     return True
+
+
+def _session_starts(
+    programs: Programs, contact: Contact, first: Event, now_ms: int, decisions: list[Decision]
+) -> None:
+    """Let `session_start` happen before the event that began the session."""
+    payload = {"started_at_ms": now_ms, "name": first.name}
+    event = Event(f"{SESSION_START}/{now_ms}", contact.key, SESSION_START, now_ms, payload)
+    happen(programs, programs.routes[SESSION_START], contact, event, now_ms, decisions)

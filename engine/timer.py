@@ -1,5 +1,11 @@
-"""Timers of a contact: its session's end and its waiting visits. They act as of their due time."""
+"""Timers of a contact: its session's end, its waiting visits and its occasions.
 
+They act as of their due time.
+"""
+
+from typing import Final
+
+from engine.arrival import follow, happen
 from engine.contact import Contact, Visit, plan_next_due
 from engine.decision import EXITED, FAILED, Decision
 from engine.guard import Guard
@@ -7,39 +13,53 @@ from engine.history import forget_old
 from engine.input import SESSION_END, payload_of
 from engine.intake import forget_event_ids
 from engine.limits import FAR_MS
-from engine.program import Programs
+from engine.moment import Moment
+from engine.occasion import carry_out
+from engine.programs import Programs
 from engine.session import end_session, products_of
-from engine.walk import advance, end_visit, happen
+from engine.walk import end_visit, resume
+
+SESSION: Final = ""
+"""In place of a visit or a plan: the session's end is next."""
+RANK_MAX: Final = FAR_MS
+"""Lower than any priority: of what belongs to no journey any more."""
 
 
 def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decision]) -> bool:
-    """Apply the timer due first (of two due at once, the one set first); True if a session ended.
+    """Apply the timer that is next; True if a session ended.
 
-    It acts as of its due time, even where load or downtime made it late: so it is the same
-    whether it is applied by an Advance, by the contact's next input, or in a replay. Where it
-    raises, the contact and `decisions` are as they were before.
+    The first due goes first; of several due at once that of the journey with the higher priority
+    (a session's end has 0), then the one set first. It acts as of its due time, even where load or
+    downtime made it late: so it is the same whether it is applied by an Advance, by the contact's
+    next input, or in a replay. Where it raises, the contact and `decisions` are as before.
     """
-    visit = _next_visit(contact) if contact.visits else None
-    if visit is None:
+    timer = _next_timer(programs, contact)
+    if timer == SESSION:
         _end_session(programs, contact, decisions)
-    else:
-        guard = Guard(contact)
-        mark = len(decisions)
-        try:
-            _end_wait(programs, contact, visit, decisions)
-        except Exception:
-            guard.restore(contact)
-            del decisions[mark:]
-            raise
+        plan_next_due(contact)
+        return True
+    guard = Guard(contact)
+    mark = len(decisions)
+    try:
+        if isinstance(timer, Visit):
+            _end_wait(programs, contact, timer, decisions)
+        else:
+            moment = Moment(programs.rules, contact, contact.occasions[timer], decisions, {})
+            carry_out(moment, programs, timer)
+            follow(moment, programs, watched=False)
+    except Exception:
+        guard.restore(contact)
+        del decisions[mark:]
+        raise
     plan_next_due(contact)
-    return visit is None
+    return False
 
 
 def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]) -> None:
     session = contact.session
     assert session is not None
     now_ms = session.due_at_ms
-    forget_old(contact, now_ms)
+    forget_old(contact, programs.keep_ms, now_ms)
     forget_event_ids(contact, now_ms)
     route = programs.routes.get(SESSION_END)
     event = end_session(contact)
@@ -57,40 +77,55 @@ def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]
 def _end_wait(
     programs: Programs, contact: Contact, visit: Visit, decisions: list[Decision]
 ) -> None:
-    now_ms = visit.due_at_ms
+    moment = Moment(programs.rules, contact, visit.due_at_ms, decisions, visit.trigger)
     visit.due_at_ms = FAR_MS
     program = programs.by_journey.get(visit.journey)
     if program is None or visit.node not in program.places:
         gone = "journey" if program is None else "node"
-        end_visit(contact, visit, now_ms, EXITED, f"the {gone} is no longer there", decisions)
-        return
-    then = program.places[visit.node].then
-    advance(programs, program, contact, visit, then, now_ms, decisions)
+        end_visit(moment, visit, EXITED, f"the {gone} is no longer there")
+    else:
+        resume(moment, program, visit)
+    follow(moment, programs, watched=False)
 
 
-def drop_next_timer(contact: Contact, error: str, decisions: list[Decision]) -> str:
+def drop_next_timer(
+    programs: Programs, contact: Contact, error: str, decisions: list[Decision]
+) -> str:
     """Take away the timer that is due first, as it cannot be applied; return what it was."""
-    visit = _next_visit(contact)
-    if visit is None:
+    timer = _next_timer(programs, contact)
+    if isinstance(timer, Visit):
+        what = f"visit {timer.id} of journey {timer.journey} at node {timer.node}"
+        moment = Moment(programs.rules, contact, timer.due_at_ms, decisions, timer.trigger)
+        end_visit(moment, timer, FAILED, error)
+    elif timer == SESSION:
         assert contact.session is not None
         what = f"end of the session begun at {contact.session.started_at_ms}"
         contact.session = None
     else:
-        what = f"visit {visit.id} of journey {visit.journey} at node {visit.node}"
-        end_visit(contact, visit, visit.due_at_ms, FAILED, error, decisions)
+        what = f"plan {timer}"
+        contact.occasions = {id: due for id, due in contact.occasions.items() if id != timer}
     plan_next_due(contact)
     return what
 
 
-def _next_visit(contact: Contact) -> Visit | None:
-    """Return the visit whose timer is next; None where the session's end comes first."""
+def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
+    """Return the visit or the plan whose timer is next, or SESSION."""
     session = contact.session
-    first: Visit | None = None
-    due_at_ms, since_ms = FAR_MS, FAR_MS
+    first: Visit | str = SESSION
+    order = (FAR_MS, RANK_MAX, 0)
     if session is not None:
-        due_at_ms, since_ms = session.due_at_ms, session.started_at_ms
+        order = (session.due_at_ms, 0, session.started_at_ms)
     for visit in contact.visits:
-        if (visit.due_at_ms, visit.waits_since_ms) < (due_at_ms, since_ms):
-            first = visit
-            due_at_ms, since_ms = visit.due_at_ms, visit.waits_since_ms
+        if visit.due_at_ms <= order[0]:
+            program = programs.by_journey.get(visit.journey)
+            rank = 0 if program is None else -program.priority
+            own = (visit.due_at_ms, rank, visit.waits_since_ms)
+            if own < order:
+                first, order = visit, own
+    for id, due_at_ms in contact.occasions.items():
+        if due_at_ms <= order[0]:
+            found = programs.occasions.get(id)
+            own = (due_at_ms, RANK_MAX if found is None else -found[0].priority, FAR_MS)
+            if own < order:
+                first, order = id, own
     return first

@@ -14,6 +14,9 @@ PAYLOAD_BYTES_MAX: Final = 32 << 10
 PAYLOAD_DEPTH_MAX: Final = 32
 """A shard decodes with a call per level; far below its recursion limit nothing can surprise it."""
 
+LISTS_PER_EVENT_MAX: Final = 100
+"""Static lists that one `identify` may put its contact on or take it off."""
+
 AT_MS_MIN: Final = 946_684_800_000
 AT_MS_MAX: Final = 4_102_444_800_000
 """2000-01-01 to 2100-01-01: seconds sent as milliseconds, or microseconds, fall outside."""

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 import msgspec
 
+from engine.author import NAME_FORM
 from engine.consent import STRENGTH
 from engine.input import CART_UPDATE, CONSENT, IDENTIFY, SESSION_END
 from engine.limits import ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, CONSENT_CHANNELS_MAX
-from ingest.limits import PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
+from ingest.limits import LISTS_PER_EVENT_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
 
 LEVELS: Final = ", ".join(sorted(STRENGTH))
 WITH_ITEMS: Final = frozenset({CART_UPDATE, "purchase"})
@@ -90,8 +91,11 @@ def _check_rules(name: str, value: dict[str, Any]) -> None:
 
 def _check_identify(value: dict[str, Any]) -> None:
     for field in value:
-        if field not in ("attributes", "consent"):
-            error = "identify knows `attributes` and `consent`; put other fields into `attributes`"
+        if field not in ("attributes", "consent", "lists"):
+            error = (
+                "identify knows `attributes`, `consent` and `lists`; "
+                "put other fields into `attributes`"
+            )
             raise EventError(f"$.payload.{field}", error)
     attributes = value.get("attributes", {})
     if not isinstance(attributes, dict):
@@ -105,6 +109,24 @@ def _check_identify(value: dict[str, Any]) -> None:
             raise EventError(f"$.payload.attributes.{name}", error)
     if "consent" in value:
         _check_levels("$.payload.consent", value["consent"])
+    if "lists" in value:
+        _check_lists(value["lists"])
+
+
+def _check_lists(lists: Any) -> None:
+    path = "$.payload.lists"
+    if not isinstance(lists, dict):
+        raise EventError(path, 'lists must say for each whether to be on it: {"news": true}')
+    if len(lists) > LISTS_PER_EVENT_MAX:
+        error = f"an event may name {LISTS_PER_EVENT_MAX} lists, not {len(lists)}"
+        raise EventError(path, error)
+    for name, on in lists.items():
+        if not NAME_FORM.fullmatch(name):
+            error = "a list's name has a-z, 0-9, - and _, 64 at most, a letter or digit first"
+            raise EventError(f"{path}.{name[:NAME_CHARS_MAX]}", error)
+        if not isinstance(on, bool):
+            error = "say true to be on the list, false to be off it"
+            raise EventError(f"{path}.{name}", error)
 
 
 def _check_consent(value: dict[str, Any]) -> None:

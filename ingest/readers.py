@@ -32,7 +32,7 @@ _gateway = Reader("line-")
 _encode = msgspec.json.Encoder().encode
 _encode_into = msgspec.msgpack.Encoder().encode_into
 _scratch = bytearray()
-_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 
 
 class LineRejection(Struct, frozen=True):
@@ -158,7 +158,7 @@ class _JsonReader:
 
     def __call__(self, stream: BinaryIO, id_prefix: str) -> Iterator[Chunk]:
         first = 1
-        for data in _whole_lines(stream):
+        for data in whole_lines(stream):
             count = data.count(b"\n")
             yield self._chunk(data, first, count, id_prefix)
             first += count
@@ -169,7 +169,7 @@ class _JsonReader:
             if len(lines) == count:
                 events = self._events_of(lines, first, id_prefix)
                 return Chunk(events, range(first, first + count), [])
-        except _UNREADABLE:
+        except UNREADABLE:
             pass  # Which line it is, the slow way tells.
         return self._chunk_by_line(data, first, id_prefix)
 
@@ -183,19 +183,21 @@ class _JsonReader:
                     raise ValueError(f"the line is longer than {LINE_BYTES_MAX} bytes")
                 chunk.events.extend(self._events_of([self._decode(line)], number, id_prefix))
                 numbers.append(number)
-            except _UNREADABLE as error:
-                chunk.rejections.append(_rejection(number, _words_of(error)))
+            except UNREADABLE as error:
+                chunk.rejections.append(rejection_of(number, words_of(error)))
         return chunk
 
 
-def _rejection(line: int, error: str) -> LineRejection:
+def rejection_of(line: int, error: str) -> LineRejection:
+    """Return a fault of a line with its path apart, where msgspec put one at its end."""
     found = _PATH_AT_END.search(error)
     if found is None:
         return LineRejection(line, "$", error)
     return LineRejection(line, found[1], error[: found.start()])
 
 
-def _words_of(error: Exception) -> str:
+def words_of(error: Exception) -> str:
+    """Say what is wrong with a line that one of UNREADABLE was raised for."""
     if isinstance(error, OverflowError):
         return "a whole number must fit into 64 bits - at `$.payload`"
     if isinstance(error, RecursionError):
@@ -203,7 +205,7 @@ def _words_of(error: Exception) -> str:
     return str(error)
 
 
-def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
+def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Yield chunks of whole lines, each ending in a newline; a line too long is cut."""
     rest = b""
     while data := stream.read(CHUNK_BYTES):
@@ -244,7 +246,7 @@ class _CsvReader:
             problem = "the header has no such column"
             chunk.rejections.append(LineRejection(line, f"$.{error.args[0]}", problem))
         except ValueError as error:
-            chunk.rejections.append(_rejection(line, str(error)))
+            chunk.rejections.append(rejection_of(line, str(error)))
         else:
             return True
         return False

@@ -55,6 +55,8 @@ class SendReport(Struct):
     """Of each batch answered, its last try only."""
     error: str = ""
     """Why sending stopped before the end; empty where it did not."""
+    erased: int = 0
+    """Of those rejected: their contact was erased and is kept out; which, the gateway tells not."""
 
     def latency_ms(self, ratio: float) -> float:
         """Return the latency that this ratio of batches kept: 0.5 for the median; 0 if none."""
@@ -66,7 +68,8 @@ class Sender:
     """Posts over one connection, a batch after the other: the next waits for the answer.
 
     What cannot be delivered is tried again, the same bytes with the same ids, so that nothing
-    counts twice. `transport` and `sleep` are for tests.
+    counts twice. `rejected` is told of every rejection, while the report keeps the first few only.
+    `transport` and `sleep` are for tests.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Sender:
         url: str,
         key: str = "",
         *,
+        rejected: Callable[[LineRejection], None] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -81,6 +85,7 @@ class Sender:
         self._headers = {"Content-Type": "application/x-ndjson"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
+        self._rejected = rejected
         self._transport = transport
         self._sleep = sleep
 
@@ -98,7 +103,7 @@ class Sender:
         ) as client:
             for chunk in chunks:
                 for rejection in chunk.rejections:
-                    _reject(report, rejection)
+                    self._reject(report, rejection)
                 for at in range(0, len(chunk.events), EVENTS_PER_POST):
                     events = chunk.events[at : at + EVENTS_PER_POST]
                     lines = chunk.lines[at : at + EVENTS_PER_POST]
@@ -140,18 +145,19 @@ class Sender:
                 fault = f"{self._url} says {response.status_code} still after {TRIES_MAX} tries"
                 pause_s = max(pause_s, _retry_after_s(response))
                 continue
-            fault = _count(response, len(events), lines, report)
+            fault = self._count(response, len(events), lines, report)
             break
         if fault:
             report.failed += len(events)
             report.error = fault
 
-
-def _count(response: httpx.Response, count: int, lines: Sequence[int], report: SendReport) -> str:
-    """Add an answer to the report; return what is wrong where it is no answer about events."""
-    status = response.status_code
-    if status in (200, 202, 400):  # A 400 with counts: all of the batch was rejected.
-        try:
+    def _count(
+        self, response: httpx.Response, count: int, lines: Sequence[int], report: SendReport
+    ) -> str:
+        """Add an answer to the report; return what is wrong if it is no answer about events."""
+        if response.status_code not in (200, 202, 400):
+            return _words_of(response)
+        try:  # A 400 with counts: all of the batch was rejected.
             taken = _taken(response.content)
         except msgspec.MsgspecError:
             return _words_of(response)
@@ -160,18 +166,19 @@ def _count(response: httpx.Response, count: int, lines: Sequence[int], report: S
         report.repeated += taken.repeated
         report.poisoned += taken.failed
         for each in taken.rejected:
-            _reject(report, LineRejection(lines[each.index], each.path, each.error))
+            self._reject(report, LineRejection(lines[each.index], each.path, each.error))
         report.rejected += taken.refused_erased
+        report.erased += taken.refused_erased
         answered = taken.accepted + taken.repeated + len(taken.rejected) + taken.refused_erased
         report.failed += max(count - answered, 0)
         return ""
-    return _words_of(response)
 
-
-def _reject(report: SendReport, rejection: LineRejection) -> None:
-    report.rejected += 1
-    if len(report.rejections) < REJECTIONS_KEPT_MAX:
-        report.rejections.append(rejection)
+    def _reject(self, report: SendReport, rejection: LineRejection) -> None:
+        report.rejected += 1
+        if len(report.rejections) < REJECTIONS_KEPT_MAX:
+            report.rejections.append(rejection)
+        if self._rejected is not None:
+            self._rejected(rejection)
 
 
 def _words_of(response: httpx.Response) -> str:

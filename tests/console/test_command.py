@@ -19,6 +19,7 @@ from actors.store.segment import segments_of
 from engine.decision import Fault
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
+CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
 
 
 def anlass(*arguments: object, temporary: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,6 +48,11 @@ def anlass(*arguments: object, temporary: Path | None = None) -> subprocess.Comp
         (["run", "--journeys", EXAMPLES, "--clock", "sun"], "is not one of 'wall', 'events'"),
         (["run", "--journeys", EXAMPLES, "--keep", "long"], "--keep 'long' is no span; write"),
         (["validate", "/none"], "/none"),
+        (["import", "/none.csv"], "there is no file /none.csv"),
+        (["import", CONTACTS, "--contact-column", "id"], "no column `id`, only `contact`, `email`"),
+        (["import", CONTACTS, "--delimiter", "semicolon"], "write one sign, such as ; or tab"),
+        (["import", CONTACTS, "--list", "a", "--remove-from", "a"], "'a' is named twice"),
+        (["import", CONTACTS, "--report", "/none/r"], "--report /none/r cannot be written"),
     ],
 )
 def test_a_mistake_in_use_is_one_line(arguments: list[object], said: str) -> None:

@@ -50,6 +50,7 @@ JOURNEYS = (
     ),
     journey("welcome", entry={"event": "identify"}, reentry="once"),
 )
+PRIORITIES = {each["journey"]: each.get("priority", 0) for each in JOURNEYS}
 SETTINGS = {
     "session_gap": "10m",
     "caps": [{"messages": 2, "per": "30m", "purpose": "marketing"}],
@@ -173,19 +174,19 @@ class Model:
             self._tell(person, mail, "failed", "bounced")
 
     def fire(self, person: Person, now: int) -> None:
-        """Timers due by now, in order; of two at once the one set first."""
+        """Timers due by now; of two at once the higher priority, then the one set first."""
         while True:
-            timers: list[tuple[int, int, int, Stay | None]] = [
-                (stay.due, stay.since, 1 + i, stay)
+            timers: list[tuple[int, int, int, int, Stay | None]] = [
+                (stay.due, -PRIORITIES[stay.journey], stay.since, 1 + i, stay)
                 for i, stay in enumerate(person.stays)
                 if stay.due is not None
             ]
             if person.session is not None:
-                timers.append((person.session["end"], person.session["start"], 0, None))
-            timers = sorted((each for each in timers if each[0] <= now), key=lambda each: each[:3])
+                timers.append((person.session["end"], 0, person.session["start"], 0, None))
+            timers = sorted((each for each in timers if each[0] <= now), key=lambda each: each[:4])
             if not timers:
                 return
-            due, _, _, stay = timers[0]
+            due, _, _, _, stay = timers[0]
             if stay is None:
                 session, person.session = person.session, None
                 assert session is not None

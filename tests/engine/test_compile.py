@@ -85,7 +85,7 @@ def test_wrong_shapes_of_one_file_come_at_once() -> None:
             "cannot tell what this is: wait and send together",
             "give exactly one of `if`, `wait`, `send`, `exit`",
         ),
-        ("$.nodes[2].wait", "Expected `str`, got `int` (5)", "write a text"),
+        ("$.nodes[2].wait", "Expected `str | object`, got `int` (5)", "write a text"),
         ("$.priority", "Expected `int`, got `str` ('high')", "write a whole number"),
         ("$.titel", "unknown field 'titel'", "did you mean `title`?"),
     ]
@@ -222,8 +222,8 @@ def test_programs_of_raises_what_an_author_can_read() -> None:
             {"nodes": [mail(purpose="spam")]},
             (
                 "$.nodes[0].purpose",
-                "Invalid enum value 'spam' ('spam')",
-                "write one of marketing, transactional",
+                "there is no purpose 'spam'",
+                "known here: marketing, transactional",
             ),
         ),
         (
@@ -353,7 +353,9 @@ def test_there_are_bounds_for_nodes_and_journeys() -> None:
     assert mistakes_in(journey(nodes=nodes)) == [("$.nodes", "201 nodes", "200 at most")]
     journeys = {f"{i}": journey(f"j-{i}") for i in range(JOURNEYS_MAX + 1)}
     many = Publication(journeys=journeys, templates={"hello.en": ""})
-    assert [each.problem for each in compile_publication(many)[1]] == ["501 journeys"]
+    assert [each.problem for each in compile_publication(many)[1]] == [
+        f"{JOURNEYS_MAX + 1} journeys"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from engine.compile import compile_publication
 from engine.condition import COMPARISONS, MISSING, Compare, reads_field
 from engine.contact import Contact
 from engine.journey import Publication
+from engine.moment import Moment
+from engine.rules import Rules
 from tests.engine.payloads import scalars, values
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail
 from tests.publications import journey
@@ -148,7 +150,9 @@ def test_every_comparison_agrees_with_a_plain_model_on_any_value(
     value = data.draw(values | near | some.just(MISSING))
     compare = Compare(["it"], False, operator, operand)  # noqa: FBT003
     payload = {} if value is MISSING else {"it": value}
-    assert compare.holds(Contact("c-1"), payload, 0) is plain(operator, value, operand)
+    assert compare.holds(Moment(Rules(), Contact("c-1"), 0, [], payload)) is plain(
+        operator, value, operand
+    )
 
 
 def entered_after(condition: dict[str, Any], *ago_ms: int) -> bool:
@@ -222,7 +226,7 @@ def test_a_condition_knows_which_fields_it_reads() -> None:
     )
     programs, _ = compile_publication(publication)
     assert programs is not None
-    test = programs.by_journey["hello"].entry_test
+    test = programs.by_journey["hello"].ways[0].test
     assert reads_field(test, "products")
     assert not reads_field(test, "x")
     assert not reads_field(None, "products")

@@ -17,6 +17,7 @@ from engine.limits import (
     ATTRIBUTES_MAX,
     CART_ITEMS_MAX,
     CONSENT_CHANNELS_MAX,
+    ENTRIES_KEPT_MAX,
     EVENT_IDS_BURST_MAX,
     HISTORY_EVENTS_MAX,
     HISTORY_NAMES_MAX,
@@ -92,7 +93,7 @@ def test_the_fold_leaves_nothing_to_the_cyclic_collector(
     mixed(situation, 4_000)
     assert gc.collect() == 0
     with monkeypatch.context() as patch:
-        patch.setattr("engine.walk.send", raises)
+        patch.setattr("engine.send.Send.enter", raises)
         faults = [situation.event("purchase", contact=f"x-{i}") for i in range(50)]
         assert all(faults)
     del faults
@@ -153,7 +154,7 @@ def test_what_is_kept_of_a_contact_is_bounded() -> None:
     assert len(contact.consents) == CONSENT_CHANNELS_MAX
     assert len(contact.cart) == CART_ITEMS_MAX
     assert len(contact.messages) == MESSAGES_KEPT_MAX
-    assert len(contact.entered) == JOURNEYS_MAX
+    assert len(contact.entered) == ENTRIES_KEPT_MAX
     assert len(session.counts) == SESSION_NAMES_MAX
     assert len(session.views) <= SESSION_VIEWS_MAX
     assert contact.pending == []

@@ -221,8 +221,14 @@ def test_every_kind_of_outcome_comes_with_a_reason_but_sent() -> None:
         journey("exited", nodes=[wait("1h"), mail()], exit_on=["bye"]),
         journey("failed"),
         journey("no-consent", nodes=[mail(purpose="marketing")]),
+        journey("late", entry={"event": "hi", "late_after": "1m"}),
+        journey("held-out", hold_out=99.999),
+        journey("grouped", group="one"),
+        journey("converted", priority=1, group="one", goal={"event": "bye"}),
+        groups={"one": {"per": "day"}},
     )
-    made = [*situation.event(), *situation.event(), *situation.event("bye")]
+    made = [*situation.event(), *situation.event(at_ms=NOON_MS - 60_001)]
+    made += situation.event("bye")
     failed = next(each for each in made if each.journey == "failed")  # type: ignore[union-attr]
     assert isinstance(failed, Outcome)
     made += situation.receipt(failed.key, delivered=False, reason="no such mailbox")
@@ -234,6 +240,10 @@ def test_every_kind_of_outcome_comes_with_a_reason_but_sent() -> None:
         "exited": "bye",
         "failed": "no such mailbox",
         "no_consent": "email: none, needed opt_in",
+        "late": "hi: 60001 ms old when it came",
+        "held_out": "held-out: the 99.999 % that are held out",
+        "grouped": "one: one of priority 1 came first in this day",
+        "converted": "bye",
     }
     assert set(reasons) == set(OUTCOMES)
 

@@ -14,7 +14,7 @@ from actors.shard import Shard
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
 from console.logbook import failed_inputs
-from engine.walk import happen
+from engine.arrival import happen
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 from tests.ingest.raw_http import Sender, event, get, post

@@ -114,6 +114,14 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "200",
     ),
     ({"name": "identify", "payload": {"consent": {"email": "y"}}}, "$.payload.consent.email", "op"),
+    ({"name": "identify", "payload": {"lists": ["news"]}}, "$.payload.lists", "whether to be"),
+    ({"name": "identify", "payload": {"lists": {"news": 1}}}, "$.payload.lists.news", "true"),
+    ({"name": "identify", "payload": {"lists": {"News": True}}}, "$.payload.lists.News", "a-z"),
+    (
+        {"name": "identify", "payload": {"lists": {str(i): True for i in range(101)}}},
+        "$.payload.lists",
+        "100 lists",
+    ),
     ({"name": "consent", "payload": {"email": True}}, "$.payload.email", "opt_in"),
     ({"name": "consent", "payload": {}}, "$.payload", "level for each channel"),
     ({"name": "consent", "payload": {"consent": {}}}, "$.payload.consent", "level for each"),
@@ -183,6 +191,12 @@ def test_consents_and_attributes_that_hold_are_taken(kind: str) -> None:
     assert read({**GOOD, "name": kind, "payload": bare})[1] == []
 
 
+def test_an_identify_may_put_its_contact_on_lists_and_take_it_off() -> None:
+    payload = {"lists": {"spring-2026": True, "old_ones": False}}
+    (event,), rejected = read({**GOOD, "name": "identify", "payload": payload})
+    assert (json.loads(event.payload), rejected) == (payload, [])
+
+
 @pytest.mark.parametrize("body", [b"", b" \n", b"[]", b"{", b"[{]", b"7", b"null", b"\xff", b"{}x"])
 def test_a_body_without_events_is_refused_as_a_whole(body: bytes) -> None:
     with pytest.raises(BodyError, match=r"no events|cannot be read") as caught:
@@ -206,7 +220,18 @@ values = st.recursive(
     max_leaves=10,
 )
 fields = st.sampled_from(
-    ["id", "contact", "anonymous", "name", "at", "at_ms", "payload", "attributes", "consent"]
+    [
+        "id",
+        "contact",
+        "anonymous",
+        "name",
+        "at",
+        "at_ms",
+        "payload",
+        "attributes",
+        "consent",
+        "lists",
+    ]
 )
 names = st.sampled_from(["identify", "consent", "cart_update", "purchase", "x"])
 nearly_events = st.dictionaries(fields, values, max_size=5) | st.fixed_dictionaries(

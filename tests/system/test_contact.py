@@ -10,7 +10,7 @@ import pytest
 from actors.store.key import store_key
 from console.held import held_of
 from tests.actors.test_eraser import everything
-from tests.console.test_command import anlass
+from tests.console.test_command import CONTACTS, anlass
 from tests.publications import journey
 from tests.system.process import AnlassProcess
 from tests.system.test_recovery import messages, write_journeys
@@ -39,6 +39,7 @@ def test_an_erased_contact_is_gone_from_a_running_system_and_stays_so(tmp_path: 
             time.sleep(0.1)
         done = anlass("contact", "erase", ADA, "--data", data, "--json")
         assert json.loads(done.stdout)["records"] >= 2, done.stderr
+        assert anlass("import", CONTACTS, "--url", system.url).returncode == 0
         mixed = post(system.url, ADA, "bob")
         assert (mixed.status_code, mixed.json()["refused_erased"]) == (202, 1)
         assert system.stop() == 0
@@ -47,6 +48,10 @@ def test_an_erased_contact_is_gone_from_a_running_system_and_stays_so(tmp_path: 
         assert system.stop() == 0
     assert held_of(data, ADA).inputs == []
     assert len([each for each in held_of(data, "bob").inputs if "event" in each]) == 2
+    imported = held_of(data, "c-1003").state
+    assert imported is not None
+    assert imported["attributes"]["birthday"] == "1982-06-23"
+    assert imported["consents"]["email"]["level"] == "opt_out"
     key = store_key(data)
     for folder in data.glob("shard-*"):
         assert ADA.encode() not in everything(folder, key)

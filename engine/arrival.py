@@ -1,0 +1,171 @@
+"""An event arrives at the journeys: it ends some visits, moves some, and opens others."""
+
+from typing import Final
+
+from engine.contact import Contact
+from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
+from engine.entrance import enter
+from engine.guard import Guard
+from engine.input import Event, looked_into, payload_of
+from engine.limits import HOPS_MAX
+from engine.moment import Moment
+from engine.outbox import stop_pending
+from engine.programs import Programs
+from engine.route import Route
+from engine.walk import advance, end_visit
+from engine.watch import review
+
+NO_VIEWS: Final[list[bytes]] = []
+
+
+def happen(
+    programs: Programs,
+    route: Route,
+    contact: Contact,
+    event: Event,
+    now_ms: int,
+    decisions: list[Decision],
+    views: list[bytes] = NO_VIEWS,
+) -> None:
+    """Let an event end the visits it ends, move those it moves, then open those it opens.
+
+    `route` is that of the event's name; `views` are those of the session that ended, if that is
+    the event. Then all that follows from it happens. Where it raises, the contact and `decisions`
+    are as they were before.
+    """
+    mark = len(decisions)
+    event = looked_into(event)
+    moment = Moment(programs.rules, contact, now_ms, decisions, payload_of(event))
+    guard = Guard(contact) if _may_move(route, contact) else None
+    try:
+        if guard is not None:
+            _move(moment, programs, route, event)
+        for program, way in route.entries:
+            test = way.test
+            moment.visit, moment.trigger = None, payload_of(event)
+            if test is None or test.holds(moment):
+                if guard is None:
+                    guard = Guard(contact)
+                enter(moment, program, event, way.late_after_ms, views)
+        if programs.watches and guard is None and route.watched:
+            guard = Guard(contact)
+        follow(moment, programs, watched=route.watched)
+    except Exception:
+        if guard is not None:
+            guard.restore(contact)
+        del decisions[mark:]
+        raise
+
+
+def follow(moment: Moment, programs: Programs, *, watched: bool) -> None:
+    """Let happen what follows from what has moved, until nothing does.
+
+    The caller holds a Guard if anything has moved, or `watched` says that something else than a
+    visit changed which a watch reads.
+    """
+    watched |= moment.moved
+    while True:
+        if programs.watches and watched:
+            review(moment, programs)
+        if not moment.derived:
+            return
+        event, moment.hops = moment.derived.pop(0)
+        watched = _happen_derived(moment, programs, event)
+
+
+def _happen_derived(moment: Moment, programs: Programs, event: Event) -> bool:
+    """Let one derived event happen; say whether what a watch reads may have changed."""
+    contact = moment.contact
+    if moment.hops > HOPS_MAX:
+        error = f"refused: it follows from {HOPS_MAX} events that each follow from another"
+        moment.decisions.append(Fault(contact.key, f"{event.name} {event.id}", error))
+        return False
+    route = programs.routes.get(event.name)
+    if route is None or not route.asked:
+        return False
+    moment.moved = False
+    moment.visit, moment.trigger = None, payload_of(event)
+    _move(moment, programs, route, event)
+    for program, way in route.entries:
+        moment.visit, moment.trigger = None, payload_of(event)
+        if way.test is None or way.test.holds(moment):
+            enter(moment, program, event, way.late_after_ms, NO_VIEWS)
+    return moment.moved or route.watched
+
+
+def _may_move(route: Route, contact: Contact) -> bool:
+    """Say whether an event of this route can end, move or convert anything."""
+    if route.exits and (contact.visits or contact.pending):
+        return True
+    return bool((route.hears and contact.visits) or (route.goals and contact.goals))
+
+
+def _move(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
+    if route.goals:
+        _convert(moment, route, event)
+    if route.exits:
+        _exit_visits(moment, route, event)
+    if route.hears:
+        _wake_visits(moment, programs, route, event)
+
+
+def _exit_visits(moment: Moment, route: Route, event: Event) -> None:
+    contact = moment.contact
+    for visit in contact.visits[:]:
+        moment.visit = visit
+        if _ends(moment, route, visit.journey):
+            end_visit(moment, visit, EXITED, event.name)
+    moment.visit = None
+    for pending in contact.pending:
+        if _ends(moment, route, pending.journey):
+            stop_pending(pending, moment.now_ms, EXITED, event.name)
+
+
+def _ends(moment: Moment, route: Route, journey: str) -> bool:
+    tests = route.exits.get(journey)
+    if tests is None:
+        return False
+    return any(test is None or test.holds(moment) for test in tests)
+
+
+def _wake_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
+    """Let the event move each visit that waits for it."""
+    payload = payload_of(event)
+    for visit in moment.contact.visits[:]:
+        program = programs.by_journey.get(visit.journey)
+        if program is None or visit.journey not in route.hears:
+            continue
+        place = program.places.get(visit.node)
+        if place is None or visit not in moment.contact.visits:
+            continue
+        moment.visit, moment.trigger = visit, payload
+        goes_on = place.hear(moment, program, visit, event)
+        if goes_on is not None:
+            advance(moment, program, visit, goes_on)
+
+
+def _convert(moment: Moment, route: Route, event: Event) -> None:
+    """Record the visits whose goal this event is, each once."""
+    contact, now_ms = moment.contact, moment.now_ms
+    reached = []
+    for goal in contact.goals:
+        program = next((each for each in route.goals if each.journey == goal.journey), None)
+        if program is None or program.goal is None or now_ms >= goal.until_ms:
+            continue
+        if program.goal.test is None or program.goal.test.holds(moment):
+            reached.append(goal)
+            reason = f"{event.name}{' (held out)' if goal.held_out else ''}"
+            moment.decisions.append(
+                Outcome(
+                    f"{goal.visit}.goal",
+                    contact.key,
+                    goal.journey,
+                    "",
+                    "",
+                    now_ms,
+                    CONVERTED,
+                    reason,
+                )
+            )
+    if reached:
+        contact.goals = [each for each in contact.goals if each not in reached]

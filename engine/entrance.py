@@ -1,0 +1,148 @@
+"""Entrance: may the contact enter a journey now, and what begins if so."""
+
+from engine.chance import falls_within
+from engine.contact import Awaiting, Contact, Entered, Visit
+from engine.decision import GROUPED, LATE, Outcome
+from engine.identity import message_key, shortened_id, visit_id
+from engine.input import SESSION_END, Event, payload_of
+from engine.limits import (
+    DAY_MS,
+    ENTRIES_KEPT_MAX,
+    FAR_MS,
+    GOALS_MAX,
+    REENTRY_KEY_CHARS_MAX,
+    VISITS_MAX,
+)
+from engine.moment import Moment
+from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry
+from engine.value import MISSING, value_at
+from engine.walk import advance, entry_key
+
+
+def enter(
+    moment: Moment, program: Program, event: Event, late_after_ms: int, views: list[bytes]
+) -> None:
+    """Open a visit on this event, if the journey's rules allow it, and walk it.
+
+    `views` are those of the session that ended, if that is the event. Who is inside already, or
+    may not come again yet, does not enter; that is no decision, and nothing is said of it. An
+    event too late, or a group whose turn is taken, is recorded.
+    """
+    contact, now_ms = moment.contact, moment.now_ms
+    key = _key_of(program.reentry, payload_of(event))
+    if key is None or not _may_enter(moment, program, key):
+        return
+    id = visit_id(program.journey, contact.key, event.id)
+    if late_after_ms != NEVER_LATE and event.at_ms is not None:
+        late_ms = now_ms - event.at_ms
+        if late_ms > late_after_ms:
+            _refuse(moment, program, id, LATE, f"{event.name}: {late_ms} ms old when it came")
+            return
+    if program.group:
+        reason = _taken(moment, program, event)
+        if reason:
+            _refuse(moment, program, id, GROUPED, reason)
+            return
+        entered = Entered(now_ms, program.priority, _session_at_ms(contact, event))
+        contact.groups = contact.groups | {program.group: entered}
+    _note_entry(moment, program, key)
+    visit = Visit(
+        id=id,
+        journey=program.journey,
+        node=program.first,
+        entered_at_ms=now_ms,
+        waits_since_ms=now_ms,
+        due_at_ms=FAR_MS,
+        trigger=payload_of(event),
+        views=views,
+        key=key,
+        notes_exit=program.reentry.since_exit,
+        held_out=falls_within(program.hold_out, contact.key, program.journey),
+    )
+    contact.visits.append(visit)
+    if program.goal is not None:
+        until_ms = now_ms + program.goal.within_ms
+        open_goals = [each for each in contact.goals if each.until_ms > now_ms]
+        goal = Awaiting(program.journey, id, until_ms, visit.held_out)
+        contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
+    advance(moment, program, visit, program.first)
+
+
+def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
+    """Return the value of the re-entry key; None where the event has none, and cannot enter."""
+    if not reentry.key:
+        return ""
+    value = value_at(payload, reentry.key)
+    if value is MISSING or not isinstance(value, str | int | float):
+        return None
+    text = str(value)
+    return text if 0 < len(text) <= REENTRY_KEY_CHARS_MAX else shortened_id(text)
+
+
+def _may_enter(moment: Moment, program: Program, key: str) -> bool:
+    contact, reentry = moment.contact, program.reentry
+    inside = 0
+    for visit in contact.visits:
+        if visit.journey == program.journey:
+            if visit.key == key:
+                return False
+            inside += 1
+    if inside >= reentry.at_most or len(contact.visits) >= VISITS_MAX:
+        return False
+    if reentry.again_ms == REENTRY_ALWAYS:
+        return True
+    name = entry_key(program.journey, key)
+    if reentry.again_ms == REENTRY_ONCE:
+        return name not in contact.entered
+    last = contact.exited if reentry.since_exit else contact.entered
+    last_at_ms = last.get(name)
+    return last_at_ms is None or moment.now_ms - last_at_ms >= reentry.again_ms
+
+
+def _note_entry(moment: Moment, program: Program, key: str) -> None:
+    entered = moment.contact.entered
+    name = entry_key(program.journey, key)
+    entered.pop(name, None)  # It goes to the end: the longest ago stands first.
+    if len(entered) >= ENTRIES_KEPT_MAX:
+        del entered[next(iter(entered))]
+    entered[name] = moment.now_ms
+
+
+def _taken(moment: Moment, program: Program, event: Event) -> str:
+    """Say why the group's turn is taken in this period; empty where it is free."""
+    last = moment.contact.groups.get(program.group)
+    if last is None or program.priority > last.priority:
+        return ""
+    session_at_ms = _session_at_ms(moment.contact, event)
+    per = moment.rules.groups.get(program.group, "day")
+    if per == "session" and session_at_ms:
+        if last.session_at_ms != session_at_ms:
+            return ""
+    elif last.at_ms < moment.now_ms - moment.now_ms % DAY_MS:
+        return ""
+    return f"{program.group}: one of priority {last.priority} came first in this {per}"
+
+
+def _session_at_ms(contact: Contact, event: Event) -> int:
+    """Return when the session began that an event falls into, or ends; 0 where there is none."""
+    if contact.session is not None:
+        return contact.session.started_at_ms
+    if event.name == SESSION_END:
+        started_at_ms: int = payload_of(event)["started_at_ms"]
+        return started_at_ms
+    return 0
+
+
+def _refuse(moment: Moment, program: Program, id: str, outcome: str, reason: str) -> None:
+    key = message_key(id, program.first, 1)
+    decision = Outcome(
+        key,
+        moment.contact.key,
+        program.journey,
+        program.first,
+        "",
+        moment.now_ms,
+        outcome,
+        reason,
+    )
+    moment.decisions.append(decision)

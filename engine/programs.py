@@ -1,0 +1,113 @@
+"""Programs: all journeys in force, indexed by what can move them, and the rules over all."""
+
+from typing import Final
+
+from engine.condition import Test, reads_field
+from engine.input import SEGMENT_ENTER, SEGMENT_LEAVE, SESSION_START
+from engine.limits import HISTORY_MS
+from engine.program import Occasion, Program
+from engine.reads import Reads
+from engine.route import KINDS, Route
+from engine.rules import Rules
+
+
+class Programs:
+    """What a publication says. Immutable, and shared by all partitions of a process."""
+
+    __slots__ = (
+        "by_journey",
+        "keep_ms",
+        "occasions",
+        "routes",
+        "rules",
+        "segments",
+        "session_gap_ms",
+        "session_start",
+        "timed",
+        "version",
+        "watched",
+        "watches",
+    )
+
+    def __init__(
+        self, programs: list[Program], rules: Rules, segments: dict[str, Test], version: int = 0
+    ) -> None:
+        self.by_journey = {program.journey: program for program in programs}
+        self.rules = rules
+        self.session_gap_ms = rules.session_gap_ms
+        self.segments = segments
+        self.routes = {name: Route(name, kind) for name, kind in KINDS.items()}
+        """By event name. One look-up answers all questions about it."""
+        for name in rules.no_session:
+            self._route(name).in_session = False
+        ranked = sorted(programs, key=lambda each: (-each.priority, each.journey))
+        for program in ranked:
+            self._index(program)
+        self.occasions: dict[str, tuple[Program, Occasion]] = {
+            occasion.id: (program, occasion) for program in ranked for occasion in program.occasions
+        }
+        self.watched = {
+            name: test
+            for name, test in sorted(segments.items())
+            if any(self._is_asked(event + name) for event in (SEGMENT_ENTER, SEGMENT_LEAVE))
+        }
+        """Segments that some journey is entered on, or waits for."""
+        exits = [test for program in ranked for test in program.exit_when]
+        self.watches = bool(self.watched or exits)
+        """Whether conditions are to be looked at again when what they read may have changed."""
+        self._index_reads(exits)
+        self.session_start = self._is_asked(SESSION_START)
+        self.timed = bool(self.occasions or self.watched)
+        """Whether contacts without any visit have timers: schedules, dates, segments."""
+        self.version = version if self.timed else 0
+        """Tells publications apart, for the occasions of contacts; 0 where there are none."""
+
+    def _index(self, program: Program) -> None:
+        journey = program.journey
+        for way in program.ways:
+            route = self._asked(way.name)
+            route.entries.append((program, way))
+            route.reads_products |= reads_field(way.test, "products")
+        for name, tests in program.exit_on.items():
+            route = self._asked(name)
+            route.exits[journey] = tests
+            route.reads_products |= any(reads_field(test, "products") for test in tests)
+        if program.goal is not None:
+            self._asked(program.goal.name).goals.append(program)
+        for place in program.places.values():
+            for name in place.hears():
+                self._asked(name).hears.add(journey)
+
+    def _index_reads(self, exits: list[Test]) -> None:
+        """Let each event name know what is to be kept of it, and whether watches read it."""
+        reads = Reads()
+        for program in self.by_journey.values():
+            for test in program.tests():
+                test.note_reads(reads)
+        for test in self.segments.values():
+            test.note_reads(reads)
+        for name in reads.names:
+            route = self._route(name)
+            route.keeps = tuple(sorted(reads.fields.get(name, ())))
+        self.keep_ms = {name: span for name, span in reads.spans.items() if span > HISTORY_MS}
+        """How long events stay in the history, of names that conditions look back at for long."""
+        watching = Reads()
+        for test in [*self.watched.values(), *exits]:
+            test.note_reads(watching)
+        for name in watching.moving_names():
+            self._asked(name).watched = True
+
+    def _is_asked(self, name: str) -> bool:
+        route = self.routes.get(name)
+        return route is not None and route.asked
+
+    def _route(self, name: str) -> Route:
+        return self.routes.setdefault(name, Route(name))
+
+    def _asked(self, name: str) -> Route:
+        route = self._route(name)
+        route.asked = True
+        return route
+
+
+NO_PROGRAMS: Final = Programs([], Rules(), {})

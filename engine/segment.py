@@ -1,0 +1,44 @@
+"""Segments: a contact is in one while its condition holds, or while it is on its list."""
+
+from engine.condition import Test
+from engine.moment import Moment
+from engine.reads import Reads
+
+
+class InSegment(Test):
+    """The contact is in a segment, judged at that very moment."""
+
+    __slots__ = ("segment", "test")
+
+    def __init__(self, segment: str, test: Test) -> None:
+        self.segment = segment
+        self.test = test
+
+    def holds(self, moment: Moment) -> bool:
+        """See Test."""
+        return self.test.holds(moment)
+
+    def note_reads(self, reads: Reads) -> None:
+        """See Test."""
+        self.test.note_reads(reads)
+
+    def changes_at_ms(self, moment: Moment) -> int:
+        """See Test."""
+        return self.test.changes_at_ms(moment)
+
+
+class OnList(Test):
+    """The contact is on a static list."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def holds(self, moment: Moment) -> bool:
+        """See Test."""
+        return self.name in moment.contact.lists
+
+    def note_reads(self, reads: Reads) -> None:
+        """See Test."""
+        reads.contact = True
