@@ -8,8 +8,8 @@ from typing import Final
 from actors.shard import Shard
 
 REST_RATIO: Final = 1.0
-"""Timers rest for as long as a slice of them took: gateway and commits need the cores, too, and
-100,000 at once are applied in 2 seconds all the same (`python -m bench timers`)."""
+"""Timers rest for as long as a slice of them took: gateway and commits need the cores, too. A burst
+takes longer for that, and answers wait less meanwhile (`python -m bench timers` shows both)."""
 
 
 class Timers:
