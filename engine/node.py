@@ -106,12 +106,17 @@ class Awaited(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class AwaitNode(Node, kw_only=True, rename={"else_": "else"}):
-    """Stay until one of these events comes, or until the time is over."""
+    """Stay until one of these events comes, or until the time is over.
+
+    An event takes the first branch that it fits. What it carried stays with the visit
+    (`visit: answers.NODE.FIELD`).
+    """
 
     wait_for: list[Awaited]
     timeout: str
     else_: str | None = None
-    """Where to go when the time is over; out of the journey where not given."""
+    """Where to go when the time is over; out of the journey where not given. Where each event
+    starts the wait `again`, no other way is left: then it is the node after this one."""
 
 
 class SendNode(Node, kw_only=True):
@@ -198,6 +203,7 @@ class ExitNode(Node, kw_only=True):
 NODE_KINDS: Final[dict[str, type[Node]]] = {
     "if": DecideNode,
     "wait": WaitNode,
+    "wait_for": AwaitNode,
     "send": SendNode,
     "exit": ExitNode,
 }

@@ -5,25 +5,26 @@ from engine.decision import DECLINED, Outcome
 from engine.identity import message_key
 from engine.limits import NODES_PER_INPUT_MAX, PASSES_MAX
 from engine.moment import NO_MESSAGE, Moment
-from engine.outbox import stop_pending
+from engine.outbox import find_pending, stop_pending
 from engine.program import Program
 
 
 def advance(moment: Moment, program: Program, visit: Visit, node: str) -> None:
     """Walk from `node` until the visit waits or ends."""
     _look_at(moment, visit)
+    _walk(moment, program, visit, node)
+
+
+def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
     for _ in range(NODES_PER_INPUT_MAX):
         if not node:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
         visit.node = node
         place = program.places[node]
-        if place.recurs:
-            passes = visit.passes.get(node, 0) + 1
-            if passes > PASSES_MAX:
-                end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
-                return
-            visit.passes[node] = passes
+        if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
+            end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
+            return
         goes_on = place.enter(moment, program, visit)
         if visit not in moment.contact.visits:
             return  # It ended itself.
@@ -35,11 +36,32 @@ def advance(moment: Moment, program: Program, visit: Visit, node: str) -> None:
 
 
 def resume(moment: Moment, program: Program, visit: Visit) -> None:
-    """Let a visit go on whose time to stay is over."""
+    """Let a visit go on whose time to stay is over.
+
+    A publish may have made another kind of node of that where it stays: see `Place.due`.
+    """
     _look_at(moment, visit)
     goes_on = program.places[visit.node].due(moment, program, visit)
     if goes_on is not None:
-        advance(moment, program, visit, goes_on)
+        _walk(moment, program, visit, goes_on)
+
+
+def _counted(moment: Moment, visit: Visit, node: str) -> bool:
+    """Count that a visit comes to a node once more; False if that is too often.
+
+    What it decided here before a publish let the node recur counts too: each message has a key of
+    its own. A Guard keeps the counts, so new ones are put in their place.
+    """
+    passes = visit.passes.get(node)
+    if passes is None:
+        first = message_key(visit.id, node, 1)
+        contact = moment.contact
+        known = visit.messages and any(each.key == first for each in contact.messages)
+        passes = 1 if known or find_pending(contact, first) is not None else 0
+    if passes >= PASSES_MAX:
+        return False
+    visit.passes = visit.passes | {node: passes + 1}
+    return True
 
 
 def _look_at(moment: Moment, visit: Visit) -> None:
