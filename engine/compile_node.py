@@ -2,12 +2,24 @@
 
 from engine.author import Reader, nearest
 from engine.compile_condition import compile_condition
+from engine.compile_split import compile_split
 from engine.compile_wait import compile_await
 from engine.compile_ways import check_ways
 from engine.decide import Decide, Exit
 from engine.known import Known
 from engine.limits import NODES_MAX, WAIT_MS_MAX
-from engine.node import AwaitNode, DecideNode, ExitNode, Node, SendNode, WaitNode
+from engine.node import (
+    AwaitNode,
+    DecideNode,
+    ExitNode,
+    Node,
+    ParticipationNode,
+    RandomNode,
+    SendNode,
+    SplitNode,
+    SwitchNode,
+    WaitNode,
+)
 from engine.program import Place
 from engine.rules import MARKETING, TRANSACTIONAL, WEAKEST_CONSENT, Rules
 from engine.send import Send
@@ -52,6 +64,8 @@ def _compile_node(
             test = compile_condition(condition, f"{path}.if", reader, known)
             target = _target(otherwise, "", ids, f"{path}.else", reader)
             return Decide(node.id, then, test, target)
+        case SplitNode() | SwitchNode() | RandomNode() | ParticipationNode():
+            return compile_split(node, then, path, reader, known)
         case WaitNode(wait=str() as wait):
             return Wait(node.id, then, reader.read_span(wait, f"{path}.wait", WAIT_MS_MAX))
         case AwaitNode():

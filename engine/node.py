@@ -48,11 +48,11 @@ class Share(Struct, kw_only=True, forbid_unknown_fields=True):
     """One way out of a random split."""
 
     share: Number
-    """Percentage; all together are 100."""
+    """Percentage; all together are 100, or what rounding leaves of it."""
     then: str | None = None
     """Without it, the visit ends there."""
     hold_out: bool = False
-    """These get no message on purpose, so that one can see what messages change."""
+    """These get no message from here on, so that one can see what messages change."""
 
 
 class RandomNode(Node, kw_only=True):
@@ -60,7 +60,7 @@ class RandomNode(Node, kw_only=True):
 
     random: list[Share]
     salt: str | None = None
-    """Two nodes of one salt split alike; the node's own id where not given."""
+    """Two nodes of one salt split alike; where not given, each node splits in its own way."""
 
 
 class Until(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -202,6 +202,10 @@ class ExitNode(Node, kw_only=True):
 
 NODE_KINDS: Final[dict[str, type[Node]]] = {
     "if": DecideNode,
+    "split": SplitNode,
+    "switch": SwitchNode,
+    "random": RandomNode,
+    "participation": ParticipationNode,
     "wait": WaitNode,
     "wait_for": AwaitNode,
     "send": SendNode,
