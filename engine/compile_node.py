@@ -3,11 +3,11 @@
 from engine.author import Reader, nearest
 from engine.compile_condition import compile_condition
 from engine.compile_split import compile_split
-from engine.compile_wait import compile_await
+from engine.compile_wait import compile_await, compile_wait
 from engine.compile_ways import check_ways
 from engine.decide import Decide, Exit
 from engine.known import Known
-from engine.limits import NODES_MAX, WAIT_MS_MAX
+from engine.limits import NODES_MAX
 from engine.node import (
     AwaitNode,
     DecideNode,
@@ -23,7 +23,6 @@ from engine.node import (
 from engine.program import Place
 from engine.rules import MARKETING, TRANSACTIONAL, WEAKEST_CONSENT, Rules
 from engine.send import Send
-from engine.wait import Wait
 
 
 def compile_nodes(
@@ -66,8 +65,8 @@ def _compile_node(
             return Decide(node.id, then, test, target)
         case SplitNode() | SwitchNode() | RandomNode() | ParticipationNode():
             return compile_split(node, then, path, reader, known)
-        case WaitNode(wait=str() as wait):
-            return Wait(node.id, then, reader.read_span(wait, f"{path}.wait", WAIT_MS_MAX))
+        case WaitNode():
+            return compile_wait(node, then, path, reader, known)
         case AwaitNode():
             return compile_await(node, then, path, reader, known)
         case SendNode(send=channel, template=template, purpose=purpose):

@@ -3,11 +3,24 @@
 from engine.author import Reader, nearest
 from engine.await_ import Await, Coming
 from engine.compile_condition import compile_condition
+from engine.compile_until import compile_until
 from engine.compile_ways import leads_to
 from engine.input import SEGMENT_ENTER, SEGMENT_LEAVE
 from engine.known import Known
 from engine.limits import BRANCHES_MAX, SAME_FIELDS_MAX, WAIT_MS_MAX
-from engine.node import Awaited, AwaitNode
+from engine.node import Awaited, AwaitNode, Until, WaitNode
+from engine.program import Place
+from engine.wait import Wait
+
+
+def compile_wait(node: WaitNode, then: str, path: str, reader: Reader, known: Known) -> Place:
+    """Return the place of a `wait`; mistakes are noted."""
+    if isinstance(node.wait, Until):
+        return compile_until(node, node.wait, then, path, reader, known)
+    if node.else_ is not None:
+        fix = "remove `else`: a span is always over, and leads to `then`"
+        reader.add(f"{path}.else", "never taken", fix)
+    return Wait(node.id, then, reader.read_span(node.wait, f"{path}.wait", WAIT_MS_MAX))
 
 
 def compile_await(node: AwaitNode, then: str, path: str, reader: Reader, known: Known) -> Await:

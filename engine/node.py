@@ -64,23 +64,28 @@ class RandomNode(Node, kw_only=True):
 
 
 class Until(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Until when to wait. Several together: the first moment at which all of it is so."""
+    """Until when to wait. Several together: the first moment, from the date on, at which all is so.
+
+    Local times that clocks skip, or show twice, count as `engine.zone` says.
+    """
 
     until: str | None = None
     """A date or moment: `2026-12-24`, `2026-12-24T09:00`."""
     attribute: str | None = None
-    """An attribute of the contact that holds a date or moment."""
+    """An attribute of the contact that holds a date or moment; where it changes meanwhile, the wait
+    does too."""
     field: str | None = None
     """A field of the event entered on that holds a date or moment."""
     offset: str | None = None
-    """So much after that date (`3d`), or before it (`-3d`)."""
+    """So much after that date (`3d`), or before it (`-3d`). Whole days are days of the calendar."""
     time: str | None = None
-    """The next time that it is `09:00`; of that date, where one is given."""
+    """The next time that it is `09:00`, never right now; of that date, where one is given."""
     between: list[str] | None = None
     """Only inside this window of the day: `["09:00", "18:00"]`; inside it nothing is waited."""
     weekdays: list[str] | None = None
-    """Only on these: `[mon, tue]`."""
+    """Only on these: `[mon, tue]`; where no time or window is given, from midnight on."""
     zone: str = "contact"
+    """`contact` (the attribute `time_zone`, else that of the settings), `settings`, or a name."""
 
 
 class WaitNode(Node, kw_only=True, rename={"else_": "else"}):
@@ -88,8 +93,8 @@ class WaitNode(Node, kw_only=True, rename={"else_": "else"}):
 
     wait: str | Until
     else_: str | None = None
-    """Where to go if the moment is past or not known; without it, the visit goes on at once where
-    it is past, and ends where it is not known."""
+    """Where to go if the date is past, not known, or further than 400 days away. Without it the
+    visit goes on where it is past, and ends where it is not known or so far."""
 
 
 class Awaited(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -1,8 +1,11 @@
 """A visit's walk through its journey, node by node, until it waits or ends."""
 
+from typing import Any
+
 from engine.contact import Visit
 from engine.decision import DECLINED, Outcome
 from engine.identity import message_key
+from engine.input import Event, payload_of
 from engine.limits import NODES_PER_INPUT_MAX, PASSES_MAX
 from engine.moment import NO_MESSAGE, Moment
 from engine.outbox import find_pending, stop_pending
@@ -11,7 +14,8 @@ from engine.program import Program
 
 def advance(moment: Moment, program: Program, visit: Visit, node: str) -> None:
     """Walk from `node` until the visit waits or ends."""
-    _look_at(moment, visit)
+    moment.moved = True
+    _begin(moment, visit, visit.trigger)
     _walk(moment, program, visit, node)
 
 
@@ -40,9 +44,20 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
 
     A publish may have made another kind of node of that where it stays: see `Place.due`.
     """
-    _look_at(moment, visit)
+    moment.moved = True
+    _begin(moment, visit, visit.trigger)
     goes_on = program.places[visit.node].due(moment, program, visit)
     if goes_on is not None:
+        _walk(moment, program, visit, goes_on)
+
+
+def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
+    """Let an event move a visit, if the node where it stays waits for such a one."""
+    _begin(moment, visit, payload_of(event))
+    goes_on = program.places[visit.node].hear(moment, program, visit, event)
+    if goes_on is not None:
+        moment.moved = True
+        moment.trigger = visit.trigger
         _walk(moment, program, visit, goes_on)
 
 
@@ -64,10 +79,9 @@ def _counted(moment: Moment, visit: Visit, node: str) -> bool:
     return True
 
 
-def _look_at(moment: Moment, visit: Visit) -> None:
-    moment.moved = True
+def _begin(moment: Moment, visit: Visit, trigger: dict[str, Any]) -> None:
     moment.visit = visit
-    moment.trigger = visit.trigger
+    moment.trigger = trigger
     moment.outcome, moment.reason = DECLINED, NO_MESSAGE
 
 
