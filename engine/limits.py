@@ -67,6 +67,20 @@ NODES_MAX: Final = 200
 NODES_PER_INPUT_MAX: Final = 400
 """Nodes one visit walks for one input; only a cycle without a wait would pass it."""
 
+BRANCHES_MAX: Final = 100
+"""Ways out of one node: branches of a split, cases of a switch, events that are waited for."""
+
+SAME_FIELDS_MAX: Final = 10
+ANSWERS_MAX: Final = 20
+"""Nodes of one visit of which is kept what came there; the oldest go first."""
+
+ANSWER_BYTES_MAX: Final = 2_048
+ANSWER_FIELD_BYTES_MAX: Final = 256
+"""What came to a node and is longer, packed, is kept without those of its fields that are."""
+
+PARTICIPATIONS_MAX: Final = 500
+"""Nodes of which is kept when a contact last took part there; the longest ago go first."""
+
 CONDITION_DEPTH_MAX: Final = 20
 JOURNEYS_MAX: Final = 2_000
 SEGMENTS_MAX: Final = 1_000

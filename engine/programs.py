@@ -76,7 +76,9 @@ class Programs:
             self._asked(program.goal.name).goals.append(program)
         for place in program.places.values():
             for name in place.hears():
-                self._asked(name).hears.add(journey)
+                route = self._asked(name)
+                route.hears.add(journey)
+                route.reads_products |= any(reads_field(test, "products") for test in place.tests())
 
     def _index_reads(self, exits: list[Test]) -> None:
         """Let each event name know what is to be kept of it, and whether watches read it."""

@@ -4,6 +4,7 @@ from engine.cap import cap_reached, reserve
 from engine.consent import consent_reason, consent_suffices
 from engine.contact import Pending, Sent, Visit
 from engine.decision import CAPPED, HELD_OUT, NO_CONSENT, SENT, Outcome
+from engine.hold_out import hold_out_reason
 from engine.identity import message_key
 from engine.limits import PENDING_MAX
 from engine.moment import Moment
@@ -41,7 +42,7 @@ class Send(Place):
         """Return SENT, or which rule holds the message back and why."""
         contact = moment.contact
         if visit.held_out:
-            return HELD_OUT, f"{program.journey}: the {program.hold_out:g} % that are held out"
+            return HELD_OUT, hold_out_reason(program, contact)
         if self.consent and not consent_suffices(contact, self.channel, self.consent):
             return NO_CONSENT, consent_reason(contact, self.channel, self.consent)
         reason = cap_reached(
