@@ -1,6 +1,5 @@
 """Folder: journeys, templates and settings as an author keeps them in files."""
 
-import zoneinfo
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,7 +53,6 @@ def read_folder(path: Path | str) -> Folder:
     _, found = compile_publication(publication)
     mistakes += found
     mistakes += check_templates(publication.templates)
-    mistakes += _check_time_zone(publication)
     mistakes += _check_languages(publication)
     mistakes += _check_channels(publication)
     source = b"" if mistakes else _encode(publication, mistakes)
@@ -171,21 +169,6 @@ def _read_templates(folder: Path, mistakes: list[Mistake]) -> dict[str, str]:
             problem = f"byte {error.start} is no UTF-8"
             mistakes.append(Mistake(file, "$", problem, "save the file as UTF-8"))
     return templates
-
-
-def _check_time_zone(publication: Publication) -> list[Mistake]:
-    name = publication.settings.get("time_zone", "UTC")
-    if not isinstance(name, str) or name == "UTC":
-        return []
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        fix = nearest(name, sorted(zoneinfo.available_timezones()))
-        if not fix.startswith("did you mean"):
-            fix = "use a name such as `Europe/Berlin`"
-        problem = f"there is no time zone {name!r}"
-        return [Mistake(publication.settings_file, "$.time_zone", problem, fix)]
-    return []
 
 
 def _sends(publication: Publication) -> list[tuple[str, str, dict[str, Any]]]:
