@@ -53,6 +53,8 @@ ATTRIBUTE_BYTES_MAX: Final = 2048
 """Of an attribute's value, as JSON; a longer one is refused by the gateway."""
 
 CONSENT_CHANNELS_MAX: Final = 20
+LISTS_MAX: Final = 200
+"""Static lists and audiences that one contact is on; it is put on no further one."""
 
 MESSAGES_KEPT_MAX: Final = 128
 PENDING_MAX: Final = 100
@@ -72,6 +74,9 @@ JOURNEYS_MAX: Final = 2_000
 SEGMENTS_MAX: Final = 1_000
 HOPS_MAX: Final = 8
 """Events that follow from one another; one further is refused and listed."""
+
+FOLLOWS_MAX: Final = 500
+"""Events that follow from one input altogether; those further are refused, and that is listed."""
 
 PASSES_MAX: Final = 1_000
 """How often a visit may come to a node that a cycle leads through."""
