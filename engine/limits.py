@@ -25,6 +25,8 @@ in flight (1,024 events) may be all of one contact, and are sent again as a whol
 EVENT_ID_CHARS_KEPT: Final = 24
 """A longer event id is remembered by a hash of this many characters."""
 
+EVENT_NAME_CHARS_MAX: Final = 128
+
 HISTORY_MS: Final = 30 * DAY_MS
 HISTORY_EVENTS_MAX: Final = 200
 """Recent events of one name kept for a contact: 30 days, and not more than this many."""
