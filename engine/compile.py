@@ -13,6 +13,7 @@ from engine.errors import AuthorError, Mistake
 from engine.journey import Journey, Publication, Settings
 from engine.known import Known
 from engine.limits import JOURNEYS_MAX, SEGMENTS_MAX
+from engine.node import StartNode
 from engine.program import Program
 from engine.programs import Programs
 from engine.rules import Rules
@@ -43,6 +44,12 @@ def compile_publication(
     journeys = _read_journeys(publication, readers)
     known = Known(segments.get, sorted(segments))
     known.journeys = [journey.journey for journey, _ in journeys]
+    known.started = {
+        node.start
+        for journey, _ in journeys
+        for node in journey.nodes
+        if isinstance(node, StartNode)
+    }
     known.templates = {name.rpartition(".")[0] for name in publication.templates}
     known.zone = rules.zone
     programs: list[Program] = []

@@ -1,6 +1,7 @@
 """Nodes -> places: edges are resolved and checked, so that a Program cannot lose a contact."""
 
 from engine.author import Reader, nearest
+from engine.compile_change import compile_change
 from engine.compile_condition import compile_condition
 from engine.compile_split import compile_split
 from engine.compile_wait import compile_await, compile_wait
@@ -80,7 +81,9 @@ def _compile_node(
                 reader.add(f"{path}.then", "an exit goes nowhere", "remove `then`")
             return Exit(node.id, reason)
         case _:
-            raise AssertionError(f"no compiler for {type(node).__name__}")
+            place = compile_change(node, then, path, reader, known)
+            assert place is not None, f"no compiler for {type(node).__name__}"
+            return place
 
 
 def _consent_for(channel: str, purpose: str, rules: Rules, path: str, reader: Reader) -> str:

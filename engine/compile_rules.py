@@ -1,12 +1,14 @@
 """Settings -> Rules, and caps, which journeys have as well."""
 
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from engine.author import Reader
+from engine.author import Reader, nearest
 from engine.journey import Cap, Settings
 from engine.limits import CAP_MESSAGES_MAX, CAP_SPAN_MS_MAX, DAY_MS
+from engine.rules import UTC, Rules
 from engine.rules import Cap as CompiledCap
-from engine.rules import Rules
+from engine.zone import zone_names, zone_of
 
 SESSION_GAP_MS_MAX: Final = DAY_MS
 
@@ -23,8 +25,20 @@ def compile_rules(settings: Settings, reader: Reader) -> Rules:
     for name, rule in settings.purposes.items():
         reader.check_name(name, f"$.purposes.{name}")
         rules.purposes[name] = "" if rule.consent == "none" else rule.consent
+    rules.zone = _compile_zone(settings.time_zone, reader)
     rules.groups = {name: group.per for name, group in settings.groups.items()}
     return rules
+
+
+def _compile_zone(name: str, reader: Reader) -> ZoneInfo:
+    zone = zone_of(name)
+    if zone is not None:
+        return zone
+    fix = nearest(name, sorted(zone_names()))
+    if not fix.startswith("did you mean"):
+        fix = "use a name such as `Europe/Berlin`"
+    reader.add("$.time_zone", f"there is no time zone {name!r}", fix)
+    return UTC
 
 
 def compile_caps(caps: list[Cap], of: str, reader: Reader) -> list[CompiledCap]:

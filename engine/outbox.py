@@ -52,6 +52,7 @@ def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list
             attributes=dict(contact.attributes),
             trigger=trigger,
             cart=contact.cart,
+            request=pending.request,
         )
     )
 

@@ -5,6 +5,7 @@ as on its way must still be delivered or settled, and one that nobody was told o
 """
 
 from engine.cap import release, reserve
+from engine.change import ListChange
 from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
 from engine.outbox import find_pending
@@ -76,4 +77,5 @@ def _pending_of(programs: Programs, visit: Visit | None, outcome: Outcome) -> Pe
         at_ms=outcome.at_ms,
         trigger={} if visit is None else visit.trigger,
         views=[] if visit is None else visit.views,
+        request=dict(place.request()) if isinstance(place, ListChange) else None,
     )
