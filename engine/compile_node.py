@@ -2,13 +2,13 @@
 
 from engine.author import Reader, nearest
 from engine.compile_condition import compile_condition
+from engine.compile_send import compile_send
 from engine.decide import Decide, Exit
 from engine.known import Known
 from engine.limits import NODES_MAX, WAIT_MS_MAX
 from engine.node import DecideNode, ExitNode, Node, SendNode, WaitNode
 from engine.program import Place
-from engine.rules import MARKETING, TRANSACTIONAL, WEAKEST_CONSENT, Rules
-from engine.send import Send
+from engine.rules import Rules
 from engine.wait import Wait
 
 
@@ -52,31 +52,14 @@ def _compile_node(
             return Decide(node.id, then, test, target)
         case WaitNode(wait=str() as wait):
             return Wait(node.id, then, reader.read_span(wait, f"{path}.wait", WAIT_MS_MAX))
-        case SendNode(send=channel, template=template, purpose=purpose):
-            if template not in known.templates:
-                fix = nearest(template, sorted(known.templates))
-                reader.add(f"{path}.template", f"there is no template {template!r}", fix)
-            needed = _consent_for(channel, purpose, rules, f"{path}.purpose", reader)
-            return Send(node.id, then, channel, template, purpose, needed)
+        case SendNode():
+            return compile_send(node, then, rules, known, path, reader)
         case ExitNode(exit=reason):
             if node.then is not None:
                 reader.add(f"{path}.then", "an exit goes nowhere", "remove `then`")
             return Exit(node.id, reason)
         case _:
             raise AssertionError(f"no compiler for {type(node).__name__}")
-
-
-def _consent_for(channel: str, purpose: str, rules: Rules, path: str, reader: Reader) -> str:
-    """Return the level of consent that a message needs, empty for none."""
-    if purpose == MARKETING:
-        return rules.consent.get(channel, WEAKEST_CONSENT)
-    if purpose == TRANSACTIONAL:
-        return ""
-    if purpose not in rules.purposes:
-        fix = nearest(purpose, [MARKETING, TRANSACTIONAL, *rules.purposes])
-        reader.add(path, f"there is no purpose {purpose!r}", fix)
-        return WEAKEST_CONSENT
-    return rules.purposes[purpose]
 
 
 def _target(name: str | None, default: str, ids: list[str], path: str, reader: Reader) -> str:
