@@ -52,8 +52,8 @@ def compile_condition(
             return _compile_comparison(condition, field, path, reader)
         case AttributeCondition(attribute=attribute):
             return _compile_comparison(condition, attribute, path, reader)
-        case ConsentCondition(consent=channel, is_=level):
-            return Consented(channel, level)
+        case ConsentCondition(consent=channel, is_=level, purpose=purpose):
+            return Consented(channel, level, purpose)
         case SegmentCondition(segment=segment):
             return _compile_segment(segment, path, reader, known)
         case HappenedCondition():

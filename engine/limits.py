@@ -57,14 +57,39 @@ ATTRIBUTE_BYTES_MAX: Final = 2048
 CONSENT_CHANNELS_MAX: Final = 20
 LISTS_MAX: Final = 200
 """Static lists and audiences that one contact is on; it is put on no further one."""
+CONSENT_PURPOSES_MAX: Final = 20
+"""Of one channel that one event tells of; and purposes of an author's own."""
+
+CONSENTS_KEPT_MAX: Final = 60
+"""Of one contact, by channel and purpose. A further one is not kept; a withdrawn one then ends the
+consent of its whole channel."""
 
 MESSAGES_KEPT_MAX: Final = 128
+"""Messages of one contact that are remembered; more only where caps in force still count them."""
+
+MESSAGES_COUNTED_MAX: Final = 1_024
+"""Where caps count so many, a further message is held back, and says so."""
+
 PENDING_MAX: Final = 100
 """Messages of one contact not settled yet; further ones are held back, and say so."""
 
 CAP_MESSAGES_MAX: Final = 100
 CAP_SPAN_MS_MAX: Final = 366 * DAY_MS
-"""A cap counts the messages kept, so it cannot ask for more of them than are kept."""
+CAPS_MAX: Final = 20
+"""Of one journey, and over all."""
+
+HOLD_MS_MAX: Final = 32 * DAY_MS
+"""How long a message waits for caps and quiet hours to pass: the longest month, and a day."""
+
+NEEDS_MAX: Final = 20
+ADDRESS_CHARS_MAX: Final = 254
+
+LATEST_MAX: Final = 20
+"""Past events of one name that a template sees."""
+
+MENTIONED_NAMES_MAX: Final = 20
+MENTIONED_FIELDS_MAX: Final = 20
+"""Names of past events that templates ask for, and fields of them."""
 
 WAIT_MS_MAX: Final = 400 * DAY_MS
 NODES_MAX: Final = 200
@@ -149,5 +174,5 @@ CRON_CHARS_MAX: Final = 200
 FAR_MS: Final = 1 << 62
 """No moment at all: later than any."""
 
-assert CAP_MESSAGES_MAX <= MESSAGES_KEPT_MAX
+assert CAP_MESSAGES_MAX <= MESSAGES_KEPT_MAX <= MESSAGES_COUNTED_MAX
 assert NODES_MAX < NODES_PER_INPUT_MAX

@@ -102,6 +102,8 @@ class Programs:
                 test.note_reads(reads)
         for test in self.segments.values():
             test.note_reads(reads)
+        for name in self.rules.mentions.history:
+            reads.note(name, HISTORY_MS, set(self.rules.mentions.fields))
         for name in reads.names:
             route = self._route(name)
             route.keeps = tuple(sorted(reads.fields.get(name, ())))

@@ -86,15 +86,15 @@ def _begin(moment: Moment, visit: Visit, trigger: dict[str, Any]) -> None:
 
 
 def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
-    """End a visit; one that never came to a message says why there is none."""
+    """End a visit; one that never came to a message, or has one waiting, says why there is none."""
     contact = moment.contact
     moment.moved = True
     if visit in contact.visits:
         contact.visits.remove(visit)
     if visit.notes_exit:
         _note_exit(moment, entry_key(visit.journey, visit.key))
-    if visit.messages == 0:
-        key = message_key(visit.id, visit.node, 1)
+    if visit.messages == 0 or visit.held_since_ms:
+        key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
         moment.decisions.append(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
