@@ -39,7 +39,7 @@ def compile_publication(
     settings = settings_reader.read(Settings, publication.settings)
     rules = Rules() if settings is NOTHING else compile_rules(settings, settings_reader)
     readers = {publication.settings_file: settings_reader}
-    segments = compile_segments(publication.segments, readers)
+    segments = compile_segments(publication.segments, readers, rules.zone)
     journeys = _read_journeys(publication, readers)
     known = Known(segments.get, sorted(segments))
     known.journeys = [journey.journey for journey, _ in journeys]

@@ -68,6 +68,9 @@ NODES_PER_INPUT_MAX: Final = 400
 """Nodes one visit walks for one input; only a cycle without a wait would pass it."""
 
 CONDITION_DEPTH_MAX: Final = 20
+DATE_SPAN_MS_MAX: Final = 3_660 * DAY_MS
+"""How far a condition looks for a date, before now or after."""
+
 JOURNEYS_MAX: Final = 2_000
 SEGMENTS_MAX: Final = 1_000
 HOPS_MAX: Final = 8
