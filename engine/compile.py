@@ -41,7 +41,7 @@ def compile_publication(
     settings_reader = Reader(publication.settings_file)
     settings = settings_reader.read(Settings, publication.settings)
     readers = {publication.settings_file: settings_reader}
-    segments = compile_segments(publication.segments, readers)
+    segments = compile_segments(publication.segments, readers, rules.zone)
     journeys = _read_journeys(publication, readers)
     rules, members = Rules(), {}
     if settings is not NOTHING:

@@ -111,6 +111,9 @@ PARTICIPATIONS_MAX: Final = 500
 """Nodes of which is kept when a contact last took part there; the longest ago go first."""
 
 CONDITION_DEPTH_MAX: Final = 20
+DATE_SPAN_MS_MAX: Final = 3_660 * DAY_MS
+"""How far a condition looks for a date, before now or after."""
+
 JOURNEYS_MAX: Final = 2_000
 SEGMENTS_MAX: Final = 1_000
 HOPS_MAX: Final = 8
