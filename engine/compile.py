@@ -41,12 +41,12 @@ def compile_publication(
     settings_reader = Reader(publication.settings_file)
     settings = settings_reader.read(Settings, publication.settings)
     readers = {publication.settings_file: settings_reader}
-    segments = compile_segments(publication.segments, readers, rules.zone)
     journeys = _read_journeys(publication, readers)
     rules, members = Rules(), {}
     if settings is not NOTHING:
         members = _members_of(settings, [journey for journey, _ in journeys])
         rules = compile_rules(settings, members, settings_reader)
+    segments = compile_segments(publication.segments, readers, rules.zone)
     rules.mentions = compile_mentions(publication.templates, settings_reader)
     known = Known(segments.get, sorted(segments))
     known.journeys = [journey.journey for journey, _ in journeys]
