@@ -91,7 +91,7 @@ def test_a_cap_that_counts_nothing_is_refused(
     cap: dict[str, Any], settings: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     for own in (False, True):
-        fields = {"caps": [cap], "group": "one"} if own else {}
+        fields: dict[str, Any] = {"caps": [cap], "group": "one"} if own else {}
         if "groups" not in settings:
             fields.pop("group", None)
         rules = settings | ({} if own else {"caps": [cap]})
