@@ -121,6 +121,30 @@ KEEP_OUT_MS_MAX: Final = 3_660 * DAY_MS
 TOMBSTONES_MAX: Final = 4_096
 """Of one partition: a million erased contacts in all. A further one ends the oldest, counted."""
 
+SEEN_NAMES_MAX: Final = 500
+"""Event names whose sightings are kept; with a further one, the name seen longest ago goes."""
+
+SEEN_NEW_NAMES_MAX: Final = 16
+"""Names taken up in one count; further ones come the next time, or are dropped, and counted."""
+
+SEEN_FIELDS_MAX: Final = 100
+SEEN_FIELDS_TOTAL_MAX: Final = 10_000
+"""Fields kept of one name, and of all names together; further ones are not, and it is said."""
+
+SEEN_DEPTH_MAX: Final = 4
+SEEN_VALUES_MAX: Final = 300
+SEEN_ELEMENTS_MAX: Final = 5
+"""How deep a payload is looked into, how many values of it, and how many elements of a list."""
+
+SEEN_KEY_CHARS_MAX: Final = 60
+SEEN_SAMPLES_MAX: Final = 10
+SEEN_SAMPLE_CHARS_MAX: Final = 60
+SEEN_WITNESSES: Final = 3
+"""Contacts that must have told a text before it is kept as a sample."""
+
+SEEN_CANDIDATES_MAX: Final = 16_384
+"""Texts of which it is remembered who told them; those told longest ago go."""
+
 ZONE_STRETCHES_MAX: Final = 8_192
 """Offsets of time zones remembered, for 30 days each: of 600 zones those of a year."""
 
