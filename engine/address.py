@@ -10,12 +10,9 @@ from engine.value import MISSING, value_at
 
 EMAIL: Final = "email"
 PHONE_CHANNELS: Final = ("sms",)
-SHOWN_CHARS_MAX: Final = 60
 
-_LABEL: Final = r"[^\W_](?:[^\W_]|-){0,62}"
-_EMAIL: Final = re.compile(
-    rf"[^\s@\x00-\x20\x7f<>()\[\]\\,;:\"]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}(?<!-)"
-)
+_LABEL: Final = r"[^\W_](?:[^\W_]|-){0,62}(?<!-)"
+_EMAIL: Final = re.compile(rf"[^\s@\x00-\x20\x7f<>()\[\]\\,;:\"]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}")
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{7,14}")
 
 

@@ -78,7 +78,7 @@ def compile_own_caps(
     for i, cap in enumerate(own):
         if caps[i].group is None:
             cap.journeys = frozenset((program.journey,))
-        elif caps[i].group != program.group:
+        elif cap.journeys is not None and caps[i].group != program.group:
             fix = "count its own group, or write this cap into the settings"
             reader.add(f"$.caps[{i}].group", f"this journey is not in {caps[i].group!r}", fix)
     program.caps = own
