@@ -24,6 +24,14 @@ def span_ms(text: str) -> int | None:
     return int(match[1]) * UNIT_MS[match[2]]
 
 
+def signed_span_ms(text: str) -> int | None:
+    """Read a span that may be negative, such as `-3d`; None where it is none."""
+    unsigned = text.strip()
+    sign = -1 if unsigned.startswith("-") else 1
+    span = span_ms(unsigned.removeprefix("-") if sign < 0 else unsigned)
+    return None if span is None else sign * span
+
+
 def span_text(span: int) -> str:
     """Write milliseconds as the shortest span: 7200000 is `2h`."""
     for unit in ("w", "d", "h", "m", "s"):
