@@ -302,7 +302,7 @@ def test_without_occasions_an_identify_costs_nothing_more() -> None:
     gold = decide({"attribute": "tier", "equals": "gold"})
     programs = Situation(journey(nodes=[gold, mail()])).partition.programs
     route = programs.routes["identify"]
-    assert not (route.asked or route.describes or programs.timed or programs.version)
+    assert not any([route.asked, route.describes, programs.timed, programs.version])
 
 
 @pytest.mark.parametrize(
