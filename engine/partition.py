@@ -257,6 +257,7 @@ class Partition:
             published_at_ms = min(contact.armed_at_ms, until_ms)
             self._run_timers(contact, published_at_ms - 1)
             self._plan(contact, published_at_ms)
+            plan_next_due(contact)
         self._run_timers(contact, until_ms)
 
     def _plan(self, contact: Contact, at_ms: int) -> None:
