@@ -39,12 +39,16 @@ def compile_publication(
     settings = settings_reader.read(Settings, publication.settings)
     rules = Rules() if settings is NOTHING else compile_rules(settings, settings_reader)
     readers = {publication.settings_file: settings_reader}
-    segments = compile_segments(publication.segments, readers, rules.zone)
     journeys = _read_journeys(publication, readers)
-    known = Known(segments.get, sorted(segments))
+    known = Known(lambda _: None, [])
     known.journeys = [journey.journey for journey, _ in journeys]
+    known.nodes_of = {
+        journey.journey: [node.id for node in journey.nodes] for journey, _ in journeys
+    }
     known.templates = {name.rpartition(".")[0] for name in publication.templates}
     known.zone = rules.zone
+    segments = compile_segments(publication.segments, readers, known)
+    known = known.with_segments(segments.get, sorted(segments))
     programs: list[Program] = []
     for journey, reader in journeys:
         known.nodes = [node.id for node in journey.nodes]

@@ -46,9 +46,9 @@ def step(
         else:
             assert type(input) is Receipt
             settle(contact, input, now_ms, decisions)
-            if programs.watches:
-                moment = Moment(programs.rules, contact, now_ms, decisions, {})
-                follow(moment, programs, watched=True)
+        if programs.watches:  # Of both: a handover may find that a message does not go out.
+            moment = Moment(programs.rules, contact, now_ms, decisions, {})
+            follow(moment, programs, watched=True)
     except Exception:
         guard.restore(contact)
         del decisions[mark:]
