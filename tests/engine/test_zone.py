@@ -37,6 +37,7 @@ from tests.engine.almanac import (
     minutes_around,
     moments,
 )
+from tests.engine.payloads import id_of
 
 ROOT = Path(__file__).parents[2]
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -66,7 +67,7 @@ def test_every_zone_of_the_world_is_known() -> None:
         *("localtime", "posixrules", "right/UTC", "posix/UTC", "__init__", "Europe/__init__"),
         *("tzdata.zi", "zone.tab", "leapseconds", "iso3166.tab", "__pycache__", "Europe/Berlin\n"),
     ],
-    ids=lambda name: ascii(name[:24]),
+    ids=id_of,
 )
 def test_what_is_no_zone_is_none(name: str) -> None:
     assert zone_of(name) is None
