@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.compile import programs_of
@@ -26,6 +26,7 @@ from tests.engine.test_await import wait_for
 from tests.engine.test_compile import mistakes_in
 from tests.publications import journey, source_of
 
+thorough = settings(derandomize=True, deadline=None)
 ASK = {"attribute": "done", "exists": True}
 DIGEST = [
     mail(),
@@ -139,11 +140,13 @@ def reach(edges: dict[str, list[str]], start: str) -> set[str]:
         found = more
 
 
+@thorough
 @given(graphs)
 def test_what_is_on_a_cycle_is_what_leads_back_to_itself(edges: dict[str, list[str]]) -> None:
     assert on_cycles(IDS, edges) == {id for id in IDS if id in reach(edges, id)}
 
 
+@thorough
 @given(graphs)
 def test_cycles_are_ways_and_without_their_last_edges_none_is_left(
     edges: dict[str, list[str]],
