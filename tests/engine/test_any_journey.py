@@ -22,7 +22,7 @@ def nodes(draw: some.DrawFn) -> list[dict[str, Any]]:
     drawn = []
     for i, id in enumerate(IDS):
         last = i == SIZE - 1
-        ahead = some.sampled_from(IDS[i + 1 :] or [None])
+        ahead = some.sampled_from(IDS[i + 1 :] or IDS[-1:])
         anywhere = some.sampled_from(IDS)
         kind = draw(some.sampled_from(KINDS[:3] if last else KINDS))
         drawn.append(kind(draw, ahead, anywhere, IDS[-1 if last else i + 1]) | {"id": id})
