@@ -1,7 +1,9 @@
 """Nodes -> places: edges are resolved and checked, so that a Program cannot lose a contact."""
 
 from engine.author import Reader, nearest
+from engine.compile_change import compile_change
 from engine.compile_condition import compile_condition
+from engine.compile_send import compile_send
 from engine.compile_split import compile_split
 from engine.compile_wait import compile_await, compile_wait
 from engine.compile_ways import check_ways
@@ -21,8 +23,7 @@ from engine.node import (
     WaitNode,
 )
 from engine.program import Place
-from engine.rules import MARKETING, TRANSACTIONAL, WEAKEST_CONSENT, Rules
-from engine.send import Send
+from engine.rules import Rules
 
 
 def compile_nodes(
@@ -69,31 +70,16 @@ def _compile_node(
             return compile_wait(node, then, path, reader, known)
         case AwaitNode():
             return compile_await(node, then, path, reader, known)
-        case SendNode(send=channel, template=template, purpose=purpose):
-            if template not in known.templates:
-                fix = nearest(template, sorted(known.templates))
-                reader.add(f"{path}.template", f"there is no template {template!r}", fix)
-            needed = _consent_for(channel, purpose, rules, f"{path}.purpose", reader)
-            return Send(node.id, then, channel, template, purpose, needed)
+        case SendNode():
+            return compile_send(node, then, rules, known, path, reader)
         case ExitNode(exit=reason):
             if node.then is not None:
                 reader.add(f"{path}.then", "an exit goes nowhere", "remove `then`")
             return Exit(node.id, reason)
         case _:
-            raise AssertionError(f"no compiler for {type(node).__name__}")
-
-
-def _consent_for(channel: str, purpose: str, rules: Rules, path: str, reader: Reader) -> str:
-    """Return the level of consent that a message needs, empty for none."""
-    if purpose == MARKETING:
-        return rules.consent.get(channel, WEAKEST_CONSENT)
-    if purpose == TRANSACTIONAL:
-        return ""
-    if purpose not in rules.purposes:
-        fix = nearest(purpose, [MARKETING, TRANSACTIONAL, *rules.purposes])
-        reader.add(path, f"there is no purpose {purpose!r}", fix)
-        return WEAKEST_CONSENT
-    return rules.purposes[purpose]
+            place = compile_change(node, then, path, reader, known)
+            assert place is not None, f"no compiler for {type(node).__name__}"
+            return place
 
 
 def _target(name: str | None, default: str, ids: list[str], path: str, reader: Reader) -> str:

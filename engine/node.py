@@ -140,13 +140,20 @@ class SendNode(Node, kw_only=True):
 
 
 class SetNode(Node, kw_only=True):
-    """Set attributes of the contact: to a value, or to what `{from: trigger.tier}` names."""
+    """Set attributes of the contact: to a value, or to what `{from: trigger.tier}` names.
+
+    Null removes an attribute. Where nothing is found it stays, or gets the `default` given
+    beside `from`.
+    """
 
     set: dict[str, Any]
 
 
 class ListNode(Node, kw_only=True):
-    """Put the contact on a static list, or on an audience of the ads channel; or take it off."""
+    """Put the contact on a static list, or on an audience of the ads channel; or take it off.
+
+    An audience asks for no consent and counts for no cap.
+    """
 
     add_to: str | None = None
     remove_from: str | None = None
@@ -215,4 +222,11 @@ NODE_KINDS: Final[dict[str, type[Node]]] = {
     "wait_for": AwaitNode,
     "send": SendNode,
     "exit": ExitNode,
+    "set": SetNode,
+    "add_to": ListNode,
+    "remove_from": ListNode,
+    "emit": EmitNode,
+    "start": StartNode,
+    "end": EndNode,
+    "goal": GoalNode,
 }

@@ -108,6 +108,10 @@ class Place:
         """Return the names of the events that may move a visit that stays here."""
         return []
 
+    def starts(self) -> list[str]:
+        """Return the journeys that it lets the contact enter."""
+        return []
+
     def tests(self) -> list[Test]:
         """Return the conditions it asks."""
         return []

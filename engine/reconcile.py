@@ -4,7 +4,8 @@ Newer code may decide otherwise than the code that wrote the log. Then a message
 as on its way must still be delivered or settled, and one that nobody was told of must not go out.
 """
 
-from engine.cap import release, reserve
+from engine.cap import forget_uncounted, release, reserve
+from engine.change import ListChange
 from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
 from engine.outbox import find_pending
@@ -25,6 +26,7 @@ def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
             _count(programs, visit, outcome)
         pending = _pending_of(programs, visit, outcome)
         contact.pending.append(pending)
+        forget_uncounted(contact, programs.rules, outcome.at_ms)
         reserve(
             contact,
             Sent(
@@ -76,4 +78,5 @@ def _pending_of(programs: Programs, visit: Visit | None, outcome: Outcome) -> Pe
         at_ms=outcome.at_ms,
         trigger={} if visit is None else visit.trigger,
         views=[] if visit is None else visit.views,
+        request=dict(place.request()) if isinstance(place, ListChange) else None,
     )

@@ -6,7 +6,7 @@ from engine.contact import Visit
 from engine.decision import DECLINED, Outcome
 from engine.identity import message_key
 from engine.input import Event, payload_of
-from engine.limits import NODES_PER_INPUT_MAX, PASSES_MAX
+from engine.limits import ENTRIES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
 from engine.moment import NO_MESSAGE, Moment
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
@@ -86,18 +86,26 @@ def _begin(moment: Moment, visit: Visit, trigger: dict[str, Any]) -> None:
 
 
 def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
-    """End a visit; one that never came to a message says why there is none."""
+    """End a visit; one that never came to a message, or has one waiting, says why there is none."""
     contact = moment.contact
     moment.moved = True
     if visit in contact.visits:
         contact.visits.remove(visit)
     if visit.notes_exit:
-        contact.exited = contact.exited | {entry_key(visit.journey, visit.key): moment.now_ms}
-    if visit.messages == 0:
-        key = message_key(visit.id, visit.node, 1)
+        _note_exit(moment, entry_key(visit.journey, visit.key))
+    if visit.messages == 0 or visit.held_since_ms:
+        key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
         moment.decisions.append(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
+
+
+def _note_exit(moment: Moment, name: str) -> None:
+    exited = moment.contact.exited.copy()
+    exited.pop(name, None)  # It goes to the end: the longest ago stands first.
+    if len(exited) >= ENTRIES_KEPT_MAX:
+        del exited[next(iter(exited))]
+    moment.contact.exited = exited | {name: moment.now_ms}
 
 
 def end_visits(moment: Moment, journey: str, outcome: str, reason: str) -> None:

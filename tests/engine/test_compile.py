@@ -258,7 +258,9 @@ def test_a_mistake_says_where_it_is_and_what_to_do(
 
 
 COMPARISONS = (
-    "equals, not_equals, at_least, more_than, at_most, less_than, one_of, contains, exists"
+    "equals, not_equals, at_least, more_than, at_most, less_than, between, one_of, none_of, "
+    "contains, contains_any, contains_all, starts_with, ends_with, exists, "
+    "before, after, within_last, within_next"
 )
 
 
