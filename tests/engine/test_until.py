@@ -317,6 +317,15 @@ def test_a_date_that_moved_unheard_is_seen_when_the_wait_would_end() -> None:
     assert only_outcome(situation.run_out()).at_ms == at("2024-11-04T09:00+01:00")
 
 
+def test_a_date_that_moved_unheard_too_far_away_ends_the_wait_when_it_would_end() -> None:
+    situation = waiting("2024-11-01")
+    contact = next(iter(situation.partition._hot.values()))
+    contact.attributes = {"due": "2030-01-01"}
+    outcome = only_outcome(situation.run_out())
+    assert outcome.reason == "w: 2029-12-31 is more than 400d away"
+    assert outcome.at_ms == at("2024-10-31T09:00+01:00")
+
+
 def test_the_time_a_wait_was_for_is_over_though_its_date_is_gone_by_then() -> None:
     situation = waiting("2024-11-01", **ELSE)
     contact = next(iter(situation.partition._hot.values()))
