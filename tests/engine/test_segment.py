@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.compile import compile_publication
-from engine.contact import decode_contact, encode_contact
+from engine.contact import encode_contact
 from engine.decision import Outcome
 from engine.identity import visit_id
 from engine.journey import Publication
@@ -239,7 +239,7 @@ def test_contacts_there_before_a_publish_are_watched(*, idle: bool, restored: bo
     situation.now_ms += 5 * DAY_MS
     situation.publish(entered_by({"enters": "lapsed"}), segments=SEGMENTS)
     if restored:
-        restore(situation)
+        situation.restore()
     assert situation.pass_time(25 * DAY_MS - 1) == []
     decided = situation.pass_time(1)
     assert [each.contact for each in decided if isinstance(each, Outcome)] == ["c-2", "c-1"]
@@ -302,21 +302,6 @@ def test_journeys_that_turn_a_segment_on_and_off_come_to_rest() -> None:
     assert not isinstance(fault, Outcome)
     assert f"{HOPS_MAX} events" in str(fault)
     assert outcomes(situation.event("purchase")) == []
-
-
-# The fold from any snapshot
-
-
-def restore(situation: Situation) -> None:
-    """Go on with a partition loaded from what this one's snapshot would hold."""
-    partition = situation.partition
-    rows = [
-        (key, decode_contact(data).armed_at_ms, data) for key, data in partition.states().items()
-    ]
-    loaded = Partition(0, situation.decisions)
-    loaded.load(partition.published, rows)
-    loaded.now_ms, loaded.advanced_to = partition.now_ms, partition.advanced_to
-    situation.partition = loaded
 
 
 def decode_fields(data: bytes) -> list[Any]:
