@@ -199,6 +199,18 @@ def _sends(publication: Publication) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
+def _caps(publication: Publication) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return file, path and fields of each cap, as far as they can be told."""
+    files = {**publication.journeys, publication.settings_file: publication.settings}
+    found = []
+    for file, document in files.items():
+        caps = document.get("caps") if isinstance(document, dict) else None
+        for i, cap in enumerate(caps if isinstance(caps, list) else []):
+            if isinstance(cap, dict):
+                found.append((file, f"$.caps[{i}]", cap))
+    return found
+
+
 def _check_languages(publication: Publication) -> list[Mistake]:
     """Find templates that lack the language of the settings: what others fall back to."""
     language = publication.settings.get("language", Settings().language)
@@ -216,11 +228,14 @@ def _check_languages(publication: Publication) -> list[Mistake]:
 def _check_channels(publication: Publication) -> list[Mistake]:
     """Find channels that nobody knows: a slip there would send into nowhere."""
     named = [(file, f"{path}.send", node["send"]) for file, path, node in _sends(publication)]
-    consent = publication.settings.get("consent")
-    named += [
-        (publication.settings_file, f"$.consent.{channel}", channel)
-        for channel in (consent if isinstance(consent, dict) else [])
-    ]
+    for field in ("consent", "addresses", "quiet_hours"):
+        said = publication.settings.get(field)
+        named += [
+            (publication.settings_file, f"$.{field}.{channel}", channel)
+            for channel in (said if isinstance(said, dict) else [])
+        ]
+    for file, path, cap in _caps(publication):
+        named += [(file, f"{path}.channel", cap["channel"])] if cap.get("channel") else []
     return [
         Mistake(file, path, f"there is no channel {name!r}", nearest(str(name), [*KNOWN_CHANNELS]))
         for file, path, name in named

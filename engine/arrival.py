@@ -12,7 +12,7 @@ from engine.occasion import plan_anew
 from engine.outbox import stop_pending
 from engine.programs import Programs
 from engine.route import Route
-from engine.walk import advance, end_visit
+from engine.walk import end_visit, wake
 from engine.watch import review
 
 
@@ -147,18 +147,12 @@ def _ends(moment: Moment, route: Route, journey: str) -> bool:
 
 def _wake_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     """Let the event move each visit that waits for it."""
-    payload = payload_of(event)
     for visit in moment.contact.visits[:]:
         program = programs.by_journey.get(visit.journey)
         if program is None or visit.journey not in route.hears:
             continue
-        place = program.places.get(visit.node)
-        if place is None or visit not in moment.contact.visits:
-            continue
-        moment.visit, moment.trigger = visit, payload
-        goes_on = place.hear(moment, program, visit, event)
-        if goes_on is not None:
-            advance(moment, program, visit, goes_on)
+        if visit.node in program.places and visit in moment.contact.visits:
+            wake(moment, program, visit, event)
 
 
 def _convert(moment: Moment, route: Route, event: Event) -> None:

@@ -93,6 +93,20 @@ def happened_at_ms(happening: bytes) -> int:
     return at_ms
 
 
+def latest(contact: Contact, name: str, count: int) -> list[dict[str, Any]]:
+    """Return what is kept of the last so many events of a name, the latest last."""
+    return [_told(each) for each in contact.history.get(name, ())[-count:]]
+
+
+def _told(happening: bytes) -> dict[str, Any]:
+    """Return a past event by its fields' names, `at_ms` and those that it had."""
+    kept = unpack(happening)
+    if kept.__class__ is int:
+        return {"at_ms": kept}
+    standard = zip(("at_ms", *Fields.__struct_fields__), kept, strict=False)
+    return {name: value for name, value in standard if value is not None}
+
+
 def forget_old(contact: Contact, keep_ms: dict[str, int], now_ms: int) -> None:
     """Drop all that is older than the history's window; called where a session ends.
 

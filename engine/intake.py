@@ -5,7 +5,7 @@ property test tries), so that it needs no copy of the contact to go back to.
 """
 
 from engine.cart import update_cart
-from engine.consent import consent_suffices, consents_in, record_consents
+from engine.consent import consent_suffices, consent_text, consents_in, record_consents
 from engine.contact import Contact, pack
 from engine.decision import NO_CONSENT
 from engine.history import decode_fields, pick_fields, remember, shortened_happening
@@ -149,11 +149,8 @@ def _identify(contact: Contact, event: Event, now_ms: int) -> None:
     said = consents_in(event.name, payload)
     if not said:
         return
-    for channel in record_consents(contact, said, now_ms, event.id):
-        for pending in contact.pending:
-            if (
-                pending.channel == channel
-                and pending.consent
-                and not consent_suffices(contact, channel, pending.consent)
-            ):
-                stop_pending(pending, now_ms, NO_CONSENT, f"{channel}: {said[channel]}")
+    weaker = record_consents(contact, said, now_ms, event.id)
+    for pending in contact.pending if weaker else ():
+        channel, needed, purpose = pending.channel, pending.consent, pending.purpose
+        if needed and not consent_suffices(contact, channel, needed, purpose):
+            stop_pending(pending, now_ms, NO_CONSENT, consent_text(contact, channel, purpose))

@@ -12,6 +12,7 @@ class Known:
 
     __slots__ = (
         "journeys",
+        "members",
         "nodes",
         "segment_test",
         "segments",
@@ -25,6 +26,8 @@ class Known:
         """Returns the test of a segment; None where there is none of that name."""
         self.segments = segments
         self.journeys: list[str] = []
+        self.members: dict[str, frozenset[str]] = {}
+        """Group -> its journeys."""
         self.nodes: list[str] = []
         """Of the journey that is being compiled, in order; none for a segment."""
         self.started: set[str] = set()

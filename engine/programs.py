@@ -81,7 +81,9 @@ class Programs:
             self._asked(program.goal.name).goals.append(program)
         for place in program.places.values():
             for name in place.hears():
-                self._asked(name).hears.add(journey)
+                route = self._asked(name)
+                route.hears.add(journey)
+                route.reads_products |= any(reads_field(test, "products") for test in place.tests())
 
     def _index_starts(self, program: Program) -> None:
         """Let the journeys that this one starts be entered by that, whatever else lets them."""
@@ -100,6 +102,8 @@ class Programs:
                 test.note_reads(reads)
         for test in self.segments.values():
             test.note_reads(reads)
+        for name in self.rules.mentions.history:
+            reads.note(name, HISTORY_MS, set(self.rules.mentions.fields))
         for name in reads.names:
             route = self._route(name)
             route.keeps = tuple(sorted(reads.fields.get(name, ())))

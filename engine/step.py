@@ -42,7 +42,7 @@ def step(
     mark = len(decisions)
     try:
         if type(input) is Handover:
-            hand_over(contact, input, now_ms, decisions)
+            hand_over(contact, input, programs.rules, now_ms, decisions)
         else:
             assert type(input) is Receipt
             settle(contact, input, now_ms, decisions)

@@ -39,8 +39,8 @@ PUBLICATIONS = [
     [on({"event": "hi"}, "waits", wait("8h"), mail())],
 ]
 
-contacts = some.sampled_from(["a", "b"])
-inputs = some.one_of(
+contacts: Any = some.sampled_from(["a", "b"])
+inputs: Any = some.one_of(
     some.tuples(some.just("hi"), contacts, some.just({})),
     some.tuples(some.just("purchase"), contacts, some.just({})),
     some.tuples(
@@ -64,8 +64,8 @@ inputs = some.one_of(
     some.tuples(some.just("publish"), some.integers(0, len(PUBLICATIONS) - 1)),
     some.tuples(some.just("advance")),
 )
-after = some.sampled_from([0, 0, 1, HOUR_MS, 7 * HOUR_MS, DAY_MS, 3 * DAY_MS])
-steps = some.lists(some.tuples(inputs, after, some.integers(0, 3)), max_size=25)
+after: Any = some.sampled_from([0, 0, 1, HOUR_MS, 7 * HOUR_MS, DAY_MS, 3 * DAY_MS])
+steps: Any = some.lists(some.tuples(inputs, after, some.integers(0, 3)), max_size=25)
 
 
 def folded(steps: list[Any], *, restored: bool) -> tuple[list[Any], dict[str, Any]]:
@@ -81,11 +81,11 @@ def folded(steps: list[Any], *, restored: bool) -> tuple[list[Any], dict[str, An
         if input[0] in ("publish", "advance"):  # Timers due before a publish are of what it ends.
             while situation.partition.next_due_at_ms <= situation.now_ms:
                 decided.append(situation.fold(Advance(situation.now_ms)))
-        match input:
-            case ("publish", number):
-                situation.publish(*PUBLICATIONS[number], segments=SEGMENTS)
-            case (name, contact, payload):
-                decided.append(situation.event(name, payload, contact=contact))
+        if input[0] == "publish":
+            situation.publish(*PUBLICATIONS[input[1]], segments=SEGMENTS)
+        elif input[0] != "advance":
+            name, contact, payload = input
+            decided.append(situation.event(name, payload, contact=contact))
     partition = situation.partition
     return decided, {key: partition.contact(key) for key in partition.contact_keys()}
 

@@ -41,15 +41,15 @@ def lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def refolded(folder: Path) -> tuple[list[str], Partition]:
-    """Fold the inputs of a folder; return what was decided, as lines."""
+def refolded(folder: Path) -> tuple[list[Decision], Partition]:
+    """Fold the inputs of a folder; return what was decided."""
     decisions: list[Decision] = []
     partition = Partition(0, decisions)
     partition.fold(Publish((folder / "journeys.json").read_bytes()), 0)
     for line in lines(folder / "inputs.jsonl"):
         kind, now_ms, fields = msgspec.json.decode(line)
         partition.fold(msgspec.convert(fields, KINDS[kind]), now_ms)
-    return [as_line(each) for each in decisions], partition
+    return decisions, partition
 
 
 def as_line(decision: Decision) -> str:
@@ -57,12 +57,11 @@ def as_line(decision: Decision) -> str:
     return msgspec.json.encode([type(decision).__name__, fields]).decode()
 
 
-def as_decision(line: str) -> Decision:
-    """Read a decision by the names of its fields: one added later has its default."""
+def of_line(line: str) -> Decision:
+    """Read a decision; a field added later, with its default, is no difference."""
     kind, fields = msgspec.json.decode(line)
-    decision = DECISIONS[kind]
-    read: Decision = decision(**fields)
-    return read
+    decision: Decision = DECISIONS[kind](**fields)
+    return decision
 
 
 def kept(folder: Path) -> dict[str, str]:
@@ -79,8 +78,8 @@ def test_old_inputs_give_the_same_decisions(folder: Path) -> None:
     if folder.name in FOLDS_CHANGED:
         pytest.skip(FOLDS_CHANGED[folder.name])
     decided, _ = refolded(folder)
-    before = [as_decision(line) for line in lines(folder / "decisions.jsonl")]
-    assert [as_decision(line) for line in decided] == before, "\n".join(decided)
+    expected = [of_line(line) for line in lines(folder / "decisions.jsonl")]
+    assert decided == expected, "\n".join(map(as_line, decided))
 
 
 @each_folder
