@@ -12,7 +12,7 @@ from engine.clock_text import date_of, moment_of
 from engine.contact import Visit
 from engine.contact_zone import zone_for
 from engine.decision import DECLINED
-from engine.input import IDENTIFY, Event
+from engine.input import DESCRIBED, IDENTIFY, Event
 from engine.limits import DAY_MS, FAR_MS, WAIT_MS_MAX
 from engine.moment import Moment
 from engine.program import STAYS, Place, Program
@@ -146,7 +146,8 @@ class WaitUntil(Place):
 
     def hears(self) -> list[str]:
         """See Place."""
-        return [IDENTIFY] if self.date is not None and self.date.source == OF_CONTACT else []
+        looks = self.date is not None and self.date.source == OF_CONTACT
+        return [IDENTIFY, DESCRIBED] if looks else []
 
     def _give_up(self, moment: Moment, reason: str) -> str:
         moment.outcome, moment.reason = DECLINED, reason
