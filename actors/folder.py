@@ -1,4 +1,4 @@
-"""Folder: journeys, templates and settings as an author keeps them in files."""
+"""Folder: journeys, segments, templates and settings as an author keeps them in files."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from engine.journey import Publication, Settings
 SETTINGS_STEM: Final = "anlass"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 TEMPLATES: Final = "templates"
+SEGMENTS: Final = "segments"
 AUTHOR_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
 OPERATOR_KEYS: Final = ("keys", "channels", "gateway")
 
@@ -49,6 +50,7 @@ def read_folder(path: Path | str) -> Folder:
         settings_file=settings_file,
         settings=settings,
         templates=_read_templates(folder / TEMPLATES, mistakes),
+        segments=_read_segments(folder, mistakes),
     )
     _, found = compile_publication(publication)
     mistakes += found
@@ -74,15 +76,19 @@ def _files_in(folder: Path, mistakes: list[Mistake]) -> list[Path]:
         problem = "there is no such folder" if not folder.exists() else "this is no folder"
         mistakes.append(Mistake(str(folder), "$", problem, "name the folder of your journeys"))
         return []
-    files = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    ]
+    files = _documents_in(folder)
     if all(path.stem == SETTINGS_STEM for path in files):
         fix = "write one into a file such as `welcome.yaml`"
         mistakes.append(Mistake(str(folder), "$", "there is no journey in this folder", fix))
     return files
+
+
+def _documents_in(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    ]
 
 
 def _read_journeys(folder: Path, files: list[Path], mistakes: list[Mistake]) -> dict[str, Any]:
@@ -93,6 +99,17 @@ def _read_journeys(folder: Path, files: list[Path], mistakes: list[Mistake]) -> 
             if document is not None:
                 journeys[path.name] = document
     return journeys
+
+
+def _read_segments(folder: Path, mistakes: list[Mistake]) -> dict[str, Any]:
+    segments: dict[str, Any] = {}
+    if not (folder / SEGMENTS).is_dir():
+        return segments
+    for path in _documents_in(folder / SEGMENTS):
+        document = read_document(path, folder, mistakes)
+        if document is not None:
+            segments[f"{SEGMENTS}/{path.name}"] = document
+    return segments
 
 
 def _read_settings(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError
 from msgspec import Struct
@@ -35,6 +36,7 @@ CONTEXT_NAMES: Final = (
 )
 """What a template can ask for."""
 
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
 PARTS: Final = {
     "session": ("started_at_ms", "duration_ms", "counts", "products", "cart", "cart_filled"),
     "visit": VISIT_FIELDS,
@@ -93,7 +95,11 @@ class Renderer:
 
         Raises:
             RenderError: There is no such template, it is broken, or passes a bound.
+
+        What is asked of a server is no text for people: it is the body, as JSON.
         """
+        if delivery.request is not None:
+            return _message(delivery, "", "", _encode(delivery.request).decode())
         compiled = self._find(delivery)
         context = _context_of(delivery)
         try:
@@ -101,19 +107,7 @@ class Renderer:
             body = compiled.body.render(context)
         except _FAULTS as error:
             raise RenderError(delivery.key, compiled.name, _text_of(error)) from error
-        return Message(
-            key=delivery.key,
-            contact=delivery.contact,
-            journey=delivery.journey,
-            node=delivery.node,
-            channel=delivery.channel,
-            at_ms=delivery.at_ms,
-            purpose=delivery.purpose,
-            to=_address_of(delivery),
-            language=compiled.language,
-            subject=one_line(subject),
-            body=body.strip("\n") + "\n",
-        )
+        return _message(delivery, compiled.language, one_line(subject), body.strip("\n"))
 
     def _find(self, delivery: Delivery) -> _Compiled:
         languages = self._names.get(delivery.template)
@@ -138,6 +132,22 @@ class Renderer:
             self._environment.from_string(source.subject),
             self._environment.from_string(source.body),
         )
+
+
+def _message(delivery: Delivery, language: str, subject: str, body: str) -> Message:
+    return Message(
+        key=delivery.key,
+        contact=delivery.contact,
+        journey=delivery.journey,
+        node=delivery.node,
+        channel=delivery.channel,
+        at_ms=delivery.at_ms,
+        purpose=delivery.purpose,
+        to=_address_of(delivery),
+        language=language,
+        subject=subject,
+        body=body + "\n",
+    )
 
 
 def check_templates(templates: Mapping[str, str]) -> list[Mistake]:

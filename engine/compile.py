@@ -15,6 +15,7 @@ from engine.errors import AuthorError, Mistake
 from engine.journey import Journey, Publication, Settings
 from engine.known import Known
 from engine.limits import JOURNEYS_MAX, SEGMENTS_MAX
+from engine.node import StartNode
 from engine.program import Program
 from engine.programs import Programs
 from engine.rules import Rules
@@ -40,15 +41,21 @@ def compile_publication(
     settings_reader = Reader(publication.settings_file)
     settings = settings_reader.read(Settings, publication.settings)
     readers = {publication.settings_file: settings_reader}
-    segments = compile_segments(publication.segments, readers)
     journeys = _read_journeys(publication, readers)
     rules, members = Rules(), {}
     if settings is not NOTHING:
         members = _members_of(settings, [journey for journey, _ in journeys])
         rules = compile_rules(settings, members, settings_reader)
+    segments = compile_segments(publication.segments, readers, rules.zone)
     rules.mentions = compile_mentions(publication.templates, settings_reader)
     known = Known(segments.get, sorted(segments))
     known.journeys = [journey.journey for journey, _ in journeys]
+    known.started = {
+        node.start
+        for journey, _ in journeys
+        for node in journey.nodes
+        if isinstance(node, StartNode)
+    }
     known.templates = {name.rpartition(".")[0] for name in publication.templates}
     known.members = members
     known.zone = rules.zone

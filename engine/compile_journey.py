@@ -22,6 +22,9 @@ def compile_journey(journey: Journey, rules: Rules, known: Known, reader: Reader
     compile_entries(journey.entry, program, reader, known)
     _compile_exits(journey.exit_on, program, reader, known)
     program.reentry = _compile_reentry(journey.reentry, reader)
+    if program.reentry.key and program.occasions:
+        fix = "leave the key out, or give that entry a journey of its own"
+        reader.add("$.reentry.key", "schedules and dates have no fields to be a key", fix)
     if journey.group is not None:
         program.group = journey.group
         if journey.group not in rules.groups:

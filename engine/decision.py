@@ -69,6 +69,8 @@ class Delivery(Struct, frozen=True, array_like=True, gc=False):
     trigger: dict[str, Any]
     """The payload of the event that the visit was entered on."""
     cart: list[dict[str, Any]]
+    request: dict[str, Any] | None = None
+    """What an audience of the ads channel, or a webhook, is asked; such have no template."""
     address: str = ""
     """What the attribute holds that the settings name for the channel; empty where they do not."""
     history: dict[str, list[dict[str, Any]]] = {}

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.contact import Contact, pack, unpack
+from engine.input import Event, payload_of
 from engine.limits import (
     FAR_MS,
     HAPPENING_BYTES_MAX,
@@ -75,6 +76,14 @@ def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now
         if len(past) > HISTORY_EVENTS_MAX:
             del past[0]
     contact.history_since_ms = min(contact.history_since_ms, at_ms)
+
+
+def remember_derived(contact: Contact, event: Event, now_ms: int) -> None:
+    """Add an event that follows from another to a copy of the history: it may have to go back."""
+    past = contact.history.get(event.name)
+    copied = {} if past is None else {event.name: past[:]}
+    contact.history = contact.history | copied
+    remember(contact, event.name, pick_fields(payload_of(event)), None, now_ms)
 
 
 def happened_at_ms(happening: bytes) -> int:

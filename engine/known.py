@@ -10,7 +10,16 @@ from engine.rules import UTC
 class Known:
     """The names that a publication knows, for those who compile parts of it."""
 
-    __slots__ = ("journeys", "members", "nodes", "segment_test", "segments", "templates", "zone")
+    __slots__ = (
+        "journeys",
+        "members",
+        "nodes",
+        "segment_test",
+        "segments",
+        "started",
+        "templates",
+        "zone",
+    )
 
     def __init__(self, segment_test: Callable[[str], Test | None], segments: list[str]) -> None:
         self.segment_test = segment_test
@@ -21,6 +30,8 @@ class Known:
         """Group -> its journeys."""
         self.nodes: list[str] = []
         """Of the journey that is being compiled, in order; none for a segment."""
+        self.started: set[str] = set()
+        """Journeys that a node of another one starts."""
         self.templates: set[str] = set()
         self.zone: ZoneInfo = UTC
         """That of the settings."""

@@ -25,6 +25,8 @@ in flight (1,024 events) may be all of one contact, and are sent again as a whol
 EVENT_ID_CHARS_KEPT: Final = 24
 """A longer event id is remembered by a hash of this many characters."""
 
+EVENT_NAME_CHARS_MAX: Final = 128
+
 HISTORY_MS: Final = 30 * DAY_MS
 HISTORY_EVENTS_MAX: Final = 200
 """Recent events of one name kept for a contact: 30 days, and not more than this many."""
@@ -53,6 +55,8 @@ ATTRIBUTE_BYTES_MAX: Final = 2048
 """Of an attribute's value, as JSON; a longer one is refused by the gateway."""
 
 CONSENT_CHANNELS_MAX: Final = 20
+LISTS_MAX: Final = 200
+"""Static lists and audiences that one contact is on; it is put on no further one."""
 CONSENT_PURPOSES_MAX: Final = 20
 """Of one channel that one event tells of; and purposes of an author's own."""
 
@@ -92,11 +96,31 @@ NODES_MAX: Final = 200
 NODES_PER_INPUT_MAX: Final = 400
 """Nodes one visit walks for one input; only a cycle without a wait would pass it."""
 
+BRANCHES_MAX: Final = 100
+"""Ways out of one node: branches of a split, cases of a switch, events that are waited for."""
+
+SAME_FIELDS_MAX: Final = 10
+ANSWERS_MAX: Final = 20
+"""Nodes of one visit of which is kept what came there; the oldest go first."""
+
+ANSWER_BYTES_MAX: Final = 2_048
+ANSWER_FIELD_BYTES_MAX: Final = 256
+"""What came to a node and is longer, packed, is kept without those of its fields that are."""
+
+PARTICIPATIONS_MAX: Final = 500
+"""Nodes of which is kept when a contact last took part there; the longest ago go first."""
+
 CONDITION_DEPTH_MAX: Final = 20
+DATE_SPAN_MS_MAX: Final = 3_660 * DAY_MS
+"""How far a condition looks for a date, before now or after."""
+
 JOURNEYS_MAX: Final = 2_000
 SEGMENTS_MAX: Final = 1_000
 HOPS_MAX: Final = 8
 """Events that follow from one another; one further is refused and listed."""
+
+FOLLOWS_MAX: Final = 500
+"""Events that follow from one input altogether; those further are refused, and that is listed."""
 
 PASSES_MAX: Final = 1_000
 """How often a visit may come to a node that a cycle leads through."""

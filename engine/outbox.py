@@ -71,6 +71,7 @@ def _packed(contact: Contact, pending: Pending, rules: Rules, now_ms: int) -> De
         history={name: events for name, events in past.items() if events},
         session=summary_of(contact, now_ms) if mentions.session else None,
         visit=pending.visit,
+        request=pending.request,
     )
 
 

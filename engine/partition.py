@@ -15,7 +15,7 @@ from engine.erasure import Tombstones, entomb, find_erased, is_entombed
 from engine.idle import armed_anew
 from engine.input import Advance, Erase, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
-from engine.occasion import is_stale, plan_occasions
+from engine.occasion import plan_occasions
 from engine.programs import NO_PROGRAMS
 from engine.reconcile import uphold
 from engine.step import step
@@ -251,10 +251,23 @@ class Partition:
 
     def _apply_timers(self, contact: Contact, until_ms: int) -> None:
         """Apply the contact's timers due by then, each on its own: one fault drops one timer."""
-        decisions = self.decisions
-        if is_stale(self.programs, contact):
-            plan_occasions(self.programs, contact, until_ms)
         plan_next_due(contact)
+        if contact.planned_for != self.programs.version:
+            # A publish armed the contact for its moment. What was due before comes before.
+            published_at_ms = min(contact.armed_at_ms, until_ms)
+            self._run_timers(contact, published_at_ms - 1)
+            self._plan(contact, published_at_ms)
+            plan_next_due(contact)
+        self._run_timers(contact, until_ms)
+
+    def _plan(self, contact: Contact, at_ms: int) -> None:
+        try:
+            plan_occasions(self.programs, contact, at_ms)
+        except Exception as error:  # noqa: BLE001 - one poisoned contact must not stop the others
+            self.decisions.append(Fault(contact.key, "occasions", _words(error)))
+
+    def _run_timers(self, contact: Contact, until_ms: int) -> None:
+        decisions = self.decisions
         while contact.next_due_at_ms <= until_ms:
             try:
                 if apply_next_timer(self.programs, contact, decisions):

@@ -18,6 +18,7 @@ from engine.decision import (
     SENT,
     Outcome,
 )
+from engine.hold_out import hold_out_reason
 from engine.identity import message_key
 from engine.limits import FAR_MS, HOLD_MS_MAX, MESSAGES_COUNTED_MAX, PENDING_MAX
 from engine.moment import Moment
@@ -138,9 +139,7 @@ class Send(Place):
 
     def _held_out(self, moment: Moment, program: Program, visit: Visit) -> str:
         if visit.held_out:
-            if program.hold_out:
-                return f"{program.journey}: the {program.hold_out:g} % that are held out"
-            return f"{program.journey}: on the side that is held out"
+            return hold_out_reason(program, moment.contact)
         share = moment.rules.hold_out if self.purpose == MARKETING else 0
         if falls_within(share, moment.contact.key, ALL_HELD_OUT):
             return f"all journeys: the {share:g} % that are held out"

@@ -46,9 +46,10 @@ def step(
         else:
             assert type(input) is Receipt
             settle(contact, input, now_ms, decisions)
-            if programs.watches:
-                moment = Moment(programs.rules, contact, now_ms, decisions, {})
-                follow(moment, programs, watched=True)
+        if programs.watches:
+            moment = Moment(programs.rules, contact, now_ms, decisions, {})
+            moment.cause = f"{type(input).__name__} {input.key}"
+            follow(moment, programs, watched=True)
     except Exception:
         guard.restore(contact)
         del decisions[mark:]

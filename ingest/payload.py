@@ -6,7 +6,14 @@ import msgspec
 
 from engine.author import NAME_FORM
 from engine.consent import STRENGTH
-from engine.input import CART_UPDATE, CONSENT, IDENTIFY, SESSION_END
+from engine.input import (
+    CART_UPDATE,
+    CONSENT,
+    DERIVED_NAMES,
+    DERIVED_PREFIXES,
+    IDENTIFY,
+    is_derived,
+)
 from engine.limits import (
     ATTRIBUTE_BYTES_MAX,
     ATTRIBUTES_MAX,
@@ -18,7 +25,7 @@ from ingest.limits import LISTS_PER_EVENT_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX
 
 LEVELS: Final = ", ".join(sorted(STRENGTH))
 WITH_ITEMS: Final = frozenset({CART_UPDATE, "purchase"})
-WITH_RULES: Final = frozenset({IDENTIFY, CONSENT, SESSION_END, *WITH_ITEMS})
+WITH_RULES: Final = frozenset({IDENTIFY, CONSENT, *DERIVED_NAMES, *WITH_ITEMS})
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -55,7 +62,7 @@ def check_payload(name: str, payload: bytes) -> None:
         raise _too_deep() from None
     if payload.count(b"{") + payload.count(b"[") > PAYLOAD_DEPTH_MAX:
         _check_depth(value)
-    if name in WITH_RULES:
+    if name in WITH_RULES or name.startswith(DERIVED_PREFIXES):
         _check_rules(name, value)
 
 
@@ -80,8 +87,9 @@ def _check_depth(value: dict[str, Any]) -> None:
 
 
 def _check_rules(name: str, value: dict[str, Any]) -> None:
-    if name == SESSION_END:
-        raise EventError("$.name", "session_end is derived by the engine and cannot be sent")
+    if is_derived(name):
+        shown = name[:NAME_CHARS_MAX]
+        raise EventError("$.name", f"{shown} is derived by the engine and cannot be sent")
     if name == IDENTIFY:
         _check_identify(value)
     elif name == CONSENT:

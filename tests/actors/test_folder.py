@@ -194,3 +194,27 @@ def test_mistakes_of_all_files_come_together(folder: Path) -> None:
     write(folder, "a: [", "more.yaml")
     files = {each.file for each in read_folder(folder).mistakes}
     assert files == {"anlass.yaml", "hello.yaml", "more.yaml"}
+
+
+def test_segments_are_read_from_their_folder(folder: Path) -> None:
+    (folder / "segments").mkdir()
+    write(folder, "segment: vip\nlist: true\n", "segments/vip.yaml")
+    write(folder, '{"segment": "dear", "when": {"segment": "vip"}}', "segments/dear.json")
+    read = read_folder(folder)
+    assert read.mistakes == []
+    assert sorted(read.publication.segments) == ["segments/dear.json", "segments/vip.yaml"]
+    assert sorted(programs_of(read.source).segments) == ["dear", "vip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("segment: vip\nlist: maybe\n", "segments/vip.yaml: Expected `bool`"),
+        ("segment: vip\n", "segments/vip.yaml: a segment is a condition or a list - at `$`"),
+        ("segment: vip\nwhen: {segment: vpi}\n", "there is no segment 'vpi' - at `$.when.segment`"),
+        ("segment: vip\n  when: [\n", "segments/vip.yaml"),
+    ],
+)
+def test_a_segment_that_means_nothing_is_told(folder: Path, text: str, said: str) -> None:
+    (folder / "segments").mkdir()
+    assert said in told(write(folder, text, "segments/vip.yaml"))
