@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from engine.compile import compile_publication
+from engine.contact import Contact, pack
+from engine.history import latest
 from engine.input import Publish
 from engine.journey import Publication
 from engine.limits import LATEST_MAX, MENTIONED_NAMES_MAX
@@ -82,6 +84,16 @@ def test_past_events_are_packed_with_their_fields_the_latest_last() -> None:
         "product_id": f"p-{LATEST_MAX + 4}",
         "price": LATEST_MAX + 4,
     }
+
+
+def test_further_fields_that_are_kept_are_told_too() -> None:
+    standard = (NOON_MS, "a", None, 5, None)
+    past = [pack(NOON_MS), pack(standard), pack((*standard, {"brand": "Ott"}))]
+    assert latest(Contact("c-1", history={"x": past}), "x", 3) == [
+        {"at_ms": NOON_MS},
+        {"at_ms": NOON_MS, "product_id": "a", "price": 5},
+        {"at_ms": NOON_MS, "product_id": "a", "price": 5, "brand": "Ott"},
+    ]
 
 
 def test_what_no_template_asks_for_is_not_packed() -> None:
