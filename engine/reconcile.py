@@ -8,6 +8,7 @@ from engine.cap import forget_uncounted, release, reserve
 from engine.change import ListChange
 from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
+from engine.need import seen_of
 from engine.outbox import find_pending
 from engine.programs import Programs
 from engine.send import Send
@@ -79,4 +80,5 @@ def _pending_of(programs: Programs, visit: Visit | None, outcome: Outcome) -> Pe
         trigger={} if visit is None else visit.trigger,
         views=[] if visit is None else visit.views,
         request=dict(place.request()) if isinstance(place, ListChange) else None,
+        visit={} if visit is None or not programs.rules.mentions.visit else seen_of(visit),
     )
