@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from engine.decision import Delivery
 from engine.input import Receipt
+from engine.sighting import Sightings
 
 FRAME_BYTES_MAX: Final = 64 << 20
 HEAD_BYTES: Final = 4
@@ -92,6 +93,12 @@ class AskStatus(Struct, array_like=True, tag="status", gc=False):
     seq: int
 
 
+class AskSightings(Struct, array_like=True, tag="sightings", gc=False):
+    """Ask what event names and fields the shard has seen. Answered by Seen."""
+
+    seq: int
+
+
 class Accepted(Struct, array_like=True, tag="accepted", gc=False):
     """One engine.input.Verdict byte per event of the Accept of this number."""
 
@@ -132,6 +139,14 @@ class Status(Struct, array_like=True, tag="status_is", gc=False):
     status: dict[str, Any]
 
 
+class Seen(Struct, array_like=True, tag="sightings_are", gc=False):
+    """What event names and fields the shard has seen, or why nobody can say."""
+
+    seq: int
+    sightings: Sightings
+    error: str = ""
+
+
 class Refused(Struct, array_like=True, tag="refused", gc=False):
     """It cannot be done, and why; nothing was changed."""
 
@@ -139,8 +154,11 @@ class Refused(Struct, array_like=True, tag="refused", gc=False):
     error: str
 
 
-Request = Accept | Pull | Settle | PublishNow | RunOut | Drain | EraseContact | AskStatus
-Reply = Accepted | Handed | Done | Erased | Status | Refused
+Folded = Accept | Settle | PublishNow | RunOut | EraseContact
+"""Requests that come to inputs, in the order of arrival."""
+
+Request = Folded | Pull | Drain | AskStatus | AskSightings
+Reply = Accepted | Handed | Done | Erased | Status | Seen | Refused
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode

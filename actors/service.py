@@ -1,12 +1,12 @@
 """ShardService: a shard on its link: folds slices, commits them, then answers and releases."""
 
 import asyncio
-import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,12 +31,13 @@ from actors.limits import (
 from actors.link import (
     Accept,
     Accepted,
+    AskSightings,
     AskStatus,
     Done,
     Drain,
     EraseContact,
+    Folded,
     Link,
-    PublishNow,
     Pull,
     Refused,
     Request,
@@ -51,14 +52,13 @@ from actors.recovery import Recovery
 from actors.running import memory_bytes
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
+from actors.sightings import ShardSightings
 from actors.slot_files import SlotFiles
 from actors.snapshotter import Snapshotter
 from actors.store.port import Log, Snapshots
+from actors.timers import Timers
 from engine.decision import Outcome
 from engine.identity import partition_of
-
-Folded = Accept | Settle | PublishNow | RunOut | EraseContact
-"""Requests that come to inputs, in the order of arrival."""
 
 log = structlog.get_logger()
 
@@ -95,6 +95,7 @@ class ShardService:
         self._loop = asyncio.get_running_loop()
         self._links: set[Link] = set()
         self._files = files
+        self._sightings = ShardSightings(files, self._settings.interval_s)
         self._eraser: Eraser | None = None
         self._inbox: deque[tuple[Link, Folded | None]] = deque()
         """Requests in the order of arrival; None where the link was lost."""
@@ -104,7 +105,7 @@ class ShardService:
         self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
         """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
-        self._timers_due = False
+        self._timers = Timers(shard, self._loop, partial(self._do_or_end, self._schedule))
         self._closing = False
         self._quiet = asyncio.Event()
         """Set while nothing waits to be folded or to become durable."""
@@ -115,6 +116,7 @@ class ShardService:
         erased = {} if self._files is None else self._files.notes.erased
         recovery = Recovery(self.shard, self.outbox, erased)
         recovery.run(self.log, self._snapshots)
+        self._sightings.load()
         self._pulls.take_publication()
         self.refolded = recovery.refolded
         for fault in recovery.damaged:
@@ -131,8 +133,7 @@ class ShardService:
             self._eraser = Eraser(self._files, self._snapshotter)
             for frame, answer in self._eraser.resume(self.shard, self.outbox):
                 self._commit(frame, [answer])
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(socket)  # noqa: PTH108 - one call before anything is served
+        Path(socket).unlink(missing_ok=True)  # noqa: ASYNC240 - before anything is served
         self._server = await self._loop.create_unix_server(self._new_link, socket)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
 
@@ -152,6 +153,7 @@ class ShardService:
             await self._snapshotter.close()
         if self._eraser is not None:
             await self._eraser.close()
+        await self._sightings.save()
         if self._committer is not None:
             self._committer.close()
         self.log.close()
@@ -166,7 +168,8 @@ class ShardService:
 
     def _lost(self, link: Link) -> None:
         self._links.discard(link)
-        self._inbox.append((link, None))  # What it has settled already is folded before.
+        if self.outbox.knows(link):  # Any other leaves nothing: they come and go by the thousand.
+            self._inbox.append((link, None))  # What it has settled already is folded before.
         self._pulls.lose(link)
         self._schedule()
 
@@ -178,13 +181,16 @@ class ShardService:
             return
         if isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
+        elif isinstance(request, AskSightings):
+            link.send(self._sightings.answer(request))
         elif refusal := self._refusal(link, request):
             link.refuse(request, refusal)
         elif isinstance(request, Pull):
             self._pulls.put(link, request)
             self._loop.call_later(request.wait_ms / 1000, self._pulls.end, link, request)
         elif isinstance(request, Drain):
-            self._drain_for(link, request)
+            self._timers.due = False
+            self._draining = asyncio.create_task(self._drain(link, request))
         else:
             self._inbox.append((link, request))
         self._schedule()
@@ -195,8 +201,8 @@ class ShardService:
             return FULL if self._pulls.full(request.channel) else ""
         if len(self._inbox) >= INBOX_REQUESTS_MAX:
             return FULL
-        if self._draining is not None and not isinstance(request, Settle | Drain):
-            return STOPPING
+        if self._draining is not None and not isinstance(request, Settle):
+            return "it is being drained already" if isinstance(request, Drain) else STOPPING
         if isinstance(request, Accept):
             if request.attempt <= link.attempt_refused:
                 return link.refused_why
@@ -207,13 +213,6 @@ class ShardService:
         if isinstance(request, EraseContact) and self._eraser is None:
             return "this store cannot erase"
         return ""
-
-    def _drain_for(self, link: Link, request: Drain) -> None:
-        if self._draining is not None:
-            link.send(Refused(request.seq, "it is being drained already"))
-            return
-        self._timers_due = False
-        self._draining = asyncio.create_task(self._drain(link, request))
 
     async def _drain(self, link: Link, request: Drain) -> None:
         """Finish what is there, wait a while for receipts of what is out, and take snapshots."""
@@ -227,6 +226,7 @@ class ShardService:
         error = ""
         if self._snapshotter is not None:
             error = await self._snapshotter.drain()
+        await self._sightings.save()
         link.send(Refused(request.seq, error) if error else Done(request.seq))
 
     def _stall(self, text: str) -> None:
@@ -248,10 +248,9 @@ class ShardService:
     def _tick(self) -> None:
         if self._closing:
             return
+        self._sightings.turn(self._loop.time())
         if self._draining is None:
-            if not self._timers_due and self.shard.timers_due(self.shard.clock.read()):
-                self._timers_due = True
-                self._schedule()
+            self._timers.look()
             if self._snapshotter is not None:
                 self._snapshotter.turn(busy=len(self._inbox) > INBOX_SHORT)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
@@ -261,7 +260,7 @@ class ShardService:
         if self._scheduled or len(self._uncommitted) >= FRAMES_UNCOMMITTED_MAX:
             return
         pulled = self._draining is None and self._pulls.ready
-        if self._inbox or self._timers_due or pulled:
+        if self._inbox or self._timers.ready or pulled:
             self._scheduled = True
             self._loop.call_soon(self._do_or_end, self._fold_slice)
 
@@ -285,8 +284,8 @@ class ShardService:
         inputs_left = SLICE_INPUTS_MAX
         while self._inbox and inputs_left > 0 and time.perf_counter_ns() < end_ns:
             inputs_left -= self._fold_request(inputs_left, end_ns, read_ms, answers)
-        if self._timers_due:
-            self._timers_due = shard.advance(None, read_ms)
+        if self._timers.ready:
+            self._timers.apply(read_ms)
         if self._draining is None:
             answers.extend(Answer(*handed) for handed in self._pulls.fold(read_ms))
         frame = shard.cut()
@@ -361,6 +360,7 @@ class ShardService:
         self._uncommitted.append((answers, frame.outcomes, frame.position + len(frame.records)))
         data = encode_frame(frame)
         self._committer.put(frame.position, data)
+        self._sightings.take(frame)  # While the disk is at it.
         if self._snapshotter is not None:
             self._snapshotter.note(len(data))
 

@@ -18,6 +18,7 @@ from actors.store.newfile import Pause, no_pause
 from actors.store.port import Row, SnapshotHead
 from actors.store.rewrite import rewrite_file
 from actors.store.segment import position_of
+from actors.store.sighted import SightingsFile
 from engine.erasure import digest_of
 
 
@@ -67,6 +68,7 @@ class SlotFiles:
     ) -> None:
         """For the owner of the slot. Raises LogCorruptError, OSError: see ErasureNotes."""
         self.notes = ErasureNotes(folder, disk)
+        self.sightings = SightingsFile(folder, key, disk)
         self._folder = folder
         self._key = key
         self._disk = disk
@@ -80,6 +82,7 @@ class SlotFiles:
         also for a damaged snapshot, as nobody can say what it holds; OSError, StoreFullError. Then
         part of the files may be done.
         """
+        self.sightings.drop()  # What the shard still knows has nothing of them; it writes it anew.
         erased = {each.digest: each.position for each in erasures}
         last = max(erased.values())
         files, counts = 0, _Counts(erased)

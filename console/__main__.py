@@ -17,11 +17,14 @@ from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.contact import contact_app
 from console.demo import play
+from console.events import events, sightings_of
 from console.import_command import import_contacts
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.replay_command import replay
 from console.run import System, run_system
+from console.scenario_command import run_tests
+from console.schema_command import schema
 from console.screen import (
     console,
     errors,
@@ -35,6 +38,7 @@ from console.status_screen import status
 from console.verify import verify
 from engine.errors import AuthorError
 from engine.span import SPAN_FORM, span_ms
+from engine.unseen import unseen
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
@@ -138,16 +142,29 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     uvloop.run(playing())
 
 
+app.command()(events)
 app.command()(replay)
+app.command()(schema)
 app.command()(status)
+app.command("test")(run_tests)
 app.command()(verify)
 
 
 @app.command()
-def validate(folder: Annotated[Path, typer.Argument(help="Folder of journeys.")]) -> None:
+def validate(
+    folder: Annotated[Path, typer.Argument(help="Folder of journeys.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Store: note what was not seen there yet.")
+    ] = None,
+    key_file: KeyFile = None,
+) -> None:
     """Check a folder of journeys: every mistake of every file at once, with path and fix."""
     found = read_folder(folder)
-    for note in found.notes:
+    notes: list[str] = list(found.notes)
+    if data is not None:
+        seen, faults = uvloop.run(sightings_of(data, key_file))
+        notes += [*faults, *map(str, unseen(found.publication.journeys, seen))]
+    for note in notes:
         errors.print(f"note: {note}", soft_wrap=True, markup=False)
     if found.mistakes:
         raise AuthorError(found.mistakes)

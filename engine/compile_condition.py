@@ -56,8 +56,8 @@ def _compile_leaf(condition: Condition, path: str, reader: Reader, known: Known)
     match condition:
         case Comparison():
             return compile_comparison(condition, path, reader, known)
-        case ConsentCondition(consent=channel, is_=level):
-            return Consented(channel, level)
+        case ConsentCondition(consent=channel, is_=level, purpose=purpose):
+            return Consented(channel, level, purpose)
         case SegmentCondition(segment=segment):
             return _compile_segment(segment, path, reader, known)
         case MessageCondition():

@@ -15,8 +15,12 @@ def compile_entries(
 ) -> None:
     """Give the program its ways and plans; mistakes are noted."""
     entries = entry if isinstance(entry, list) else [entry]
-    if not entries:
-        reader.add("$.entry", "nothing leads into this journey", "list at least one entry")
+    if not entries and program.journey not in known.started:
+        reader.add(
+            "$.entry",
+            "nothing leads into this journey",
+            "list at least one entry, or start it from another journey",
+        )
     for i, each in enumerate(entries):
         path = f"$.entry[{i}]" if isinstance(entry, list) else "$.entry"
         _compile_entry(each, path, program, reader, known)

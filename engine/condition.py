@@ -183,13 +183,14 @@ class CompareInner(Compare):
 
 
 class Consented(Test):
-    """The contact's consent on a channel is at least this strong."""
+    """The contact's consent on a channel, for a purpose, is at least this strong."""
 
-    __slots__ = ("channel", "level")
+    __slots__ = ("channel", "level", "purpose")
 
-    def __init__(self, channel: str, level: str) -> None:
+    def __init__(self, channel: str, level: str, purpose: str) -> None:
         self.channel = channel
         self.level = level
+        self.purpose = purpose
 
     def note_reads(self, reads: Reads) -> None:
         """See Test."""
@@ -197,7 +198,7 @@ class Consented(Test):
 
     def holds(self, moment: Moment) -> bool:
         """See Test."""
-        return consent_suffices(moment.contact, self.channel, self.level)
+        return consent_suffices(moment.contact, self.channel, self.level, self.purpose)
 
 
 class Happened(Test):

@@ -42,12 +42,13 @@ def step(
     mark = len(decisions)
     try:
         if type(input) is Handover:
-            hand_over(contact, input, now_ms, decisions)
+            hand_over(contact, input, programs.rules, now_ms, decisions)
         else:
             assert type(input) is Receipt
             settle(contact, input, now_ms, decisions)
         if programs.watches:  # Of both: a handover may find that a message does not go out.
             moment = Moment(programs.rules, contact, now_ms, decisions, {})
+            moment.cause = f"{type(input).__name__} {input.key}"
             follow(moment, programs, watched=True)
     except Exception:
         guard.restore(contact)

@@ -20,6 +20,7 @@ from actors.store.seal import SALT_BYTES, TAG_BYTES, Seal, SealBrokenError, new_
 LOG: Final = b"ANLASSL2"
 SNAPSHOT: Final = b"ANLASSS2"
 ARCHIVE: Final = b"ANLASSA2"
+SIGHTINGS: Final = b"ANLASSE2"
 
 HEADER: Final = struct.Struct(f">8sB3x{SALT_BYTES}sI")
 HEAD: Final = struct.Struct(">III")

@@ -312,7 +312,8 @@ def _tear(world: World, slot: int, random: Random) -> str:
     if kind == "beginning":
         torn = like[: random.randrange(1, len(like))]
     elif kind == "end":
-        cut = random.randrange(1, len(like))
+        # The length at least: its first bytes may be zeroes anyway, and then nothing is torn.
+        cut = random.randrange(SIZE.size, len(like))
         torn = bytes(cut) + like[cut:]
     else:
         torn = random.randbytes(random.randint(1, 4_000))

@@ -1,0 +1,219 @@
+"""The command `anlass events`: what event names and fields were seen, and which operators fit."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+import uvloop
+from msgspec import Struct
+from rich.table import Table
+from rich.text import Text
+
+from actors.errors import OperatorError
+from actors.link import AskSightings, LinkClient, LinkError, Seen
+from actors.running import running_system
+from actors.store.key import store_key
+from actors.store.manifest import read_store, shard_folder
+from actors.store.sighted import SightingsFile
+from console.options import AsJson, Data, KeyFile, print_json
+from console.screen import console, errors
+from engine.author import nearest
+from engine.sighting import EventSighting, FieldSighting, Sightings, merged, operators_for
+
+ANSWER_S: Final = 3.0
+"""How long a shard may take to answer before it counts as one that does not."""
+
+
+class EventLine(Struct, kw_only=True):
+    """One event name, as it was seen. Moments are epoch milliseconds, UTC."""
+
+    name: str
+    count: int
+    """Events in the log since the record began, repeats too."""
+    first_ms: int
+    last_ms: int
+    fields: int
+
+
+class FieldLine(Struct, kw_only=True):
+    """One field of an event's payload, as it was seen."""
+
+    field: str
+    types: dict[str, int]
+    """How often each was seen, among the events that were looked into."""
+    low: float | None
+    high: float | None
+    """Of its numbers, rounded outward to two digits."""
+    samples: list[str]
+    """Texts that several contacts have told."""
+    operators: list[str]
+
+
+class EventReport(Struct, kw_only=True):
+    """All that was seen of one event name."""
+
+    name: str
+    count: int
+    first_ms: int
+    last_ms: int
+    looked: int
+    """Events of which the payload was looked into."""
+    more_fields: bool
+    """Whether there were more fields than are kept."""
+    fields: list[FieldLine]
+
+
+def events(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show the fields of this event.")
+    ] = None,
+    data: Data = Path("data"),
+    key_file: KeyFile = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """List the event names that were seen; of one name, its fields, and which operators fit."""
+    seen, faults = uvloop.run(sightings_of(data, key_file))
+    for fault in faults:
+        errors.print(Text(fault), soft_wrap=True)
+    if name is None:
+        lines = [line_of(each, sighting) for each, sighting in seen.events.items()]
+        lines.sort(key=lambda line: (-line.last_ms, line.name))
+        if json:
+            print_json(lines)
+        else:
+            show_names(lines, seen)
+        return
+    sighting = seen.events.get(name)
+    if sighting is None:
+        raise OperatorError(f"no event {name!r} was seen yet; {nearest(name, list(seen.events))}")
+    report = report_of(name, sighting)
+    if json:
+        print_json(report)
+    else:
+        show_event(report)
+
+
+async def sightings_of(data: Path, key_file: Path | None = None) -> tuple[Sightings, list[str]]:
+    """Return what all shards have seen, and what could not be had and why.
+
+    By the running shards' own word, else from their files. Raises OperatorError where the folder is
+    none of Anlass, or the key is missing.
+    """
+    store = read_store(data)
+    running = running_system(data)
+    if running is not None:
+        found = list(await asyncio.gather(*[_ask(socket) for socket in running.sockets]))
+    else:
+        key = store_key(data, key_file)
+        found = [_read(shard_folder(data, slot), key) for slot in range(store.shards)]
+    faults = [f"shard {slot}: {each}" for slot, each in enumerate(found) if isinstance(each, str)]
+    return merged(each for each in found if isinstance(each, Sightings)), faults
+
+
+def line_of(name: str, sighting: EventSighting) -> EventLine:
+    """Return one line of the list of names."""
+    return EventLine(
+        name=name,
+        count=sighting.count,
+        first_ms=sighting.first_ms,
+        last_ms=sighting.last_ms,
+        fields=len(sighting.fields),
+    )
+
+
+def report_of(name: str, sighting: EventSighting) -> EventReport:
+    """Return what was seen of a name, with the operators that fit."""
+    return EventReport(
+        name=name,
+        count=sighting.count,
+        first_ms=sighting.first_ms,
+        last_ms=sighting.last_ms,
+        looked=sighting.looked,
+        more_fields=sighting.more_fields,
+        fields=[_field_line(path, field) for path, field in sorted(sighting.fields.items())],
+    )
+
+
+def show_names(lines: list[EventLine], seen: Sightings) -> None:
+    """Print the list of names."""
+    if not lines:
+        console.print("No event was seen yet.")
+        return
+    table = Table()
+    for column in ("event", "count", "fields", "last seen (UTC)"):
+        table.add_column(column, justify="right" if column in {"count", "fields"} else "left")
+    for line in lines:
+        count, fields = f"{line.count:,}", str(line.fields)
+        table.add_row(Text(line.name), count, fields, moment_words(line.last_ms))
+    console.print(table)
+    if seen.names_dropped:
+        text = f"There were more names than are kept: {seen.names_dropped:,} times one was let go."
+        console.print(text, soft_wrap=True)
+    if seen.uncounted:
+        text = f"{seen.uncounted:,} more inputs came too fast to be counted by name."
+        console.print(text, soft_wrap=True)
+
+
+def show_event(report: EventReport) -> None:
+    """Print what was seen of one event."""
+    head = f"{report.name}: {report.count:,} events, last {moment_words(report.last_ms)}"
+    console.print(Text(f"{head}; {report.looked:,} of them looked into"), soft_wrap=True)
+    table = Table()
+    for column in ("field", "types", "seen", "operators that fit"):
+        table.add_column(column, overflow="fold")
+    for line in report.fields:
+        range_ = [] if line.low is None else [f"{line.low:,g} to {line.high:,g}"]
+        types = sorted(line.types, key=lambda type: -line.types[type])
+        table.add_row(
+            Text(line.field),
+            ", ".join(types),
+            Text(", ".join([*range_, *line.samples])),
+            " ".join(line.operators),
+        )
+    console.print(table)
+    if report.more_fields:
+        console.print("It has more fields than are kept.")
+
+
+def moment_words(at_ms: int) -> str:
+    """Return a moment for a person, to the second, UTC."""
+    try:
+        return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError):
+        return str(at_ms)
+
+
+def _field_line(path: str, field: FieldSighting) -> FieldLine:
+    return FieldLine(
+        field=path,
+        types=field.types,
+        low=field.low,
+        high=field.high,
+        samples=field.samples,
+        operators=operators_for(field.types),
+    )
+
+
+async def _ask(socket: str) -> Sightings | str:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            client = await LinkClient.connect(socket)
+            try:
+                reply = await client.ask(AskSightings(0))
+            finally:
+                client.close()
+    except TimeoutError:
+        return f"no answer within {ANSWER_S:.0f} s"
+    except (OSError, LinkError) as error:
+        return f"no answer: {error}"
+    assert isinstance(reply, Seen)
+    return reply.error or reply.sightings
+
+
+def _read(folder: Path, key: bytes | None) -> Sightings | str:
+    try:
+        return SightingsFile(folder, key).read() or Sightings()
+    except (OperatorError, OSError) as error:
+        return str(error)
