@@ -45,6 +45,6 @@ class Known:
         """Return the same with these segments, for what is in no journey."""
         known = Known(segment_test, segments)
         known.journeys, known.nodes_of = self.journeys, self.nodes_of
-        known.templates, known.zone = self.templates, self.zone
         known.members, known.started = self.members, self.started
+        known.templates, known.zone = self.templates, self.zone
         return known

@@ -80,6 +80,15 @@ def test_a_window_closes_and_opens_when_it_says() -> None:
     assert moment.now_ms == at("2024-03-04T09:00Z")
 
 
+def test_a_weekday_ends_early_where_clocks_go_back_over_midnight() -> None:
+    test = compiled_well({"time": None, "weekdays": ["sun"], "zone": "America/St_Johns"})
+    moment = moment_at(at("2010-11-07T02:30:30Z"))
+    assert test.holds(moment)
+    moment.now_ms = test.changes_at_ms(moment)
+    assert moment.now_ms == at("2010-11-07T02:31Z")
+    assert not test.holds(moment)
+
+
 def test_the_zone_is_that_of_the_contact_then_of_the_settings_or_one_that_is_named() -> None:
     at_ms = at("2024-03-01T23:30Z")
     moment = moment_at(at_ms, None, Contact("c-1", attributes={"time_zone": "Asia/Tokyo"}))
