@@ -2,10 +2,11 @@
 
 from engine.author import Reader, nearest
 from engine.compile_condition import compile_condition
+from engine.compile_webhook import compile_webhook
 from engine.decide import Decide, Exit
 from engine.known import Known
 from engine.limits import NODES_MAX, WAIT_MS_MAX
-from engine.node import DecideNode, ExitNode, Node, SendNode, WaitNode
+from engine.node import DecideNode, ExitNode, Node, SendNode, WaitNode, WebhookNode
 from engine.program import Place
 from engine.rules import MARKETING, TRANSACTIONAL, WEAKEST_CONSENT, Rules
 from engine.send import Send
@@ -58,6 +59,9 @@ def _compile_node(
                 reader.add(f"{path}.template", f"there is no template {template!r}", fix)
             needed = _consent_for(channel, purpose, rules, f"{path}.purpose", reader)
             return Send(node.id, then, channel, template, purpose, needed)
+        case WebhookNode(else_=otherwise):
+            target = _target(otherwise, "", ids, f"{path}.else", reader)
+            return compile_webhook(node, then, target, path, reader, known)
         case ExitNode(exit=reason):
             if node.then is not None:
                 reader.add(f"{path}.then", "an exit goes nowhere", "remove `then`")

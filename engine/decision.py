@@ -63,6 +63,8 @@ class Delivery(Struct, frozen=True, array_like=True, gc=False):
     trigger: dict[str, Any]
     """The payload of the event that the visit was entered on."""
     cart: list[dict[str, Any]]
+    request: dict[str, Any] | None = None
+    """What a webhook is asked: `url`, `method`, `headers`, `body`; no other channel has one."""
 
 
 class Fault(Struct, frozen=True, array_like=True, gc=False):

@@ -67,7 +67,22 @@ NODES_MAX: Final = 200
 NODES_PER_INPUT_MAX: Final = 400
 """Nodes one visit walks for one input; only a cycle without a wait would pass it."""
 
+ANSWERS_MAX: Final = 20
+"""Nodes of one visit of which is kept what came there; the oldest go first."""
+
+ANSWER_BYTES_MAX: Final = 2_048
+ANSWER_FIELD_BYTES_MAX: Final = 256
+"""What came to a node and is longer, packed, is kept without those of its fields that are."""
+
 CONDITION_DEPTH_MAX: Final = 20
+VALUE_DEPTH_MAX: Final = 10
+"""Levels of fields and lists in a value that an author gives a node."""
+
+REQUEST_BYTES_MAX: Final = 16_384
+"""Of what a webhook is asked, packed; a longer one is not asked, and its visit says so."""
+
+REQUEST_URL_CHARS_MAX: Final = 2_000
+REQUEST_HEADERS_MAX: Final = 20
 JOURNEYS_MAX: Final = 2_000
 SEGMENTS_MAX: Final = 1_000
 HOPS_MAX: Final = 8

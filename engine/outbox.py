@@ -52,19 +52,26 @@ def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list
             attributes=dict(contact.attributes),
             trigger=trigger,
             cart=contact.cart,
+            request=pending.request,
         )
     )
 
 
-def settle(contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]) -> None:
-    """Take what the channel said. A message that failed counts for no cap."""
+def settle(
+    contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]
+) -> Pending | None:
+    """Take what the channel said, and return what it settles; None where that was settled before.
+
+    A message that failed counts for no cap.
+    """
     pending = find_pending(contact, receipt.key)
     if pending is None:
-        return
+        return None
     contact.pending.remove(pending)
     if not receipt.delivered:
         release(contact, pending.key)
         decisions.append(_outcome(contact, pending, FAILED, receipt.reason))
+    return pending
 
 
 def _outcome(contact: Contact, pending: Pending, outcome: str, reason: str) -> Outcome:

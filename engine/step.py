@@ -10,6 +10,7 @@ from engine.moment import Moment
 from engine.outbox import hand_over, settle
 from engine.programs import Programs
 from engine.route import Route
+from engine.webhook import WEBHOOK, take_answer
 
 
 def step(
@@ -45,15 +46,23 @@ def step(
             hand_over(contact, input, now_ms, decisions)
         else:
             assert type(input) is Receipt
-            settle(contact, input, now_ms, decisions)
-            if programs.watches:
-                moment = Moment(programs.rules, contact, now_ms, decisions, {})
-                follow(moment, programs, watched=True)
+            _take_receipt(programs, contact, input, now_ms, decisions)
     except Exception:
         guard.restore(contact)
         del decisions[mark:]
         raise
     return True
+
+
+def _take_receipt(
+    programs: Programs, contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]
+) -> None:
+    """Settle a message; what waits for its answer goes on, and all that follows happens."""
+    settled = settle(contact, receipt, now_ms, decisions)
+    moment = Moment(programs.rules, contact, now_ms, decisions, {})
+    if settled is not None and settled.channel == WEBHOOK:
+        take_answer(moment, programs, settled, receipt)
+    follow(moment, programs, watched=True)
 
 
 def _session_starts(

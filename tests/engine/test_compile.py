@@ -9,10 +9,12 @@ from engine.compile import compile_publication, programs_of
 from engine.errors import AuthorError
 from engine.journey import Publication
 from engine.limits import CONDITION_DEPTH_MAX, JOURNEYS_MAX, NODES_MAX
+from engine.node import NODE_KINDS
 from tests.engine.situation import decide, mail, wait
 from tests.publications import journey
 
 Found = list[tuple[str, str, str]]
+NODE_CHOICES = f"give exactly one of {', '.join(f'`{key}`' for key in NODE_KINDS)}"
 
 
 def mistakes_in(*journeys: Any, **settings: Any) -> Found:
@@ -78,12 +80,12 @@ def test_wrong_shapes_of_one_file_come_at_once() -> None:
         (
             "$.nodes[0]",
             "cannot tell what this is: none in ['id']",
-            "give exactly one of `if`, `wait`, `send`, `exit`",
+            NODE_CHOICES,
         ),
         (
             "$.nodes[1]",
             "cannot tell what this is: wait and send together",
-            "give exactly one of `if`, `wait`, `send`, `exit`",
+            NODE_CHOICES,
         ),
         ("$.nodes[2].wait", "Expected `str | object`, got `int` (5)", "write a text"),
         ("$.priority", "Expected `int`, got `str` ('high')", "write a whole number"),
