@@ -8,6 +8,7 @@ from liquid.exceptions import LiquidError
 from msgspec import Struct
 
 from channels.message import Message, one_line
+from channels.request import RequestError, message_of
 from channels.template import (
     CheckingEnvironment,
     Problem,
@@ -20,6 +21,7 @@ from channels.template import (
 from engine.author import nearest
 from engine.decision import Delivery
 from engine.errors import Mistake
+from engine.webhook import WEBHOOK
 
 CONTEXT_NAMES: Final = ("contact", "trigger", "products", "cart", "journey")
 """What a template can ask for."""
@@ -74,9 +76,13 @@ class Renderer:
     def render(self, delivery: Delivery) -> Message:
         """Return the message; equal deliveries and templates give equal messages.
 
+        A webhook has no template: its message is the request.
+
         Raises:
             RenderError: There is no such template, it is broken, or passes a bound.
         """
+        if delivery.channel == WEBHOOK:
+            return _asking(delivery)
         compiled = self._find(delivery)
         context = _context_of(delivery)
         try:
@@ -187,6 +193,13 @@ def _context_of(delivery: Delivery) -> dict[str, Any]:
         "cart": delivery.cart,
         "journey": delivery.journey,
     }
+
+
+def _asking(delivery: Delivery) -> Message:
+    try:
+        return message_of(delivery)
+    except RequestError as error:
+        raise RenderError(delivery.key, delivery.node, str(error)) from error
 
 
 def _address_of(delivery: Delivery) -> str:
