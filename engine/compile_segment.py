@@ -1,5 +1,7 @@
 """Segments -> tests: those that a segment names come before it, and none names itself."""
 
+from zoneinfo import ZoneInfo
+
 from engine.author import NOTHING, Reader
 from engine.compile_condition import compile_condition
 from engine.condition import All, Test
@@ -8,7 +10,9 @@ from engine.known import Known
 from engine.segment import OnList
 
 
-def compile_segments(files: dict[str, object], readers: dict[str, Reader]) -> dict[str, Test]:
+def compile_segments(
+    files: dict[str, object], readers: dict[str, Reader], zone: ZoneInfo
+) -> dict[str, Test]:
     """Return the tests of all segments by their id; mistakes are noted by their file's reader."""
     written: dict[str, tuple[Segment, Reader]] = {}
     for file, data in sorted(files.items()):
@@ -27,7 +31,7 @@ def compile_segments(files: dict[str, object], readers: dict[str, Reader]) -> di
         written[segment.segment] = (segment, reader)
     tests: dict[str, Test] = {}
     for name in written:
-        _compile(name, written, tests, [])
+        _compile(name, written, tests, [], zone)
     return tests
 
 
@@ -36,6 +40,7 @@ def _compile(
     written: dict[str, tuple[Segment, Reader]],
     tests: dict[str, Test],
     on_the_way: list[str],
+    zone: ZoneInfo,
 ) -> Test | None:
     """Compile a segment after those that it names; None where there is none of this name."""
     if name in tests:
@@ -49,12 +54,13 @@ def _compile(
         return All([])
 
     def segment_test(other: str) -> Test | None:
-        return _compile(other, written, tests, [*on_the_way, name])
+        return _compile(other, written, tests, [*on_the_way, name], zone)
 
     if segment.when is None:
         test: Test = OnList(name)
     else:
         known = Known(segment_test, list(written))
+        known.zone = zone
         test = compile_condition(segment.when, "$.when", reader, known)
     tests[name] = test
     return test

@@ -5,8 +5,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from engine.author import Reader
-from engine.compile_value import FROM, compile_values
-from engine.known import Known
+from engine.compile_change import compile_filling
 from engine.limits import REQUEST_HEADERS_MAX, REQUEST_URL_CHARS_MAX, WAIT_MS_MAX
 from engine.node import WebhookNode
 from engine.webhook import Webhook
@@ -31,7 +30,7 @@ OWN_HEADERS: Final = (
 
 
 def compile_webhook(
-    node: WebhookNode, then: str, otherwise: str, path: str, reader: Reader, known: Known
+    node: WebhookNode, then: str, otherwise: str, path: str, reader: Reader
 ) -> Webhook:
     """Return the place; mistakes are noted, and then it must not run."""
     _check_url(node.webhook, f"{path}.webhook", reader)
@@ -40,8 +39,8 @@ def compile_webhook(
         _check_query(node.body, f"{path}.body", reader)
     timeout_ms = reader.read_span(node.timeout, f"{path}.timeout", WAIT_MS_MAX)
     place = Webhook(node.id, then, otherwise, node.timeout, timeout_ms)
-    headers = compile_values(node.headers, f"{path}.headers", reader, known)
-    body = compile_values(node.body, f"{path}.body", reader, known)
+    headers = compile_filling(node.headers, f"{path}.headers", reader)
+    body = compile_filling(node.body, f"{path}.body", reader)
     place.ask(node.webhook, node.method, headers, body)
     return place
 
@@ -95,7 +94,7 @@ def _check_query(body: dict[str, Any], path: str, reader: Reader) -> None:
 
 
 def _check_plain(value: Any, path: str, reader: Reader) -> None:
-    taken = isinstance(value, dict) and FROM in value
+    taken = isinstance(value, dict) and "from" in value
     if not taken and not isinstance(value, str | int | float):
         problem = f"{value!r:.60} is no text or number"
         reader.add(path, problem, "write one, or `{from: contact.tier}`")

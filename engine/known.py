@@ -10,15 +10,28 @@ from engine.rules import UTC
 class Known:
     """The names that a publication knows, for those who compile parts of it."""
 
-    __slots__ = ("journeys", "nodes", "segment_test", "segments", "templates", "zone")
+    __slots__ = (
+        "journeys",
+        "members",
+        "nodes",
+        "segment_test",
+        "segments",
+        "started",
+        "templates",
+        "zone",
+    )
 
     def __init__(self, segment_test: Callable[[str], Test | None], segments: list[str]) -> None:
         self.segment_test = segment_test
         """Returns the test of a segment; None where there is none of that name."""
         self.segments = segments
         self.journeys: list[str] = []
+        self.members: dict[str, frozenset[str]] = {}
+        """Group -> its journeys."""
         self.nodes: list[str] = []
         """Of the journey that is being compiled, in order; none for a segment."""
+        self.started: set[str] = set()
+        """Journeys that a node of another one starts."""
         self.templates: set[str] = set()
         self.zone: ZoneInfo = UTC
         """That of the settings."""

@@ -1,10 +1,14 @@
 """Outbox: a contact's messages decided and not yet settled; handing over and settling them."""
 
+from engine.address import address_of
 from engine.cap import release
 from engine.contact import Contact, Pending
 from engine.decision import FAILED, Decision, Delivery, Outcome
+from engine.history import latest
 from engine.input import Handover, Receipt
-from engine.session import products_of
+from engine.limits import LATEST_MAX
+from engine.rules import Rules
+from engine.session import products_of, summary_of
 
 
 def find_pending(contact: Contact, key: str) -> Pending | None:
@@ -23,8 +27,13 @@ def stop_pending(pending: Pending, now_ms: int, outcome: str, why: str) -> None:
         pending.stopped_why = why
 
 
-def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list[Decision]) -> None:
-    """Check a message once more and pack it, or say why it does not go out after all."""
+def hand_over(
+    contact: Contact, handover: Handover, rules: Rules, now_ms: int, decisions: list[Decision]
+) -> None:
+    """Check a message once more and pack it, or say why it does not go out after all.
+
+    An exit, or a consent that was withdrawn, has marked it when it came; see `stop_pending`.
+    """
     pending = find_pending(contact, handover.key)
     if pending is None:
         return
@@ -34,26 +43,35 @@ def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list
         decisions.append(_outcome(contact, pending, pending.stopped_as, pending.stopped_why))
         return
     pending.handed_at_ms = now_ms
+    decisions.append(_packed(contact, pending, rules, now_ms))
+
+
+def _packed(contact: Contact, pending: Pending, rules: Rules, now_ms: int) -> Delivery:
+    """Return a message with all that its template may ask for: what is known at the handover."""
     trigger = pending.trigger
     if pending.views:
         trigger = trigger | {"products": products_of(pending.views)}
     language = contact.attributes.get("language")
-    decisions.append(
-        Delivery(
-            key=pending.key,
-            contact=contact.key,
-            journey=pending.journey,
-            node=pending.node,
-            channel=pending.channel,
-            template=pending.template,
-            language=language if isinstance(language, str) else "",
-            purpose=pending.purpose,
-            at_ms=pending.at_ms,
-            attributes=dict(contact.attributes),
-            trigger=trigger,
-            cart=contact.cart,
-            request=pending.request,
-        )
+    mentions = rules.mentions
+    past = {name: latest(contact, name, LATEST_MAX) for name in mentions.history}
+    return Delivery(
+        key=pending.key,
+        contact=contact.key,
+        journey=pending.journey,
+        node=pending.node,
+        channel=pending.channel,
+        template=pending.template,
+        language=language if isinstance(language, str) else "",
+        purpose=pending.purpose,
+        at_ms=pending.at_ms,
+        attributes=dict(contact.attributes),
+        trigger=trigger,
+        cart=contact.cart,
+        address=address_of(contact, pending.channel, rules),
+        history={name: events for name, events in past.items() if events},
+        session=summary_of(contact, now_ms) if mentions.session else None,
+        visit=pending.visit,
+        request=pending.request,
     )
 
 

@@ -41,28 +41,22 @@ def step(
         return True
     guard = Guard(contact)
     mark = len(decisions)
+    moment = Moment(programs.rules, contact, now_ms, decisions, {})
+    moment.cause = f"{type(input).__name__} {input.key}"
     try:
         if type(input) is Handover:
-            hand_over(contact, input, now_ms, decisions)
+            hand_over(contact, input, programs.rules, now_ms, decisions)
         else:
             assert type(input) is Receipt
-            _take_receipt(programs, contact, input, now_ms, decisions)
+            settled = settle(contact, input, now_ms, decisions)
+            if settled is not None and settled.channel == WEBHOOK:
+                take_answer(moment, programs, settled, input)
+        follow(moment, programs, watched=True)
     except Exception:
         guard.restore(contact)
         del decisions[mark:]
         raise
     return True
-
-
-def _take_receipt(
-    programs: Programs, contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]
-) -> None:
-    """Settle a message; what waits for its answer goes on, and all that follows happens."""
-    settled = settle(contact, receipt, now_ms, decisions)
-    moment = Moment(programs.rules, contact, now_ms, decisions, {})
-    if settled is not None and settled.channel == WEBHOOK:
-        take_answer(moment, programs, settled, receipt)
-    follow(moment, programs, watched=True)
 
 
 def _session_starts(

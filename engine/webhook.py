@@ -5,6 +5,8 @@ from typing import Any, Final
 from engine.answer import keep_answer, web_answer
 from engine.contact import Pending, Visit, pack
 from engine.decision import CAPPED, FAILED, HELD_OUT, SENT, Outcome
+from engine.filling import Filling
+from engine.hold_out import hold_out_reason
 from engine.identity import message_key
 from engine.input import Receipt
 from engine.limits import PENDING_MAX, REQUEST_BYTES_MAX
@@ -12,7 +14,6 @@ from engine.moment import Moment
 from engine.outbox import find_pending, stop_pending
 from engine.program import STAYS, Place, Program
 from engine.programs import Programs
-from engine.value import ValueOf, values_at
 from engine.wait import stay
 from engine.walk import advance
 
@@ -36,12 +37,10 @@ class Webhook(Place):
         self.timeout_ms = timeout_ms
         self._url = ""
         self._method = ""
-        self._headers: dict[str, ValueOf] = {}
-        self._body: dict[str, ValueOf] = {}
+        self._headers = Filling()
+        self._body = Filling()
 
-    def ask(
-        self, url: str, method: str, headers: dict[str, ValueOf], body: dict[str, ValueOf]
-    ) -> None:
+    def ask(self, url: str, method: str, headers: Filling, body: Filling) -> None:
         """Say what is asked."""
         self._url, self._method, self._headers, self._body = url, method, headers, body
 
@@ -95,8 +94,8 @@ class Webhook(Place):
         return {
             "url": self._url,
             "method": self._method,
-            "headers": values_at(self._headers, moment),
-            "body": values_at(self._body, moment),
+            "headers": self._headers.values(moment),
+            "body": self._body.values(moment),
         }
 
     def _held_back(
@@ -104,7 +103,7 @@ class Webhook(Place):
     ) -> tuple[str, str]:
         """Return SENT, or why nothing is asked: what that server does may be a treatment, too."""
         if visit.held_out:
-            return HELD_OUT, f"{program.journey}: the {program.hold_out:g} % that are held out"
+            return HELD_OUT, hold_out_reason(program, moment.contact)
         if len(moment.contact.pending) >= PENDING_MAX:
             return CAPPED, f"outbox: {PENDING_MAX} messages are not settled yet"
         size = len(pack(request))

@@ -96,6 +96,9 @@ def test_settings_alone_are_no_journey(tmp_path: Path) -> None:
         ("keys: secret\n", "write a list of texts"),
         ("time_zone: Europe/Berlim\n", "did you mean `Europe/Berlin`?"),
         ("time_zone: ../etc\n", "there is no time zone '../etc'"),
+        ("addresses: {emial: email}\n", "did you mean `email`?"),
+        ("quiet_hours: {emial: {from: '21:00', to: '08:00'}}\n", "did you mean `email`?"),
+        ("caps: [{messages: 1, per: day, channel: emial}]\n", "did you mean `email`?"),
         ("channels: {email: {hots: x, sender: a@b.de, host: y}}\n", "did you mean `host`?"),
         ("channels: {email: {host: x, port: 99999, sender: a@b.de}}\n", "<= 65535"),
         ("channels: {emial: {host: x}}\n", "did you mean `email`?"),
@@ -191,3 +194,27 @@ def test_mistakes_of_all_files_come_together(folder: Path) -> None:
     write(folder, "a: [", "more.yaml")
     files = {each.file for each in read_folder(folder).mistakes}
     assert files == {"anlass.yaml", "hello.yaml", "more.yaml"}
+
+
+def test_segments_are_read_from_their_folder(folder: Path) -> None:
+    (folder / "segments").mkdir()
+    write(folder, "segment: vip\nlist: true\n", "segments/vip.yaml")
+    write(folder, '{"segment": "dear", "when": {"segment": "vip"}}', "segments/dear.json")
+    read = read_folder(folder)
+    assert read.mistakes == []
+    assert sorted(read.publication.segments) == ["segments/dear.json", "segments/vip.yaml"]
+    assert sorted(programs_of(read.source).segments) == ["dear", "vip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("segment: vip\nlist: maybe\n", "segments/vip.yaml: Expected `bool`"),
+        ("segment: vip\n", "segments/vip.yaml: a segment is a condition or a list - at `$`"),
+        ("segment: vip\nwhen: {segment: vpi}\n", "there is no segment 'vpi' - at `$.when.segment`"),
+        ("segment: vip\n  when: [\n", "segments/vip.yaml"),
+    ],
+)
+def test_a_segment_that_means_nothing_is_told(folder: Path, text: str, said: str) -> None:
+    (folder / "segments").mkdir()
+    assert said in told(write(folder, text, "segments/vip.yaml"))

@@ -30,7 +30,7 @@ CONTACT = "c-1"
 
 def asking(server: WebServer) -> bytes:
     """A journey that asks for a tier, and tells another server of it."""
-    taken = {"from": "visit.answers.tier.body.tier"}
+    taken = {"from": "answers.tier.body.tier"}
     nodes = [
         {"id": "tier", "webhook": f"{server.host}/tier", "else": "out"},
         {"id": "tell", "webhook": f"{server.host}/tell", "body": {"tier": taken}},

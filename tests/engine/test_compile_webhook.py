@@ -1,4 +1,4 @@
-"""Values in nodes: constants, and what they take from trigger, contact and visit; mistakes."""
+"""What authors write for a webhook: its server, headers and values, and mistakes in them."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def mistakes_of(**fields: Any) -> list[tuple[str, str]]:
         [1, {"a": True}],
         {"from": "trigger.a.b"},
         {"from": "contact.id", "default": ""},
-        {"from": "visit.answers.ask.body.tier"},
+        {"from": "answers.ask.body.tier"},
         {"deep": {"from": "visit.key"}},
     ],
 )
@@ -39,17 +39,14 @@ def test_values_that_can_be(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "path", "problem"),
     [
-        ({"from": "trigger"}, ".from", "'trigger' says not where from"),
-        ({"from": "trigger..a"}, ".from", "'trigger..a' says not where from"),
-        ({"from": 5}, ".from", "5 says not where from"),
-        ({"from": "contacts.tier"}, ".from", "nothing comes from 'contacts'"),
+        ({"from": "trigger"}, ".from", "'trigger' names nothing"),
+        ({"from": "trigger..a"}, ".from", "'trigger..a' names nothing"),
+        ({"from": 5}, ".from", "5 names nothing"),
+        ({"from": "contacts.tier"}, ".from", "'contacts.tier' names nothing"),
         ({"from": "trigger.a", "otherwise": 1}, ".otherwise", "unknown field 'otherwise'"),
-        ({"from": "trigger.a", "default": [1]}, ".default", "[1] is no plain value"),
-        ({"from": "visit.tier"}, ".from", "a visit has no 'tier'"),
-        ({"from": "visit.key.a"}, ".from", "a visit has no 'key.a'"),
-        ({"from": "visit.answers.ash.a"}, ".from", "there is no node 'ash'"),
-        ([1, {"from": "x.y"}], "[1].from", "nothing comes from 'x'"),
-        ({"deep": {"from": "x.y"}}, ".deep.from", "nothing comes from 'x'"),
+        ({"from": "visit.tier"}, ".from", "'visit.tier' names nothing"),
+        ({"from": "visit.key.a"}, ".from", "'visit.key.a' names nothing"),
+        ({"deep": {"from": "x.y"}}, ".deep.from", "'x.y' names nothing"),
     ],
 )
 def test_values_that_cannot_be(value: Any, path: str, problem: str) -> None:
@@ -57,9 +54,9 @@ def test_values_that_cannot_be(value: Any, path: str, problem: str) -> None:
 
 
 def test_values_nested_too_deep_are_refused() -> None:
-    value: Any = 1
-    for _ in range(500):
-        value = [value]
+    value: Any = {"from": "trigger.a"}
+    for _ in range(100):
+        value = {"a": value}
     ((_, problem),) = mistakes_of(body={"a": value})
     assert problem == "values are nested too deep"
 

@@ -1,0 +1,138 @@
+"""Caps: what must not be forgotten for them, and which of them mean nothing."""
+
+from typing import Any
+
+import pytest
+
+from engine.compile import compile_publication
+from engine.decision import Outcome
+from engine.journey import Publication
+from engine.limits import MESSAGES_COUNTED_MAX, MESSAGES_KEPT_MAX
+from tests.engine.situation import DAY_MS, Situation, only_outcome, outcomes
+from tests.publications import journey
+
+
+def test_many_old_messages_of_others_do_not_make_a_busy_journey_s_cap_forget() -> None:
+    """Each of many journeys sent once, long ago: what the cap counts now is not what goes."""
+    others = [journey(f"o-{i}", entry={"event": f"o-{i}"}) for i in range(MESSAGES_KEPT_MAX)]
+    busy = journey("busy", caps=[{"messages": 5, "per": "24h"}])
+    situation = Situation(busy, *others)
+    for i in range(MESSAGES_KEPT_MAX):
+        situation.event(f"o-{i}")
+        settle_all(situation)
+    made = []
+    for _ in range(8):
+        made += outcomes(situation.event(after_ms=1))
+        settle_all(situation)
+    assert [each[1] for each in made] == ["sent"] * 5 + ["capped"] * 3
+    assert len(situation.contact().messages) == MESSAGES_KEPT_MAX
+
+
+def settle_all(situation: Situation) -> None:
+    """Deliver all that is on its way."""
+    for pending in situation.contact().pending:
+        situation.receipt(pending.key, delivered=True)
+
+
+def test_a_message_that_may_still_fail_does_not_make_an_older_one_forgotten() -> None:
+    """Of two in the window the later fails: then the earlier must still be known."""
+    capped = journey("two", caps=[{"messages": 1, "per": "24h"}])
+    situation = Situation(capped)
+    situation.event()
+    settle_all(situation)
+    situation.publish(journey("two"), journey("often", entry={"event": "ho"}))
+    later = only_outcome(situation.event(after_ms=1)).key
+    situation.publish(capped, journey("often", entry={"event": "ho"}))
+    for _ in range(MESSAGES_KEPT_MAX):
+        key = only_outcome(situation.event("ho", after_ms=1)).key
+        situation.receipt(key, delivered=True)
+    situation.receipt(later, delivered=False)
+    assert outcomes(situation.event()) == [("two", "capped")]
+
+
+def test_where_caps_count_more_than_can_be_kept_no_message_goes_uncounted() -> None:
+    names = [f"j-{i}" for i in range(12)]
+    caps = [{"messages": 100, "per": "30d"}]
+    journeys = [journey(name, entry={"event": name}, caps=caps) for name in names]
+    situation = Situation(*journeys)
+    made = []
+    for name in names:
+        for _ in range(100):
+            (outcome,) = situation.event(name, after_ms=1)
+            assert isinstance(outcome, Outcome)
+            made.append(outcome)
+            situation.receipt(outcome.key, delivered=True)
+    held = [each for each in made if each.outcome != "sent"]
+    assert len(made) - len(held) == len(situation.contact().messages) == MESSAGES_COUNTED_MAX
+    assert {each.reason for each in held} == {
+        f"caps: {MESSAGES_COUNTED_MAX} messages count for them already"
+    }
+    situation.pass_time(31 * DAY_MS)
+    assert outcomes(situation.event("j-0")) == [("j-0", "sent")]
+    assert len(situation.contact().messages) == MESSAGES_KEPT_MAX
+
+
+GROUPED = {"one": {"per": "session"}}
+
+
+@pytest.mark.parametrize(
+    ("cap", "settings", "expected"),
+    [
+        ({"messages": 0, "per": "1d"}, {}, ("messages", "0 is out of range")),
+        ({"messages": 101, "per": "1d"}, {}, ("messages", "101 is out of range")),
+        ({"messages": 1, "per": "dya"}, {}, ("per", "there is no period 'dya'")),
+        ({"messages": 1, "per": "400d"}, {}, ("per", "400d is out of range")),
+        ({"messages": 1, "per": "day", "group": "one"}, {}, ("group", "there is no group 'one'")),
+        ({"messages": 1, "per": "day", "purpose": "new"}, {}, ("purpose", "no purpose 'new'")),
+        ({"messages": 1, "per": "day", "group": "one"}, {"groups": GROUPED}, ("", "")),
+    ],
+)
+def test_a_cap_that_counts_nothing_is_refused(
+    cap: dict[str, Any], settings: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    for own in (False, True):
+        fields: dict[str, Any] = {"caps": [cap], "group": "one"} if own else {}
+        if "groups" not in settings:
+            fields.pop("group", None)
+        rules = settings | ({} if own else {"caps": [cap]})
+        _, mistakes = compile_publication(
+            Publication(
+                journeys={"j.yaml": journey(**fields)},
+                settings=rules,
+                templates={"hello.en": "x"},
+            )
+        )
+        found = [(each.path, each.problem) for each in mistakes]
+        assert len(found) == bool(expected[0])
+        for path, problem in found:
+            assert path == f"$.caps[0].{expected[0]}"
+            assert expected[1] in problem
+
+
+def test_a_journey_counts_no_other_group_than_its_own() -> None:
+    cap = {"messages": 1, "per": "day", "group": "one"}
+    _, (mistake,) = compile_publication(
+        Publication(
+            journeys={"j.yaml": journey(caps=[cap])},
+            settings={"groups": GROUPED},
+            templates={"hello.en": "x"},
+        )
+    )
+    assert (mistake.path, mistake.problem) == (
+        "$.caps[0].group",
+        "this journey is not in 'one'",
+    )
+
+
+def test_a_journey_s_cap_may_count_its_whole_group() -> None:
+    cap = {"messages": 1, "per": "week", "group": "one"}
+    situation = Situation(
+        journey("a", group="one", priority=0),
+        journey("b", group="one", priority=1, entry={"event": "ho"}, caps=[cap]),
+        journey("c", entry={"event": "ha"}),
+        groups=GROUPED,
+    )
+    assert outcomes(situation.event("ha")) == [("c", "sent")]
+    assert outcomes(situation.event("hi")) == [("a", "sent")]
+    outcome = only_outcome(situation.event("ho"))
+    assert (outcome.outcome, outcome.reason) == ("capped", "group one: 1 a week")
