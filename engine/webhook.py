@@ -77,8 +77,9 @@ class Webhook(Place):
     def due(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place. A request that no courier has yet is not put any more."""
         pending = find_pending(moment.contact, self.key_for(visit))
-        if pending is not None:
-            stop_pending(pending, moment.now_ms, FAILED, f"no answer within {self.timeout}")
+        if pending is None:  # It stayed at a node of another kind, which a publish made this of.
+            return self.enter(moment, program, visit)
+        stop_pending(pending, moment.now_ms, FAILED, f"no answer within {self.timeout}")
         return self.otherwise
 
     def edges(self) -> list[str]:

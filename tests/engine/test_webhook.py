@@ -335,3 +335,35 @@ def test_each_webhook_waits_for_its_own_answer() -> None:
     assert second != first
     situation.receipt(first, delivered=True, answer=ANSWER)
     assert visit_of(situation).node == "again"
+
+
+def test_where_a_publish_puts_a_webhook_the_visit_asks_when_its_wait_is_over() -> None:
+    situation = Situation(journey(nodes=[wait("1h", "ask"), mail()]))
+    situation.event()
+    situation.publish(journey(nodes=[ask(), mail()]))
+    key = only_outcome(situation.pass_time(HOUR_MS)).key
+    assert visit_of(situation).due_at_ms == situation.now_ms + HOUR_MS
+    assert node_of(situation.receipt(key, delivered=True, answer=ANSWER)) == ("mail", SENT)
+
+
+def test_a_visit_that_asks_again_waits_for_the_new_answer() -> None:
+    nodes = [ask(then="out", **{"else": "rest"}), OUT, wait("1m", "rest", then="ask")]
+    situation = Situation(journey(nodes=nodes))
+    first = asked(situation)
+    situation.handover(first)
+    situation.pass_time(HOUR_MS)
+    second = only_outcome(situation.pass_time(MINUTE_MS)).key
+    assert second != first
+    situation.receipt(first, delivered=True, answer=ANSWER)
+    assert visit_of(situation).node == "ask"
+    situation.receipt(second, delivered=True, answer=ANSWER)
+    assert situation.contact().visits == []
+
+
+def test_what_follows_an_answer_happens_at_once() -> None:
+    asks = journey("asks", nodes=[ask(), {"id": "tell", "emit": "tier_known"}])
+    listens = journey("listens", entry={"event": "tier_known"})
+    situation = Situation(asks, listens)
+    key = asked(situation)
+    decided = situation.receipt(key, delivered=True, answer=ANSWER)
+    assert outcomes(decided) == [("listens", SENT)]
