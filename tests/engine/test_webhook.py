@@ -15,6 +15,7 @@ from tests.engine.situation import (
     Situation,
     mail,
     only_delivery,
+    only_fault,
     only_outcome,
     outcomes,
     wait,
@@ -367,3 +368,17 @@ def test_what_follows_an_answer_happens_at_once() -> None:
     key = asked(situation)
     decided = situation.receipt(key, delivered=True, answer=ANSWER)
     assert outcomes(decided) == [("listens", SENT)]
+
+
+def test_an_answer_whose_walk_meets_a_fault_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no such luck")
+
+    situation = asking(wait("1h"))
+    key = asked(situation)
+    before = situation.contact()
+    monkeypatch.setattr("engine.webhook.advance", broken)
+    only_fault(situation.receipt(key, delivered=True, answer=ANSWER))
+    assert situation.contact() == before
