@@ -11,6 +11,7 @@ from engine.change import ListChange
 from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
 from engine.moment import Moment
+from engine.need import seen_of
 from engine.outbox import find_pending
 from engine.programs import Programs
 from engine.send import Send
@@ -86,6 +87,7 @@ def _pending_of(
         trigger={} if visit is None else visit.trigger,
         views=[] if visit is None else visit.views,
         request=_request_of(programs, contact, visit, outcome),
+        visit={} if visit is None or not programs.rules.mentions.visit else seen_of(visit),
     )
 
 

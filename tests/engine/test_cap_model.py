@@ -89,7 +89,7 @@ def is_full(
     return False
 
 
-pers = st.sampled_from(["1h", "1d", "36h", "7d", "day", "week", "month"])
+pers = st.sampled_from(["1h", "1d", "36h", "day", "day", "week", "month"])
 one_cap = st.fixed_dictionaries(
     {"messages": st.integers(1, 3), "per": pers},
     optional={
@@ -99,7 +99,7 @@ one_cap = st.fixed_dictionaries(
     },
 )
 own_caps = st.lists(st.fixed_dictionaries({"messages": st.integers(1, 2), "per": pers}), max_size=1)
-gaps = st.sampled_from([0, MINUTE_MS, 59 * MINUTE_MS, HOUR_MS, 5 * HOUR_MS, DAY_MS, 8 * DAY_MS])
+gaps = st.sampled_from([0, MINUTE_MS, HOUR_MS, 3 * HOUR_MS, 5 * HOUR_MS, DAY_MS, 8 * DAY_MS])
 happenings = st.lists(st.tuples(gaps, st.sampled_from(sorted(SENDERS))), max_size=25)
 
 
