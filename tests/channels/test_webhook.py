@@ -200,6 +200,23 @@ async def test_a_slow_server_holds_up_no_other_message(
     assert [each.kind for each in await slow] == ["retry"]
 
 
+async def test_a_call_that_is_cancelled_takes_nothing_from_another(
+    web_server: WebServer, channel: WebhookChannel
+) -> None:
+    web_server.silent_for.add("/hook")
+    batch = [asking(f"{web_server.host}/hook")]
+    first, second = (asyncio.create_task(channel.deliver(batch)) for _ in range(2))
+    async with asyncio.timeout(10):
+        while not web_server.asked:  # noqa: ASYNC110 - the server has no event
+            await asyncio.sleep(0.01)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    web_server.hang_up()
+    assert [each.kind for each in await second] == ["retry"]
+    assert len(web_server.asked) == 1
+
+
 async def test_where_nobody_listens_it_is_tried_again(
     web_server: WebServer, unused_tcp_port: int
 ) -> None:
