@@ -46,10 +46,12 @@ def compile_publication(
     if settings is not NOTHING:
         members = _members_of(settings, [journey for journey, _ in journeys])
         rules = compile_rules(settings, members, settings_reader)
-    segments = compile_segments(publication.segments, readers, rules.zone)
     rules.mentions = compile_mentions(publication.templates, settings_reader)
-    known = Known(segments.get, sorted(segments))
+    known = Known(lambda _: None, [])
     known.journeys = [journey.journey for journey, _ in journeys]
+    known.nodes_of = {
+        journey.journey: [node.id for node in journey.nodes] for journey, _ in journeys
+    }
     known.started = {
         node.start
         for journey, _ in journeys
@@ -59,6 +61,8 @@ def compile_publication(
     known.templates = {name.rpartition(".")[0] for name in publication.templates}
     known.members = members
     known.zone = rules.zone
+    segments = compile_segments(publication.segments, readers, known)
+    known = known.with_segments(segments.get, sorted(segments))
     programs: list[Program] = []
     for journey, reader in journeys:
         known.nodes = [node.id for node in journey.nodes]

@@ -46,7 +46,7 @@ def step(
         else:
             assert type(input) is Receipt
             settle(contact, input, now_ms, decisions)
-        if programs.watches:
+        if programs.watches:  # Of both: a handover may find that a message does not go out.
             moment = Moment(programs.rules, contact, now_ms, decisions, {})
             moment.cause = f"{type(input).__name__} {input.key}"
             follow(moment, programs, watched=True)
