@@ -132,9 +132,8 @@ class WaitUntil(Place):
         if self.date is not None and self.date.source == OF_CONTACT:
             zone = self.zone or zone_for(moment.contact, moment.rules)
             until_ms = self._until_ms(moment, visit, zone)
-            if until_ms is not None and 0 < until_ms - moment.now_ms <= WAIT_MS_MAX:
-                stay(moment, visit, until_ms)
-                return STAYS
+            if until_ms is not None and until_ms > moment.now_ms:
+                return self.enter(moment, program, visit)
         return self.then
 
     def hear(self, moment: Moment, program: Program, visit: Visit, event: Event) -> str | None:
