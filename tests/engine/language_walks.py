@@ -5,41 +5,19 @@ waits for has come.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any
 
+from tests.engine.language_contact import DAY, HOUR, MINUTE, Branch, Letter, Person, Stay
+from tests.engine.language_rules import GROUPS, PROMO
 from tests.engine.language_world import HELD_OUT
 
-MINUTE = 60_000
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 QUIET = {"sms": (time(21), time(8), "delay"), "push": (time(22), time(7), "drop")}
 NEEDS = {
     ("email", "marketing"): "opt_in",
     ("sms", "marketing"): "double_opt_in",
     ("push", "marketing"): "opt_in",
 }
-GROUPS = {"basket": "promo", "browse": "promo"}
-
-
-@dataclass
-class Branch:
-    """An event that is waited for."""
-
-    event: str
-    then: str = ""
-    same: str = ""
-    where: dict[str, Any] = field(default_factory=dict)
-    again: bool = False
-    timeout: int = 0
-
-    def fits(self, name: str, payload: dict[str, Any], trigger: dict[str, Any]) -> bool:
-        if name != self.event or not self.where.items() <= payload.items():
-            return False
-        if not self.same:
-            return True
-        return self.same in payload and payload[self.same] == trigger.get(self.same)
 
 
 def office(shown: datetime) -> bool:
@@ -54,7 +32,7 @@ def quiet(channel: str, shown: datetime) -> bool:
 class Walk:
     """One visit on its way."""
 
-    def __init__(self, model: Any, person: Any, stay: Any) -> None:
+    def __init__(self, model: Any, person: Person, stay: Stay) -> None:
         self.model = model
         self.person = person
         self.stay = stay
@@ -79,7 +57,7 @@ class Walk:
     def welcome(self) -> Iterator[None]:
         yield from self.send("hello", "email", "transactional")
         self.come(self.other("sleep", "rest"))
-        yield from self.until(self.model.next_time(self.person, (2, 30), (0, 2, 6)))
+        yield from self.until(self.person.next_time(self.model.now, (2, 30), (0, 2, 6)))
         yield from self.send("news", "email", on_cap="wait")
 
     def order(self) -> Iterator[None]:
@@ -103,7 +81,7 @@ class Walk:
 
     def basket(self) -> Iterator[None]:
         self.come("idle")
-        self.stay.branches = [Branch("cart_update", again=True, timeout=45 * MINUTE)]
+        self.stay.branches = [Branch("cart_update", same="cart", again=True, timeout=45 * MINUTE)]
         yield from self.until(self.model.now + 45 * MINUTE)
         yield from self.send("text", "sms", on_cap="letter")
         if self.stay.came != "capped":
@@ -123,6 +101,9 @@ class Walk:
     def tips(self) -> Iterator[None]:
         yield from self.send("tip", "email")
 
+    def leaver(self) -> Iterator[None]:
+        yield from self.send("why", "email", "survey")
+
     def hot(self) -> Iterator[None]:
         self.come("tell")
         self.model.follows.append(("hot_alert", {"heat": 3}))
@@ -137,7 +118,7 @@ class Walk:
 
     def cold(self) -> Iterator[None]:
         self.come("stop")
-        self.model.end_all(self.person, "basket", "ended by cold")
+        self.model.end_all(self.person, ["basket"], "ended by cold")
         yield from self.send("miss", "email")
 
     def missed(self) -> Iterator[None]:
@@ -164,7 +145,7 @@ class Walk:
 
     def digest(self) -> Iterator[None]:
         self.come("hours")
-        start = self.model.first_when(self.person, office)
+        start = self.person.first_when(self.model.now, office)
         if start > self.model.now:
             yield from self.until(start)
         yield from self.send("read", "sms", "survey")
@@ -209,20 +190,20 @@ class Walk:
             by_chance = "held out by a random split"
             why = share if stay.journey == "basket" else by_chance
             return "held_out", f"{stay.journey}: {why}", None
-        phone = person.attributes.get("phone")
-        if channel == "sms" and phone is None:
+        phone = person.attributes.get("phone", "")
+        if channel == "sms" and not phone:
             return "no_address", "contact.phone is missing", None
         if channel == "sms" and not phone.startswith("+"):
             return "no_address", "contact.phone is not + and 8-15 digits", None
-        if not model.consented(person, channel, purpose, needs):
-            which = model.deciding(person, channel, purpose)
+        if not person.consented(channel, purpose, needs):
+            which = person.deciding(channel, purpose)
             level = person.consents.get(which, "none")
             return "no_consent", f"{which}: {level}, needed {needs}", None
         keeps_quiet = channel in QUIET and (needs or hours)
-        if keeps_quiet and quiet(channel, model.shown(person)):
+        if keeps_quiet and quiet(channel, person.shown(model.now)):
             then = hours or QUIET[channel][2]
-            reason = f"{channel}: quiet hours, {model.zone(person).key}"
-            ends = model.first_when(person, lambda shown: not quiet(channel, shown))
+            reason = f"{channel}: quiet hours, {person.zone().key}"
+            ends = person.first_when(model.now, lambda shown: not quiet(channel, shown))
             return "quiet", reason, ends if then == "delay" else None
         full = self.full_cap(channel, purpose)
         if full is None:
@@ -241,8 +222,8 @@ class Walk:
             caps.append(("all journeys: 4 marketing in 24h", 4, DAY, {"purpose": purpose}))
         if channel == "sms":
             caps.append(("all journeys: 2 sms a day", 2, 0, {"channel": channel}))
-        if journey in GROUPS:
-            caps.append(("group promo: 1 in 2h", 1, 2 * HOUR, {"group": "promo"}))
+        if GROUPS.get(journey) == PROMO:
+            caps.append(("group promo: 1 in 2h", 1, 2 * HOUR, {"group": PROMO}))
         for text, most, span, what in caps:
             at = self.model.now
             counted = [each.at for each in self.person.letters if counts(each, what)]
@@ -250,20 +231,20 @@ class Walk:
                 recent = sorted(each for each in counted if each > at - span)
                 free = recent[-most] + span if len(recent) >= most else 0
             else:
-                today = self.model.day(self.person)
-                recent = [each for each in counted if self.model.day(self.person, each) == today]
+                today = self.person.day(self.model.now)
+                recent = [each for each in counted if self.person.day(each) == today]
                 free = 0
             if len(recent) >= most:
                 return text, free or self.tomorrow()
         return None
 
     def tomorrow(self) -> int:
-        today = self.model.day(self.person)
-        at: int = self.model.first_when(self.person, lambda shown: shown.date() > today)
+        today = self.person.day(self.model.now)
+        at: int = self.person.first_when(self.model.now, lambda shown: shown.date() > today)
         return at
 
 
-def counts(letter: Any, what: dict[str, str]) -> bool:
+def counts(letter: Letter, what: dict[str, str]) -> bool:
     journey = letter.stay.journey
     said = {"journey": journey, "purpose": letter.purpose, "channel": letter.channel}
     said["group"] = GROUPS.get(journey, "")

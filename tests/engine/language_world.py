@@ -66,7 +66,10 @@ def world(variant: str) -> list[dict[str, Any]]:
             entry={"event": "purchase", "late_after": "off"},
             reentry={"again": "6h", "key": "order_id", "at_most": 2},
             goal={"event": "review", "when": {"field": "stars", "at_least": 4}, "within": "2d"},
-            exit_on=[{"event": "refund", "when": {"field": "price", "at_least": 5}}],
+            exit_on=[
+                {"event": "refund", "when": {"field": "price", "at_least": 5}},
+                {"event": "parcel", "when": {"field": "status", "equals": "broken"}},
+            ],
             nodes=[
                 {
                     "id": "arrival-2" if other else "arrival",
@@ -97,7 +100,7 @@ def world(variant: str) -> list[dict[str, Any]]:
             nodes=[
                 {
                     "id": "idle",
-                    "wait_for": [{"event": "cart_update", "again": True}],
+                    "wait_for": [{"event": "cart_update", "same": ["cart"], "again": True}],
                     "timeout": "45m",
                 },
                 send("text", "sms", on_cap="letter"),
@@ -123,6 +126,13 @@ def world(variant: str) -> list[dict[str, Any]]:
             entry={"event": "session_end", "when": {"field": "counts.product_view", "at_least": 1}},
             reentry="12h",
             nodes=[send("tip", "email")],
+        ),
+        journey(
+            "leaver",
+            priority=2,
+            group="promo",
+            entry={"event": "session_end", "when": {"field": "counts.cart_update", "at_least": 1}},
+            nodes=[send("why", "email", "survey")],
         ),
         journey(
             "hot",

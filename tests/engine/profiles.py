@@ -1,6 +1,6 @@
 """How long properties are tried: as long as the suite has, or much longer.
 
-    python -m pytest tests/engine/test_language_machine.py --hypothesis-profile long --timeout 0
+python -m pytest tests/engine/test_language_machine.py --hypothesis-profile long --timeout 0
 """
 
 from typing import Any, Final

@@ -44,16 +44,18 @@ payloads = {
     "signup": some.just({}),
     "page_view": some.just({}),
     "product_view": some.just({"product_id": "p"}),
-    "cart_update": some.just({"items": [{"product_id": "p"}]}),
+    "cart_update": some.fixed_dictionaries(
+        {"items": some.just([{"product_id": "p"}])}, optional={"cart": some.sampled_from([1, 1, 2])}
+    ),
     "purchase": some.fixed_dictionaries({}, optional={"order_id": orders}),
     "parcel": some.fixed_dictionaries(
-        {"status": some.sampled_from(["lost", "there"])}, optional={"order_id": orders}
+        {"status": some.sampled_from(["lost", "there", "broken"])}, optional={"order_id": orders}
     ),
     "call": some.just({}),
     "refund": some.fixed_dictionaries({"price": some.sampled_from([4, 5])}),
     "review": some.fixed_dictionaries({"stars": some.sampled_from([3, 4, 5])}),
     "consent": some.one_of(
-        some.fixed_dictionaries({channel: levels}) for channel in ("email", "sms", "push")
+        [some.fixed_dictionaries({channel: levels}) for channel in ("email", "sms", "push")]
     )
     | some.fixed_dictionaries({"sms": some.fixed_dictionaries({"survey": levels})}),
     "identify": some.fixed_dictionaries(
@@ -73,7 +75,15 @@ payloads = {
         }
     ),
 }
-OFTEN = ("page_view", "product_view", "cart_update", "cart_update", "purchase", "purchase", "parcel")
+OFTEN = (
+    "page_view",
+    "product_view",
+    "cart_update",
+    "cart_update",
+    "purchase",
+    "purchase",
+    "parcel",
+)
 names = some.sampled_from([*payloads, *OFTEN])
 happenings = names.flatmap(lambda name: some.tuples(some.just(name), payloads[name]))
 
@@ -85,8 +95,7 @@ class Twin:
         self.decisions: list[Decision] = []
         self.partition = Partition(0, self.decisions)
         rows = [
-            (key, decode_idle(state).armed_at_ms, state)
-            for key, state in original.states().items()
+            (key, decode_idle(state).armed_at_ms, state) for key, state in original.states().items()
         ]
         self.partition.load(original.published, rows)
         self.partition.now_ms = original.now_ms
@@ -114,7 +123,9 @@ class Language(RuleBasedStateMachine):
         self.events: list[tuple[Event, int]] = []
         self.letters: list[tuple[str, str]] = []
 
-    @initialize(start=some.sampled_from(STARTS), level=levels, phone=some.sampled_from([True] * 4 + [False]))
+    @initialize(
+        start=some.sampled_from(STARTS), level=levels, phone=some.sampled_from([True] * 4 + [False])
+    )
     def world_begins(self, start: int, level: str, *, phone: bool) -> None:
         self.now = start
         self.fold(Publish(SOURCES["a"]))
@@ -173,9 +184,7 @@ class Language(RuleBasedStateMachine):
     def apply(self, event: Event) -> None:
         assert event.at_ms is not None
         at = min(event.at_ms, self.now)
-        new = self.model.event(
-            event.contact, event.id, event.name, payload_of(event), at, self.now
-        )
+        new = self.model.event(event.contact, event.id, event.name, payload_of(event), at, self.now)
         assert self.fold(event) == (Verdict.APPLIED if new else Verdict.REPEAT)
 
     @rule(contact=contacts, happening=happenings, pause=pauses, late=lateness)
@@ -192,12 +201,30 @@ class Language(RuleBasedStateMachine):
         for name, payload in happened:
             self.happens(contact, name, payload, 0)
 
-    @rule(contact=contacts, pause=pauses, count=some.integers(2, 4))
-    def products_are_viewed(self, contact: str, pause: int, count: int) -> None:
+    @rule(
+        contact=contacts,
+        pause=pauses,
+        count=some.integers(2, 4),
+        between=some.sampled_from([0, 0, MINUTE]),
+    )
+    def products_are_viewed(self, contact: str, pause: int, count: int, between: int) -> None:
         self.now += pause
         for _ in range(count):
             self.happens(contact, "product_view", {"product_id": "p"}, 0)
-            self.now += MINUTE
+            self.now += between
+
+    @rule(
+        contact=contacts,
+        ids=some.lists(orders, min_size=1, max_size=3, unique=True),
+        status=some.sampled_from(["", "lost", "there"]),
+        pause=some.sampled_from([0, 6 * HOUR - 1, 6 * HOUR]),
+    )
+    def orders_come(self, contact: str, ids: list[Any], status: str, pause: int) -> None:
+        for id in ids:
+            self.happens(contact, "purchase", {"order_id": id}, 0)
+        for id in ids if status else ():
+            self.happens(contact, "parcel", {"order_id": id, "status": status}, 0)
+        self.now += pause
 
     @precondition(lambda self: self.events)
     @rule(data=some.data(), pause=pauses)
@@ -228,12 +255,12 @@ class Language(RuleBasedStateMachine):
         self.fold(Publish(SOURCES[self.variant]))
 
     @precondition(lambda self: self.letters)
-    @rule(data=some.data(), pause=pauses)
-    def a_courier_comes(self, data: some.DataObject, pause: int) -> None:
+    @rule(count=some.integers(1, 6), pause=pauses)
+    def couriers_come(self, count: int, pause: int) -> None:
         self.now += pause
-        contact, key = data.draw(some.sampled_from(self.letters[-4:]))
-        self.model.handover(contact, self.named(key), self.now)
-        self.fold(Handover(contact, key, self.now))
+        for contact, key in self.letters[-count:]:
+            self.model.handover(contact, self.named(key), self.now)
+            self.fold(Handover(contact, key, self.now))
 
     @precondition(lambda self: self.letters)
     @rule(data=some.data(), delivered=some.booleans())
@@ -269,5 +296,5 @@ def state_of(partition: Partition) -> dict[str, bytes | None]:
     return {key: partition.contact_bytes(key) for key in partition.contact_keys()}
 
 
-Language.TestCase.settings = tried(max_examples=120, stateful_step_count=40)
+Language.TestCase.settings = tried(max_examples=500, stateful_step_count=40)
 TestLanguage = Language.TestCase
