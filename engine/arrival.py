@@ -5,7 +5,7 @@ from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
 from engine.entrance import enter
 from engine.guard import Guard
 from engine.history import remember_derived
-from engine.input import Event, is_derived, looked_into, payload_of
+from engine.input import DESCRIBED, Event, is_derived, looked_into, payload_of
 from engine.limits import FOLLOWS_MAX, HOPS_MAX
 from engine.moment import NO_VIEWS, Moment
 from engine.occasion import plan_anew
@@ -67,15 +67,32 @@ def follow(moment: Moment, programs: Programs, *, watched: bool) -> None:
     # Timers due before the publication in force was published: they come before its baseline.
     planned = moment.contact.planned_for == programs.version
     while True:
-        if programs.occasions and moment.described and planned:
-            plan_anew(moment, programs)
-        moment.described = False
+        if moment.described:
+            watched |= _attributes_change(moment, programs)
+            if programs.occasions and planned:
+                plan_anew(moment, programs)
         if programs.watches and watched and planned:
             review(moment, programs)
         if not moment.derived:
             return
         event, moment.hops, views = moment.derived.pop(0)
         watched = _happen_derived(moment, programs, event, views)
+
+
+def _attributes_change(moment: Moment, programs: Programs) -> bool:
+    """Let visits that wait for a date of the contact look at it again; say whether any did."""
+    contact = moment.contact
+    route = programs.routes.get(DESCRIBED)
+    event = Event("", contact.key, DESCRIBED, moment.now_ms, {})
+    for _ in range(HOPS_MAX):  # One that goes on may set attributes itself.
+        moment.described = False
+        if route is None or not contact.visits:
+            return False
+        _wake_visits(moment, programs, route, event)
+        if not moment.described:
+            break
+    moment.described = False
+    return True
 
 
 def _happen_derived(moment: Moment, programs: Programs, event: Event, views: list[bytes]) -> bool:

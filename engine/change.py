@@ -7,6 +7,7 @@ import msgspec
 from engine.contact import Pending, Visit
 from engine.decision import CAPPED, CONVERTED, EXITED, HELD_OUT, SENT, Fault, Outcome
 from engine.filling import Filling
+from engine.hold_out import hold_out_reason
 from engine.identity import message_key
 from engine.input import START
 from engine.limits import ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, LISTS_MAX, PENDING_MAX
@@ -74,7 +75,7 @@ class ListChange(Place):
         outcome, reason = SENT, ""
         if visit.held_out:
             outcome = HELD_OUT
-            reason = f"{program.journey}: the {program.hold_out:g} % that are held out"
+            reason = hold_out_reason(program, moment.contact)
         elif len(moment.contact.pending) >= PENDING_MAX:
             outcome, reason = CAPPED, f"outbox: {PENDING_MAX} messages are not settled yet"
         elif not self._change(moment, visit, AUDIENCE + self.name):

@@ -46,19 +46,12 @@ def compile_publication(
     if settings is not NOTHING:
         members = _members_of(settings, [journey for journey, _ in journeys])
         rules = compile_rules(settings, members, settings_reader)
-    segments = compile_segments(publication.segments, readers, rules.zone)
     rules.mentions = compile_mentions(publication.templates, settings_reader)
-    known = Known(segments.get, sorted(segments))
-    known.journeys = [journey.journey for journey, _ in journeys]
-    known.started = {
-        node.start
-        for journey, _ in journeys
-        for node in journey.nodes
-        if isinstance(node, StartNode)
-    }
-    known.templates = {name.rpartition(".")[0] for name in publication.templates}
+    known = _known(publication, [journey for journey, _ in journeys])
     known.members = members
     known.zone = rules.zone
+    segments = compile_segments(publication.segments, readers, known)
+    known = known.with_segments(segments.get, sorted(segments))
     programs: list[Program] = []
     for journey, reader in journeys:
         known.nodes = [node.id for node in journey.nodes]
@@ -74,6 +67,18 @@ def compile_publication(
     if mistakes:
         return None, sorted(mistakes)
     return Programs(programs, rules, segments, version), []
+
+
+def _known(publication: Publication, journeys: list[Journey]) -> Known:
+    """Return what the files name, but for segments: those may name what is here."""
+    known = Known(lambda _: None, [])
+    known.journeys = [journey.journey for journey in journeys]
+    known.nodes_of = {journey.journey: [node.id for node in journey.nodes] for journey in journeys}
+    known.started = {
+        node.start for journey in journeys for node in journey.nodes if isinstance(node, StartNode)
+    }
+    known.templates = {name.rpartition(".")[0] for name in publication.templates}
+    return known
 
 
 def _members_of(settings: Settings, journeys: list[Journey]) -> dict[str, frozenset[str]]:

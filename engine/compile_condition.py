@@ -8,10 +8,15 @@ from engine.clause import (
     Condition,
     ConsentCondition,
     HappenedCondition,
+    MessageCondition,
     NotCondition,
     SegmentCondition,
+    ShareCondition,
+    TimeCondition,
 )
 from engine.compile_comparison import compile_comparison
+from engine.compile_daytime import compile_share, compile_time
+from engine.compile_message import compile_message
 from engine.condition import (
     All,
     Any_,
@@ -43,12 +48,24 @@ def compile_condition(
             return Any_(_compile_parts(parts, f"{path}.any", reader, known, depth))
         case NotCondition(not_=part):
             return Not(compile_condition(part, f"{path}.not", reader, known, depth + 1))
+        case _:
+            return _compile_leaf(condition, path, reader, known)
+
+
+def _compile_leaf(condition: Condition, path: str, reader: Reader, known: Known) -> Test:
+    match condition:
         case Comparison():
             return compile_comparison(condition, path, reader, known)
         case ConsentCondition(consent=channel, is_=level, purpose=purpose):
             return Consented(channel, level, purpose)
         case SegmentCondition(segment=segment):
             return _compile_segment(segment, path, reader, known)
+        case MessageCondition():
+            return compile_message(condition, path, reader, known)
+        case TimeCondition():
+            return compile_time(condition, path, reader)
+        case ShareCondition():
+            return compile_share(condition, path, reader)
         case HappenedCondition():
             return _compile_happened(condition, path, reader)
         case _:

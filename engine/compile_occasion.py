@@ -13,8 +13,7 @@ from engine.limits import DAY_MS, FAR_MS, WAIT_MS_MAX
 from engine.program import Occasion, Program
 from engine.schedule import AttributeDate, Schedule
 from engine.segment import InSegment
-from engine.span import offset_ms as read_offset_ms
-from engine.span import span_text
+from engine.span import offset_ms, span_text
 from engine.zone import zone_of
 
 
@@ -104,12 +103,12 @@ def _zone_of(name: str, path: str, reader: Reader, known: Known) -> ZoneInfo | N
 
 def _days(text: str, path: str, reader: Reader) -> int:
     """Read whole days, before a date or after it; on a mistake note it and return 0."""
-    offset_ms = read_offset_ms(text)
-    if offset_ms is None or offset_ms % DAY_MS:
+    span_ms = offset_ms(text)
+    if span_ms is None or span_ms % DAY_MS:
         fix = "write whole days, such as 3d after it, or -3d before it: `time` has the rest"
         reader.add(path, f"cannot read {text!r}", fix)
         return 0
-    if abs(offset_ms) > WAIT_MS_MAX:
+    if abs(span_ms) > WAIT_MS_MAX:
         reader.add(path, f"{text} is out of range", f"use {span_text(WAIT_MS_MAX)} at most")
         return 0
-    return offset_ms // DAY_MS
+    return span_ms // DAY_MS

@@ -1,7 +1,5 @@
 """Segments -> tests: those that a segment names come before it, and none names itself."""
 
-from zoneinfo import ZoneInfo
-
 from engine.author import NOTHING, Reader
 from engine.compile_condition import compile_condition
 from engine.condition import All, Test
@@ -11,9 +9,12 @@ from engine.segment import OnList
 
 
 def compile_segments(
-    files: dict[str, object], readers: dict[str, Reader], zone: ZoneInfo
+    files: dict[str, object], readers: dict[str, Reader], around: Known
 ) -> dict[str, Test]:
-    """Return the tests of all segments by their id; mistakes are noted by their file's reader."""
+    """Return the tests of all segments by their id; mistakes are noted by their file's reader.
+
+    `around` is what the publication knows beside segments.
+    """
     written: dict[str, tuple[Segment, Reader]] = {}
     for file, data in sorted(files.items()):
         reader = readers[file] = Reader(file)
@@ -31,7 +32,7 @@ def compile_segments(
         written[segment.segment] = (segment, reader)
     tests: dict[str, Test] = {}
     for name in written:
-        _compile(name, written, tests, [], zone)
+        _compile(name, written, tests, [], around)
     return tests
 
 
@@ -40,7 +41,7 @@ def _compile(
     written: dict[str, tuple[Segment, Reader]],
     tests: dict[str, Test],
     on_the_way: list[str],
-    zone: ZoneInfo,
+    around: Known,
 ) -> Test | None:
     """Compile a segment after those that it names; None where there is none of this name."""
     if name in tests:
@@ -54,13 +55,12 @@ def _compile(
         return All([])
 
     def segment_test(other: str) -> Test | None:
-        return _compile(other, written, tests, [*on_the_way, name], zone)
+        return _compile(other, written, tests, [*on_the_way, name], around)
 
     if segment.when is None:
         test: Test = OnList(name)
     else:
-        known = Known(segment_test, list(written))
-        known.zone = zone
+        known = around.with_segments(segment_test, list(written))
         test = compile_condition(segment.when, "$.when", reader, known)
     tests[name] = test
     return test

@@ -99,12 +99,13 @@ def latest(contact: Contact, name: str, count: int) -> list[dict[str, Any]]:
 
 
 def _told(happening: bytes) -> dict[str, Any]:
-    """Return a past event by its fields' names, `at_ms` and those that it had."""
+    """Return a past event by its fields' names: `at_ms`, and what is kept of those that it had."""
     kept = unpack(happening)
     if kept.__class__ is int:
         return {"at_ms": kept}
     standard = zip(("at_ms", *Fields.__struct_fields__), kept, strict=False)
-    return {name: value for name, value in standard if value is not None}
+    told = {name: value for name, value in standard if value is not None}
+    return told | kept[5] if len(kept) > 5 else told
 
 
 def forget_old(contact: Contact, keep_ms: dict[str, int], now_ms: int) -> None:

@@ -26,8 +26,10 @@ STANDARD_NAMES: Final = (
     "page_view",
 )
 
+DESCRIBED: Final = "described/"
+"""A node set attributes: waits that look at them hear it, nobody else."""
 DERIVED_NAMES: Final = (SESSION_START, SESSION_END)
-DERIVED_PREFIXES: Final = (SEGMENT_ENTER, SEGMENT_LEAVE, START)
+DERIVED_PREFIXES: Final = (SEGMENT_ENTER, SEGMENT_LEAVE, START, DESCRIBED)
 
 ANONYMOUS_PREFIX: Final = "anonymous/"
 """Opens the keys of contacts known by an anonymous id only: a key space of its own."""

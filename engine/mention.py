@@ -25,7 +25,7 @@ _TAG: Final = re.compile(r"\{[{%](.*?)[}%]\}", re.DOTALL)
 _PATH: Final = re.compile(
     r"([A-Za-z_][\w-]*)((?:\.[\w-]+|\[\s*(?:\"[^\"]*\"|'[^']*'|-?\d+)\s*\])+)"
 )
-_NAME: Final = re.compile(r"[A-Za-z_][\w-]*|(?<=\")[^\"]*(?=\")|(?<=')[^']*(?=')")
+_NAME: Final = re.compile(r"\"([^\"]*)\"|'([^']*)'|([A-Za-z_][\w-]*)")
 _ASKED_OF_LISTS: Final = re.compile(
     r"\|\s*(?:latest|map|where|reject|find|find_index|has|uniq|sort|sort_natural|sum|compact)\s*:"
     r"([^|%}]*)"
@@ -65,8 +65,13 @@ def mentions_in(texts: Iterable[str]) -> Mentions:
 
 
 def _history_in(tags: str) -> set[str]:
-    paths = (_NAME.findall(rest) for root, rest in _PATH.findall(tags) if root == HISTORY)
+    paths = (_names_in(rest) for root, rest in _PATH.findall(tags) if root == HISTORY)
     return {names[0] for names in paths if names}
+
+
+def _names_in(path: str) -> list[str]:
+    """Return the names of a path, whether after a dot or quoted in brackets."""
+    return [double or single or plain for double, single, plain in _NAME.findall(path)]
 
 
 def _fields_in(tags: str) -> set[str]:
@@ -74,7 +79,7 @@ def _fields_in(tags: str) -> set[str]:
     fields: set[str] = set()
     for root, rest in _PATH.findall(tags):
         if root not in OTHERS:
-            fields |= set(_NAME.findall(rest))
+            fields |= set(_names_in(rest))
     for asked in _ASKED_OF_LISTS.findall(tags):
         fields |= {double or single for double, single in _QUOTED.findall(asked)}
     return {each for each in fields if each not in OF_LISTS and _FIELD.fullmatch(each)}

@@ -1,11 +1,13 @@
 """Outbox: a contact's messages decided and not yet settled; handing over and settling them."""
 
+from msgspec.structs import replace
+
 from engine.address import address_of
 from engine.cap import release
 from engine.contact import Contact, Pending
 from engine.decision import FAILED, Decision, Delivery, Outcome
 from engine.history import latest
-from engine.input import Handover, Receipt
+from engine.input import FEEDBACK, Handover, Receipt
 from engine.limits import LATEST_MAX
 from engine.rules import Rules
 from engine.session import products_of, summary_of
@@ -75,15 +77,37 @@ def _packed(contact: Contact, pending: Pending, rules: Rules, now_ms: int) -> De
     )
 
 
-def settle(contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]) -> None:
-    """Take what the channel said. A message that failed counts for no cap."""
+def settle(
+    contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]
+) -> Pending | None:
+    """Take what the channel said, and return what it settles; None where that was settled before.
+
+    A message that failed counts for no cap.
+    """
+    if receipt.kind:
+        if receipt.kind in FEEDBACK:
+            note_treatment(contact, receipt.key, f"{receipt.kind}_at_ms", now_ms)
+        return None
     pending = find_pending(contact, receipt.key)
     if pending is None:
-        return
+        return None
     contact.pending.remove(pending)
-    if not receipt.delivered:
+    if receipt.delivered:
+        note_treatment(contact, pending.key, "delivered_at_ms", now_ms)
+    else:
         release(contact, pending.key)
         decisions.append(_outcome(contact, pending, FAILED, receipt.reason))
+    return pending
+
+
+def note_treatment(contact: Contact, key: str, field: str, now_ms: int) -> None:
+    """Keep when something first happened to a message; nothing where it is no longer kept.
+
+    In a new Sent: a Guard keeps the old one.
+    """
+    for i, sent in enumerate(contact.messages):
+        if sent.key == key and getattr(sent, field) == 0:
+            contact.messages[i] = replace(sent, **{field: now_ms})
 
 
 def _outcome(contact: Contact, pending: Pending, outcome: str, reason: str) -> Outcome:

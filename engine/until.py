@@ -12,7 +12,7 @@ from engine.clock_text import date_of, moment_of
 from engine.contact import Visit
 from engine.contact_zone import zone_for
 from engine.decision import DECLINED
-from engine.input import IDENTIFY, Event
+from engine.input import DESCRIBED, IDENTIFY, Event
 from engine.limits import DAY_MS, FAR_MS, WAIT_MS_MAX
 from engine.moment import Moment
 from engine.program import STAYS, Place, Program
@@ -132,9 +132,8 @@ class WaitUntil(Place):
         if self.date is not None and self.date.source == OF_CONTACT:
             zone = self.zone or zone_for(moment.contact, moment.rules)
             until_ms = self._until_ms(moment, visit, zone)
-            if until_ms is not None and 0 < until_ms - moment.now_ms <= WAIT_MS_MAX:
-                stay(moment, visit, until_ms)
-                return STAYS
+            if until_ms is not None and until_ms > moment.now_ms:
+                return self.enter(moment, program, visit)
         return self.then
 
     def hear(self, moment: Moment, program: Program, visit: Visit, event: Event) -> str | None:
@@ -147,7 +146,8 @@ class WaitUntil(Place):
 
     def hears(self) -> list[str]:
         """See Place."""
-        return [IDENTIFY] if self.date is not None and self.date.source == OF_CONTACT else []
+        looks = self.date is not None and self.date.source == OF_CONTACT
+        return [IDENTIFY, DESCRIBED] if looks else []
 
     def _give_up(self, moment: Moment, reason: str) -> str:
         moment.outcome, moment.reason = DECLINED, reason

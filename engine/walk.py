@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from engine.contact import Visit
+from engine.contact import Contact, Visit
 from engine.decision import DECLINED, Outcome
 from engine.identity import message_key
 from engine.input import Event, payload_of
-from engine.limits import ENTRIES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
+from engine.limits import ENTRIES_KEPT_MAX, MESSAGES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
 from engine.moment import NO_MESSAGE, Moment
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
@@ -64,19 +64,31 @@ def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
 def _counted(moment: Moment, visit: Visit, node: str) -> bool:
     """Count that a visit comes to a node once more; False if that is too often.
 
-    What it decided here before a publish let the node recur counts too: each message has a key of
-    its own. A Guard keeps the counts, so new ones are put in their place.
+    A Guard keeps the counts, so new ones are put in their place.
     """
     passes = visit.passes.get(node)
     if passes is None:
-        first = message_key(visit.id, node, 1)
-        contact = moment.contact
-        known = visit.messages and any(each.key == first for each in contact.messages)
-        passes = 1 if known or find_pending(contact, first) is not None else 0
+        passes = 1 if _may_have_sent(moment.contact, visit, node) else 0
     if passes >= PASSES_MAX:
         return False
     visit.passes = visit.passes | {node: passes + 1}
     return True
+
+
+def _may_have_sent(contact: Contact, visit: Visit, node: str) -> bool:
+    """Say whether a visit may have had a message here before a publish let the node recur.
+
+    Each message has a key of its own: so it is also where there are so many since that this one may
+    be forgotten.
+    """
+    if visit.messages == 0:
+        return False
+    first = message_key(visit.id, node, 1)
+    return (
+        len(contact.messages) > MESSAGES_KEPT_MAX // 2
+        or any(each.key == first for each in contact.messages)
+        or find_pending(contact, first) is not None
+    )
 
 
 def _begin(moment: Moment, visit: Visit, trigger: dict[str, Any]) -> None:

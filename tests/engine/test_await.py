@@ -2,13 +2,21 @@
 
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contact import Visit, pack
+from engine.answer import keep_answer
+from engine.await_ import Await, Coming
+from engine.contact import Contact, Visit, pack
 from engine.decision import Fault
+from engine.input import Event, Publish
+from engine.journey import Publication
 from engine.limits import ANSWER_BYTES_MAX, ANSWERS_MAX
+from engine.moment import Moment
+from engine.program import Program
+from engine.rules import Rules
 from tests.engine.situation import (
     GAP_MS,
     HOUR_MS,
@@ -21,9 +29,9 @@ from tests.engine.situation import (
     outcomes,
     wait,
 )
-from tests.engine.test_compile import Found, mistakes_in
 from tests.publications import journey
 
+thorough = settings(derandomize=True, deadline=None)
 CHEAP = {"field": "price", "less_than": 5}
 OUT = {"id": "out", "exit": "done"}
 
@@ -160,6 +168,21 @@ def test_derived_events_count_as_well() -> None:
     assert only_outcome(situation.pass_time(GAP_MS)).at_ms == NOON_MS + 5 + GAP_MS
 
 
+def test_coming_into_a_segment_counts_as_well() -> None:
+    situation = Situation()
+    entering = {"event": "segment_enter/gold"}
+    publication = Publication(
+        journeys={"a.yaml": journey(nodes=[wait_for(entering), mail()])},
+        segments={"b.yaml": {"segment": "gold", "when": {"attribute": "tier", "equals": "gold"}}},
+        templates={"hello.en": "Hello"},
+    )
+    situation.fold(Publish(msgspec.json.encode(publication)))
+    situation.event()
+    assert situation.event("identify", {"attributes": {"tier": "silver"}}) == []
+    decided = situation.event("identify", {"attributes": {"tier": "gold"}})
+    assert outcomes(decided) == [("hello", "sent")]
+
+
 def test_products_of_a_session_are_there_for_a_condition() -> None:
     when = {"field": "products", "exists": True}
     nodes = [wait_for({"event": "session_end", "when": when}), mail()]
@@ -187,6 +210,7 @@ def test_where_every_event_starts_again_the_timeout_leads_to_the_next_node() -> 
     assert only_outcome(situation.run_out()).at_ms == NOON_MS + 50 * MINUTE_MS
 
 
+@thorough
 @given(some.lists(some.integers(1, 90), max_size=12))
 def test_a_debounced_wait_ends_after_the_first_pause_that_is_long_enough(pauses: list[int]) -> None:
     node = wait_for({"event": "cart_update", "again": True}, timeout="60m")
@@ -238,7 +262,7 @@ def test_an_event_that_starts_again_leaves_what_it_carried_too() -> None:
 def test_a_long_event_is_kept_without_its_long_fields() -> None:
     situation = Situation(journey(nodes=[wait_for("bought"), wait("1h"), mail()]))
     situation.event()
-    situation.event("bought", {"text": "x" * 3_000, "price": 7})
+    situation.event("bought", {"text": "x" * 3_000, "title": "x" * 300, "price": 7})
     assert visit_of(situation).answers == {"await": {"price": 7}}
 
 
@@ -260,6 +284,29 @@ def test_a_visit_keeps_what_came_to_its_last_nodes() -> None:
     answers = visit_of(situation).answers
     assert list(answers) == [f"w-{i}" for i in range(2, len(waits))]
     assert answers["w-2"] == {"i": 2}
+
+
+def test_what_comes_to_a_node_again_is_the_last_that_goes() -> None:
+    visit = Visit("v", "hello", "a", 0, 0, 0, {}, [])
+    for i in range(ANSWERS_MAX):
+        keep_answer(visit, f"w-{i}", {"i": i})
+    keep_answer(visit, "w-1", {"i": "again"})
+    assert len(visit.answers) == ANSWERS_MAX
+    for i in range(ANSWERS_MAX - 1):
+        keep_answer(visit, f"more-{i}", {})
+    assert next(iter(visit.answers.items())) == ("w-1", {"i": "again"})
+
+
+@pytest.mark.parametrize(("name", "moves"), [("next", True), ("again", True), ("other", False)])
+def test_what_looks_at_visits_looks_again_where_something_was_kept(
+    name: str, *, moves: bool
+) -> None:
+    """An `exit_on` that looks at `answers`, as well where the visit stays."""
+    node = Await("a", [Coming("next", ""), Coming("again", "", again=True)], HOUR_MS, "")
+    visit = Visit("v", "hello", "a", 0, 0, 0, {}, [])
+    moment = Moment(Rules(), Contact("c-1"), NOON_MS, [], {})
+    node.hear(moment, Program("hello", 0), visit, Event("e", "c-1", name, None, {}))
+    assert moment.moved is moves
 
 
 def test_a_fault_leaves_no_trace_of_what_came(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,79 +331,3 @@ def test_waiting_stays_out_of_the_way_of_others() -> None:
     situation.event()
     assert outcomes(situation.event("next")) == [("a", "sent")]
     assert [visit.journey for visit in situation.contact().visits] == ["b"]
-
-
-def wrong(*events: Any, **fields: Any) -> Found:
-    nodes = [wait_for(*events, **fields), mail(), OUT]
-    return mistakes_in(journey(nodes=nodes))
-
-
-@pytest.mark.parametrize(
-    ("found", "mistake"),
-    [
-        (
-            wrong(),
-            ("$.nodes[0].wait_for", "this waits for nothing", "list at least one event, or use"),
-        ),
-        (
-            wrong(*(f"e-{i}" for i in range(101))),
-            ("$.nodes[0].wait_for", "101 events", "100 at most"),
-        ),
-        (
-            wrong({"event": "a", "again": True, "then": "out"}, "b"),
-            (
-                "$.nodes[0].wait_for[0].then",
-                "an event that starts the wait again leads nowhere",
-                "remove `then`, or `again`",
-            ),
-        ),
-        (
-            wrong("a", {"event": "b", "then": "oot"}),
-            ("$.nodes[0].wait_for[1].then", "there is no node 'oot'", "did you mean `out`?"),
-        ),
-        (
-            wrong("a", **{"else": "oot"}),
-            ("$.nodes[0].else", "there is no node 'oot'", "did you mean `out`?"),
-        ),
-        (wrong("a", timeout="0s"), ("$.nodes[0].timeout", "0s is out of range", "use 1ms to 400d")),
-        (wrong(" "), ("$.nodes[0].wait_for[0].event", "an event without a name", "write the name")),
-        (
-            wrong("segment_enter/vip"),
-            ("$.nodes[0].wait_for[0].event", "there is no segment 'vip'", "there is none yet"),
-        ),
-        (
-            wrong("a", {"event": "a", "when": CHEAP}),
-            (
-                "$.nodes[0].wait_for[1]",
-                "never reached: [0] takes every 'a'",
-                "give [0] a `when` or `same`",
-            ),
-        ),
-        (
-            wrong({"event": "a", "same": ["x..y"]}),
-            ("$.nodes[0].wait_for[0].same[0]", "'x..y' is no path", "write names with single dots"),
-        ),
-        (
-            wrong({"event": "a", "same": ["x"] * 11}),
-            ("$.nodes[0].wait_for[0].same", "11 fields", "10 at most"),
-        ),
-        (
-            wrong({"event": "a", "when": {"all": []}}),
-            ("$.nodes[0].wait_for[0].when.all", "an empty list decides nothing", "list at least"),
-        ),
-        (
-            wrong({"event": "a", "then": "mail"}, then="mail", **{"else": "out"}),
-            ("$.nodes[0].then", "nothing leads there: each event and the timeout go elsewhere", ""),
-        ),
-        (
-            wrong({"event": "a", "then": "out"}, **{"else": "out"}),
-            ("$.nodes[1]", "no way leads to 'mail'", "name it in"),
-        ),
-    ],
-)
-def test_a_mistake_says_where_it_is_and_what_to_do(
-    found: Found, mistake: tuple[str, str, str]
-) -> None:
-    ((path, problem, fix),) = found
-    assert (path, problem) == mistake[:2]
-    assert fix.startswith(mistake[2])

@@ -24,6 +24,7 @@ from engine.limits import (
 )
 from engine.reconcile import uphold
 from tests.engine.situation import (
+    DAY_MS,
     HOUR_MS,
     NOON_MS,
     Situation,
@@ -170,6 +171,20 @@ def test_values_that_cannot_be_set_are_refused(
     written: dict[str, Any], path: str, problem: str
 ) -> None:
     assert mistake_of(node(set=written))[:2] == (path, problem)
+
+
+@pytest.mark.parametrize("by", ["event", "timer"])
+def test_a_wait_for_a_date_moves_as_a_node_sets_it(by: str) -> None:
+    waits = journey("waits", nodes=[node(wait={"attribute": "ends"}, **{"else": "mail"}), mail()])
+    first = [] if by == "event" else [wait("1h")]
+    sets = [*first, node(set={"ends": {"from": "trigger.ends"}})]
+    situation = Situation(waits, journey("sets", entry={"event": "ask"}, nodes=sets))
+    situation.event("identify", {"attributes": {"ends": "2023-12-01"}})
+    situation.event()
+    situation.event("ask", {"ends": "2023-11-20"})
+    decided = situation.pass_time(10 * DAY_MS)
+    (sent,) = [each for each in decided if isinstance(each, Outcome) and each.journey == "waits"]
+    assert sent.at_ms == 1_700_438_400_000
 
 
 # Lists and audiences

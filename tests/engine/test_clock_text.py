@@ -20,7 +20,7 @@ from engine.clock_text import (
 from engine.limits import DAY_MS
 from engine.zone import EVERY_DAY, FIRST_MS, LAST_MS
 from tests.engine.almanac import HOUR_MS, MINUTE_MS, at
-from tests.engine.payloads import payloads
+from tests.engine.payloads import id_of, payloads
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -41,7 +41,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
             for text in ("09:00:60", "09:00.5", "9 00", "009:00", "\u0660\u0669:00", "0" * 9_999)
         ),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=id_of,
 )
 def test_a_time_of_day(text: str, ms_of_day: int | None) -> None:
     assert time_of_day(text) == ms_of_day
@@ -138,7 +138,7 @@ def test_a_date_whose_midnight_is_skipped_begins_later() -> None:
         *("1700000000", "9999-12-31T23:59-05:00", "2026-12-24T09:00\0", "2026-12-24Z", "-" * 10),
         *("24.12.2026", "\u0662026-12-24", "1" * 100_000, "2026-12-24T09:00:00.1234567890Z"),
     ],
-    ids=lambda value: ascii(value)[:24] if value.__class__ is not int else hex(value)[:24],
+    ids=id_of,
 )
 def test_what_is_no_moment_is_none(value: Any) -> None:
     assert moment_of(value, BERLIN) is None

@@ -112,6 +112,7 @@ def written(condition: dict[str, Any]) -> list[tuple[str, str, str]]:
         [{"field": "a", "contains": "x"}, {"field": "a", "contains": 5}],
         [{"field": "a", "before": "now"}, {"field": "a", "after": "2020-01-01"}],
         [{"field": "a", "between": ["b", "C"], "case": "ignore"}],
+        [{"field": "a", "at_least": "a"}, {"field": "a", "at_most": "B", "case": "ignore"}],
         [{"any": [A5, {"field": "a", "equals": 6}]}],
     ],
 )

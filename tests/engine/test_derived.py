@@ -28,6 +28,7 @@ from tests.engine.situation import (
     decide,
     mail,
     only_delivery,
+    only_fault,
     only_outcome,
     outcomes,
     wait,
@@ -262,3 +263,32 @@ def test_a_goal_says_that_its_contact_was_held_out() -> None:
     goal = does(node(goal="greeted"), hold_out=99.999).event()[0]
     assert isinstance(goal, Outcome)
     assert goal.reason == "greeted (held out)"
+
+
+def test_a_goal_that_a_visit_comes_to_again_is_recorded_once() -> None:
+    situation = does(node(goal="greeted"), wait("1h", then="node"))
+    decided = situation.event() + situation.pass_time(3 * HOUR_MS)
+    assert outcomes(decided) == [("hello", CONVERTED)]
+    assert situation.contact().visits[0].passes["node"] == 4
+
+
+def test_a_fault_in_what_follows_takes_back_that_it_happened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    situation = Situation(emits("hello", "noted"), on("noted", "second"))
+    situation.event()
+    before = situation.contact()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("engine.send.Send.enter", fail)
+    only_fault(situation.event())
+    after = situation.contact()
+    assert after.history["noted"] == before.history["noted"]
+    assert len(after.history["hi"]) == 2
+    monkeypatch.undo()
+    situation.publish(emits("hello", "other"), on("other", "second"))
+    monkeypatch.setattr("engine.send.Send.enter", fail)
+    situation.event()
+    assert "other" not in situation.contact().history

@@ -145,3 +145,12 @@ def test_a_receipt_lets_conditions_be_looked_at_again() -> None:
     contact.attributes["tier"] = "gold"
     situation.fold(Receipt("c-1", sent.key, delivered=True))
     assert situation.contact().visits == []
+
+
+def test_a_condition_of_the_visit_stops_its_messages() -> None:
+    condition = {"all": [{"segment": "gold"}, {"visit": "messages", "at_least": 1}]}
+    situation = leaves_when(condition, nodes=[mail(), wait("1d"), mail("second")])
+    sent = only_outcome(situation.event())
+    be(situation, "gold", after_ms=1)
+    situation.now_ms += 1
+    assert only_outcome(situation.handover(sent.key)).outcome == EXITED

@@ -24,10 +24,15 @@ from engine.partition import Partition
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
-FOLDS_CHANGED: dict[str, str] = {}
+FOLDS_CHANGED: dict[str, str] = {
+    "2026-11-treated": "visits entered by a segment are named for what let the contact enter it"
+}
 """Folder -> why the engine decides otherwise since; its bytes must decode all the same."""
 
-STATES_CHANGED = {"2025-11-first": "views in a session are kept as JSON, not as msgpack"}
+STATES_CHANGED = {
+    "2025-11-first": "views in a session are kept as JSON, not as msgpack",
+    "2026-11-raw-views": "when a message was delivered is kept",
+}
 """Folder -> what of a contact's state is written otherwise since; the decisions are the same."""
 
 KINDS: dict[str, type[Input]] = {

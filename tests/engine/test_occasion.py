@@ -133,10 +133,11 @@ def test_idle_contacts_there_before_a_publish_are_planned_for() -> None:
     assert sent_until(situation, "2026-05-05T00:00") == moments("UTC", "2026-05-04T09:00") * 2
 
 
-def test_a_publish_that_keeps_a_schedule_loses_no_time_of_it() -> None:
+@pytest.mark.parametrize("published", ["2026-04-02T09:00", "2026-04-02T10:00"])
+def test_a_publish_that_keeps_a_schedule_loses_no_time_of_it(published: str) -> None:
     daily = schedule("0 9 * * *")
     situation = begin(daily, at="2026-04-01T12:00")
-    situation.now_ms = at_ms("2026-04-02T10:00")  # Nobody has told the partition of 09:00 yet.
+    situation.now_ms = at_ms(published)  # Nobody has told the partition of 09:00 yet.
     situation.publish(daily | {"title": "Other"}, segments=SEGMENTS)
     assert sent_until(situation, "2026-04-02T11:00") == moments("UTC", "2026-04-02T09:00")
 
@@ -290,8 +291,8 @@ def test_a_fault_at_one_time_leaves_the_next(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_two_entries_of_one_time_both_count() -> None:
     entries = [
-        {"schedule": "0 9 * * *", "segment": "gold"},
         {"schedule": "0 9 * * *", "segment": "all", "when": {"attribute": "x", "equals": 1}},
+        {"schedule": "0 9 * * *", "segment": "gold"},
     ]
     situation = begin(journey(entry=entries), at="2026-04-01T12:00")
     describe(situation, x=1)
@@ -346,3 +347,14 @@ def test_a_reentry_key_asks_for_an_event() -> None:
     publication = Publication(journeys={"j.yaml": keyed}, templates={"hello.en": ""})
     (mistake,) = compile_publication(publication)[1]
     assert mistake.path == "$.reentry.key"
+
+
+def test_planning_anew_leaves_what_else_the_contact_has_a_timer_for() -> None:
+    away = {"segment": "away", "when": {"not": {"happened": "purchase", "within": "2d"}}}
+    situation = Situation(
+        date(), journey("back", entry={"enters": "away"}), segments=[*SEGMENTS, away]
+    )
+    situation.now_ms = at_ms("2026-04-01T12:00")
+    situation.event("purchase")
+    describe(situation, born="2026-05-01")
+    assert sent_until(situation, "2026-04-20T00:00") == moments("UTC", "2026-04-03T12:00")

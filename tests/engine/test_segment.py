@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from engine.compile import compile_publication
-from engine.contact import decode_contact, encode_contact
+from engine.condition import Not
+from engine.contact import encode_contact
 from engine.decision import Outcome
 from engine.identity import visit_id
 from engine.journey import Publication
 from engine.limits import HOPS_MAX, LISTS_MAX
+from engine.moment import Moment
 from engine.partition import Partition
 from tests.engine.situation import (
     DAY_MS,
@@ -21,6 +23,7 @@ from tests.engine.situation import (
     mail,
     only_outcome,
     outcomes,
+    wait,
 )
 from tests.publications import journey
 
@@ -239,7 +242,7 @@ def test_contacts_there_before_a_publish_are_watched(*, idle: bool, restored: bo
     situation.now_ms += 5 * DAY_MS
     situation.publish(entered_by({"enters": "lapsed"}), segments=SEGMENTS)
     if restored:
-        restore(situation)
+        situation.restore()
     assert situation.pass_time(25 * DAY_MS - 1) == []
     decided = situation.pass_time(1)
     assert [each.contact for each in decided if isinstance(each, Outcome)] == ["c-2", "c-1"]
@@ -304,21 +307,6 @@ def test_journeys_that_turn_a_segment_on_and_off_come_to_rest() -> None:
     assert outcomes(situation.event("purchase")) == []
 
 
-# The fold from any snapshot
-
-
-def restore(situation: Situation) -> None:
-    """Go on with a partition loaded from what this one's snapshot would hold."""
-    partition = situation.partition
-    rows = [
-        (key, decode_contact(data).armed_at_ms, data) for key, data in partition.states().items()
-    ]
-    loaded = Partition(0, situation.decisions)
-    loaded.load(partition.published, rows)
-    loaded.now_ms, loaded.advanced_to = partition.now_ms, partition.advanced_to
-    situation.partition = loaded
-
-
 def decode_fields(data: bytes) -> list[Any]:
     fields: list[Any] = msgspec.msgpack.decode(data)
     return fields
@@ -326,3 +314,59 @@ def decode_fields(data: bytes) -> list[Any]:
 
 def pack_fields(fields: list[Any]) -> bytes:
     return msgspec.msgpack.encode(fields)
+
+
+def test_what_was_due_before_a_publish_comes_before_it() -> None:
+    """A wait that ends before makes the contact gold, and is told to the partition only later."""
+    nodes = [wait("1h"), {"id": "s", "set": {"tier": "gold"}}]
+    makes_gold = journey("makes", nodes=nodes)
+    situation = Situation(makes_gold)
+    situation.event()
+    situation.now_ms += 2 * HOUR_MS
+    situation.publish(makes_gold, entered_by({"enters": "gold"}), segments=SEGMENTS)
+    assert outcomes(situation.pass_time(HOUR_MS)) == [("makes", "declined")]
+    assert situation.contact().segments == {"gold": NOON_MS + 2 * HOUR_MS}
+
+
+def test_what_comes_after_a_publish_is_told_though_the_contact_is_looked_at_later() -> None:
+    situation = Situation(journey(entry={"event": "ho"}))
+    situation.event("purchase")
+    situation.now_ms += 29 * DAY_MS
+    situation.publish(entered_by({"enters": "lapsed"}), segments=SEGMENTS)
+    outcome = only_outcome(situation.event("other", after_ms=2 * DAY_MS))
+    assert (outcome.journey, outcome.at_ms) == ("hello", NOON_MS + 30 * DAY_MS)
+
+
+class Restless(Not):
+    """Says of a condition's opposite that it may change right now."""
+
+    def changes_at_ms(self, moment: Moment) -> int:
+        return moment.now_ms
+
+
+def test_a_condition_that_says_it_changes_now_is_looked_at_later_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mistake there costs a timer each millisecond, and does not stop a shard for ever."""
+    situation = segments(entered_by({"enters": "lapsed"}))
+    watched = situation.partition.programs.watched
+    monkeypatch.setitem(watched, "lapsed", Restless(watched["lapsed"]))
+    situation.event("purchase")
+    situation.pass_time(5)
+    assert situation.contact().occasions == {"*": NOON_MS + 6}
+
+
+def test_a_fault_as_a_contact_comes_into_a_segment_leaves_it_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    situation = segments(entered_by({"enters": "gold"}))
+    be(situation, "tin")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.send.Send.enter", fail)
+        assert len(be(situation, "gold")) == 1
+    assert situation.contact().segments == {}
+    assert outcomes(be(situation, "gold")) == [("hello", "sent")]

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from engine.chance import point_of
@@ -23,6 +23,7 @@ from tests.engine.test_await import wait_for
 from tests.engine.test_compile import mistakes_in
 from tests.publications import journey
 
+thorough = settings(derandomize=True, deadline=None)
 OUT = {"id": "out", "exit": "done"}
 
 
@@ -50,6 +51,7 @@ def shares(*sides: tuple[float, str] | dict[str, Any], **fields: Any) -> dict[st
     return {"id": "random", "random": listed} | fields
 
 
+@thorough
 @given(some.lists(some.integers(0, 9), min_size=1, max_size=5), some.integers(0, 10))
 def test_the_first_branch_that_holds_is_taken(bounds: list[int], price: int) -> None:
     ends = [f"n{i}" for i in range(len(bounds))]
@@ -90,6 +92,7 @@ def test_a_value_takes_the_case_of_its_text(value: Any, case: str | None) -> Non
     assert only_outcome(situation.event("hi", {"status": value})).node == expected
 
 
+@thorough
 @given(some.one_of(some.text(max_size=9), some.integers(), some.booleans(), some.none()))
 @example("true")
 def test_a_switch_is_a_look_up_in_its_cases(value: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.decision import Outcome
@@ -15,6 +15,7 @@ from tests.engine.almanac import CHANGES, MINUTE_MS, at, minutes_from, moments
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail, only_outcome
 from tests.publications import journey
 
+thorough = settings(derandomize=True, deadline=None)
 RECENT = [each for each in CHANGES if at(each[1]) > 0]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 OUT = {"id": "out", "exit": "done"}
@@ -61,6 +62,7 @@ def searched_time(now_ms: int, hour: int, minute: int, days: set[int], zone: Zon
 weekday_sets = some.sets(some.integers(0, 6), min_size=1)
 
 
+@thorough
 @given(moments(RECENT), some.integers(0, 23), some.sampled_from([0, 1, 30]), weekday_sets)
 def test_a_time_of_day_is_its_next_moment_that_days_show(
     around: tuple[str, str, int], hour: int, minute: int, days: set[int]
@@ -96,6 +98,7 @@ def searched(
 times = some.integers(0, 47).map(lambda half: half * 30)
 
 
+@thorough
 @given(moments(RECENT), times, times, weekday_sets)
 def test_a_window_is_its_next_minute_that_clocks_show(
     around: tuple[str, str, int], opens: int, closes: int, days: set[int]
@@ -109,6 +112,7 @@ def test_a_window_is_its_next_minute_that_clocks_show(
     assert goes_on(until | {"zone": name}, now_ms).at_ms == expected
 
 
+@thorough
 @given(moments(RECENT), weekday_sets)
 def test_weekdays_are_from_midnight_to_midnight(
     around: tuple[str, str, int], days: set[int]
@@ -118,6 +122,7 @@ def test_weekdays_are_from_midnight_to_midnight(
     assert goes_on(until, now_ms).at_ms == searched(around, now_ms, 0, DAY_MS, days)
 
 
+@thorough
 @given(moments(RECENT), some.integers(-2, 5), some.integers(0, 23), some.integers(-2, 2))
 def test_a_date_at_a_time_is_what_clocks_show_then(
     around: tuple[str, str, int], ahead: int, hour: int, offset: int
@@ -236,6 +241,7 @@ def test_a_date_too_far_away_leads_to_else_or_out() -> None:
     assert goes_on(late, now_ms).reason == "w: past the year 9999 is more than 400d away"
 
 
+@thorough
 @given(
     some.one_of(
         some.dates().map(date.isoformat),
@@ -309,6 +315,15 @@ def test_a_date_that_moved_unheard_is_seen_when_the_wait_would_end() -> None:
     contact = next(iter(situation.partition._hot.values()))
     contact.attributes = {"due": "2024-11-05"}
     assert only_outcome(situation.run_out()).at_ms == at("2024-11-04T09:00+01:00")
+
+
+def test_a_date_that_moved_unheard_too_far_away_ends_the_wait_when_it_would_end() -> None:
+    situation = waiting("2024-11-01")
+    contact = next(iter(situation.partition._hot.values()))
+    contact.attributes = {"due": "2030-01-01"}
+    outcome = only_outcome(situation.run_out())
+    assert outcome.reason == "w: 2029-12-31 is more than 400d away"
+    assert outcome.at_ms == at("2024-10-31T09:00+01:00")
 
 
 def test_the_time_a_wait_was_for_is_over_though_its_date_is_gone_by_then() -> None:

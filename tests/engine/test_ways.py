@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.compile import programs_of
 from engine.compile_ways import ROUND_FIX, cycles_of, on_cycles
+from engine.contact import Sent
 from engine.decision import SENT, Outcome
 from engine.identity import message_key
 from engine.limits import NODES_MAX, PASSES_MAX
@@ -26,6 +27,7 @@ from tests.engine.test_await import wait_for
 from tests.engine.test_compile import mistakes_in
 from tests.publications import journey, source_of
 
+thorough = settings(derandomize=True, deadline=None)
 ASK = {"attribute": "done", "exists": True}
 DIGEST = [
     mail(),
@@ -139,11 +141,13 @@ def reach(edges: dict[str, list[str]], start: str) -> set[str]:
         found = more
 
 
+@thorough
 @given(graphs)
 def test_what_is_on_a_cycle_is_what_leads_back_to_itself(edges: dict[str, list[str]]) -> None:
     assert on_cycles(IDS, edges) == {id for id in IDS if id in reach(edges, id)}
 
 
+@thorough
 @given(graphs)
 def test_cycles_are_ways_and_without_their_last_edges_none_is_left(
     edges: dict[str, list[str]],
@@ -158,9 +162,15 @@ def test_cycles_are_ways_and_without_their_last_edges_none_is_left(
     assert bool(cycles) == bool(on_cycles(IDS, edges))
 
 
-def test_a_message_has_a_key_of_its_own_where_a_newer_version_goes_round() -> None:
+@pytest.mark.parametrize("others", [0, 100])
+def test_a_message_has_a_key_of_its_own_where_a_newer_version_goes_round(others: int) -> None:
     situation = Situation(journey(nodes=[mail(), wait("1d"), mail("end")]))
     first = only_outcome(situation.event()).key
+    if others:  # It was so long ago that it is forgotten.
+        situation.handover(first)
+        situation.receipt(first, delivered=True)
+        sent = [Sent(i, "other", "a", "email", "marketing", f"k-{i}") for i in range(others)]
+        next(iter(situation.partition._hot.values())).messages = sent
     situation.publish(journey(nodes=DIGEST))
     second = only_outcome(situation.pass_time(DAY_MS)).key
     assert (first, second) == (first, first[:-1] + "2")
