@@ -67,6 +67,21 @@ def test_a_condition_that_comes_to_hold_ends_a_visit_amid_its_wait() -> None:
     assert situation.run_out() == []
 
 
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [{"attribute": "tier", "equals": "gold"}, {"field": "price", "more_than": 99}],
+        [{"field": "price", "more_than": 99}, {"attribute": "tier", "equals": "gold"}],
+    ],
+)
+def test_a_change_of_the_contact_is_noticed_whatever_else_a_condition_reads(
+    kinds: list[dict[str, Any]],
+) -> None:
+    situation = leaves_when({"any": kinds})
+    assert situation.event("hi", {"price": 5}) == []
+    assert only_outcome(be(situation, "gold")).outcome == EXITED
+
+
 def test_a_condition_that_time_brings_to_hold_ends_a_visit() -> None:
     situation = leaves_when({"segment": "lapsed"}, nodes=[wait("40d"), mail()])
     situation.event("purchase")
