@@ -15,7 +15,7 @@ import msgspec
 import ray
 import structlog
 
-from actors.clock import CLOCKS
+from actors.clock import CLOCKS, WallClock
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.keeper import Keeper
@@ -30,7 +30,7 @@ from actors.slot import SNAPSHOT_FOLDER, open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, open_store, shard_folder
-from channels import KNOWN_CHANNELS
+from channels import SERVED_CHANNELS
 from channels.delivery import ChannelSettings, open_channels
 from engine.limits import FAR_MS
 
@@ -86,9 +86,9 @@ class CourierActor:
         told = msgspec.json.decode(settings, type=CourierSettings)
         lifeline = asyncio.ensure_future(tie_to(told.lifeline))
         channel_settings = msgspec.json.decode(told.channels, type=ChannelSettings)
-        channels = open_channels(channel_settings, Path(told.folder))
+        channels = open_channels(channel_settings, Path(told.folder), WallClock().read)
         try:
-            await Courier(told.sockets, channels, KNOWN_CHANNELS).run()
+            await Courier(told.sockets, channels, SERVED_CHANNELS).run()
         except Exception:
             log.exception("the courier stops, and starts again")
             os._exit(70)

@@ -10,11 +10,13 @@ from actors.document import read_document
 from channels import KNOWN_CHANNELS
 from channels.delivery import ChannelSettings
 from channels.render import check_templates
+from channels.request import RequestError, allowed_origin, origin_of
 from channels.template import is_template_name
 from engine.author import Reader, nearest
 from engine.compile import compile_publication
 from engine.errors import Mistake
 from engine.journey import Publication, Settings
+from engine.webhook import WEBHOOK
 
 SETTINGS_STEM: Final = "anlass"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -57,6 +59,7 @@ def read_folder(path: Path | str) -> Folder:
     mistakes += check_templates(publication.templates)
     mistakes += _check_languages(publication)
     mistakes += _check_channels(publication)
+    mistakes += _check_hosts(publication, operator["channels"])
     source = b"" if mistakes else _encode(publication, mistakes)
     notes = _unused_templates(publication)
     return Folder(publication, source, operator, sorted(set(mistakes)), notes)
@@ -190,11 +193,16 @@ def _read_templates(folder: Path, mistakes: list[Mistake]) -> dict[str, str]:
 
 def _sends(publication: Publication) -> list[tuple[str, str, dict[str, Any]]]:
     """Return file, path and fields of each node that sends, as far as they can be told."""
+    return _nodes(publication, "send")
+
+
+def _nodes(publication: Publication, kind: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return file, path and fields of each node of a kind, as far as they can be told."""
     found = []
     for file, journey in publication.journeys.items():
         nodes = journey.get("nodes") if isinstance(journey, dict) else None
         for i, node in enumerate(nodes if isinstance(nodes, list) else []):
-            if isinstance(node, dict) and isinstance(node.get("send"), str):
+            if isinstance(node, dict) and isinstance(node.get(kind), str):
                 found.append((file, f"$.nodes[{i}]", node))
     return found
 
@@ -241,6 +249,29 @@ def _check_channels(publication: Publication) -> list[Mistake]:
         for file, path, name in named
         if name not in KNOWN_CHANNELS
     ]
+
+
+def _check_hosts(publication: Publication, channels: dict[str, Any]) -> list[Mistake]:
+    """Find webhooks whose server the settings do not allow, where they allow any."""
+    said = channels.get(WEBHOOK)
+    if said is None:
+        return []  # All go to the file.
+    try:
+        allowed = set(map(allowed_origin, said["hosts"]))
+    except RequestError as error:
+        path, fix = f"$.channels.{WEBHOOK}.hosts", "write each like api.example.com"
+        return [Mistake(publication.settings_file, path, str(error), fix)]
+    mistakes = []
+    for file, path, node in _nodes(publication, WEBHOOK):
+        try:
+            origin = origin_of(node[WEBHOOK])
+        except RequestError:
+            continue  # What compiles the journey says it.
+        if origin not in allowed:
+            problem = "this server is not allowed"
+            fix = f"name it in `channels.{WEBHOOK}.hosts` of {publication.settings_file}"
+            mistakes.append(Mistake(file, f"{path}.{WEBHOOK}", problem, fix))
+    return mistakes
 
 
 def _unused_templates(publication: Publication) -> list[str]:

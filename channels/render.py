@@ -9,6 +9,7 @@ from liquid.exceptions import LiquidError
 from msgspec import Struct
 
 from channels.message import Message, one_line
+from channels.request import RequestError, message_of
 from channels.template import (
     CheckingEnvironment,
     Problem,
@@ -23,6 +24,7 @@ from engine.decision import Delivery
 from engine.errors import Mistake
 from engine.mention import HISTORY, mentions_in
 from engine.need import VISIT_FIELDS
+from engine.webhook import WEBHOOK
 
 CONTEXT_NAMES: Final = (
     "contact",
@@ -93,11 +95,15 @@ class Renderer:
     def render(self, delivery: Delivery) -> Message:
         """Return the message; equal deliveries and templates give equal messages.
 
+        A webhook has no template: its message is the request.
+
         Raises:
             RenderError: There is no such template, it is broken, or passes a bound.
 
         What is asked of a server is no text for people: it is the body, as JSON.
         """
+        if delivery.channel == WEBHOOK:
+            return _asking(delivery)
         if delivery.request is not None:
             return _message(delivery, "", "", _encode(delivery.request).decode())
         compiled = self._find(delivery)
@@ -234,6 +240,13 @@ def _context_of(delivery: Delivery) -> dict[str, Any]:
         "session": delivery.session,
         "visit": delivery.visit,
     }
+
+
+def _asking(delivery: Delivery) -> Message:
+    try:
+        return message_of(delivery)
+    except RequestError as error:
+        raise RenderError(delivery.key, delivery.node, str(error)) from error
 
 
 def _address_of(delivery: Delivery) -> str:

@@ -151,6 +151,8 @@ class SaidReceipt(Struct, kw_only=True):
     kind: ReceiptKind
     journey: str = ""
     reason: str = ""
+    answer: dict[str, Any] | None = None
+    """What a webhook's server answered: `status` and `body`."""
 
 
 class ReceiptScene(Scene, kw_only=True):

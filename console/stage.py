@@ -102,7 +102,7 @@ class Stage:
             waits = not seen.receipts if settling else DELIVERED in seen.receipts
             if waits and said.kind not in seen.receipts and _is_of(said, contact, seen.delivery):
                 self._note_receipt(seen, said)
-                self._settle(seen, said.kind, said.reason)
+                self._settle(seen, said.kind, said.reason, said.answer)
                 return
         text = f"no message from node {said.message} waits for a receipt"
         raise StageError(f"{text}: write this entry after the one that sends it")
@@ -114,11 +114,18 @@ class Stage:
             text = f"message from {sent.journey}, node {sent.node}: {said.kind}{reason}"
             self.timeline.note(self.now_ms, sent.contact, text)
 
-    def _settle(self, seen: SeenMessage, kind: str, reason: str = "") -> None:
+    def _settle(
+        self,
+        seen: SeenMessage,
+        kind: str,
+        reason: str = "",
+        answer: dict[str, Any] | None = None,
+    ) -> None:
         seen.receipts.append(kind)
         sent = seen.delivery
         delivered = kind != "failed"
-        self._fold(Receipt(sent.contact, sent.key, delivered=delivered, reason=reason))
+        receipt = Receipt(sent.contact, sent.key, delivered=delivered, reason=reason, answer=answer)
+        self._fold(receipt)
 
     def _fold(self, input: Input) -> None:
         """Fold one input and all that follows from it at the same moment. Raises StageError."""

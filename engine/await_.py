@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
+from engine.answer import keep_answer
 from engine.condition import Test
-from engine.contact import Visit, pack
+from engine.contact import Visit
 from engine.decision import DECLINED
 from engine.input import Event, payload_of
-from engine.limits import ANSWER_BYTES_MAX, ANSWER_FIELD_BYTES_MAX, ANSWERS_MAX
 from engine.moment import Moment
 from engine.program import STAYS, Place, Program
 from engine.span import span_text
@@ -91,27 +91,6 @@ class Await(Place):
     def tests(self) -> list[Test]:
         """See Place."""
         return [branch.test for branch in self.branches if branch.test is not None]
-
-
-def keep_answer(visit: Visit, node: str, answer: dict[str, Any]) -> None:
-    """Keep with a visit what came to it at a node, in place of what came there before.
-
-    Where it is long, without its long fields, and without those that make it too long together. A
-    Guard keeps the answers, so new ones are put in their place.
-    """
-    if len(pack(answer)) > ANSWER_BYTES_MAX:
-        left = ANSWER_BYTES_MAX
-        shortened = {}
-        for name, value in answer.items():
-            size = len(pack((name, value)))
-            if size <= min(ANSWER_FIELD_BYTES_MAX, left):
-                left -= size
-                shortened[name] = value
-        answer = shortened
-    kept = {each: of for each, of in visit.answers.items() if each != node}
-    if len(kept) >= ANSWERS_MAX:
-        del kept[next(iter(kept))]
-    visit.answers = kept | {node: answer}
 
 
 def _is_same(payload: dict[str, Any], trigger: dict[str, Any], path: list[str]) -> bool:

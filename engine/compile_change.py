@@ -6,10 +6,15 @@ import msgspec
 
 from engine.author import Reader, nearest
 from engine.change import Emit, End, GoalReached, ListChange, SetAttributes, Start
-from engine.filling import ROOTS, Filling
+from engine.filling import ROOTS, VISIT_FIELDS, Filling
 from engine.input import CART_UPDATE, CONSENT, IDENTIFY, is_derived
 from engine.known import Known
-from engine.limits import ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, EVENT_NAME_CHARS_MAX
+from engine.limits import (
+    ATTRIBUTE_BYTES_MAX,
+    ATTRIBUTES_MAX,
+    EVENT_NAME_CHARS_MAX,
+    FILLING_DEPTH_MAX,
+)
 from engine.node import EmitNode, EndNode, GoalNode, ListNode, Node, SetNode, StartNode
 from engine.program import Place
 from engine.segment import OnList
@@ -17,7 +22,9 @@ from engine.value import MISSING
 
 CHANGING: Final = (IDENTIFY, CONSENT, CART_UPDATE)
 """Events that change a contact as they are taken in, which those that follow are not."""
-FROM_FIX: Final = "write `trigger.FIELD`, `contact.ATTRIBUTE` or `answers.NODE.FIELD`"
+FROM_FIX: Final = (
+    "write `trigger.FIELD`, `contact.ATTRIBUTE`, `answers.NODE.FIELD` or `visit.key` (id, messages)"
+)
 
 
 def compile_change(node: Node, then: str, path: str, reader: Reader, known: Known) -> Place | None:
@@ -47,15 +54,23 @@ def compile_change(node: Node, then: str, path: str, reader: Reader, known: Know
             return None
 
 
-def compile_filling(values: dict[str, Any], path: str, reader: Reader) -> Filling:
+def compile_filling(
+    values: dict[str, Any], path: str, reader: Reader, depth: int = FILLING_DEPTH_MAX
+) -> Filling:
     """Return what is to be filled in; mistakes are noted.
 
-    A value is as written, or `{from: trigger.tier}`, maybe with a `default`.
+    A value is as written, or `{from: trigger.tier}`, maybe with a `default`, or fields of such.
     """
     filling = Filling()
+    if depth == 0:
+        reader.add(f"{path[:60]}...", "values are nested too deep", "say it with fewer levels")
+        return filling
     if len(values) > ATTRIBUTES_MAX:
         reader.add(path, f"{len(values)} values", f"{ATTRIBUTES_MAX} at most")
     for name, value in values.items():
+        if isinstance(value, dict) and "from" not in value and _is_filled(value):
+            filling.inner[name] = compile_filling(value, f"{path}.{name}", reader, depth - 1)
+            continue
         if not isinstance(value, dict) or "from" not in value:
             _check_size(value, f"{path}.{name}", reader)
             filling.written[name] = value
@@ -66,7 +81,7 @@ def compile_filling(values: dict[str, Any], path: str, reader: Reader) -> Fillin
                 reader.add(f"{path}.{name}.{key}", f"unknown field {key!r}", fix)
         written = value["from"]
         names = written.split(".") if isinstance(written, str) else []
-        if len(names) < 2 or names[0] not in ROOTS or not all(names):
+        if not _is_found(names):
             reader.add(f"{path}.{name}.from", f"{written!r} names nothing", FROM_FIX)
             continue
         default = value.get("default", MISSING)
@@ -74,6 +89,18 @@ def compile_filling(values: dict[str, Any], path: str, reader: Reader) -> Fillin
             _check_size(default, f"{path}.{name}.default", reader)
         filling.found[name] = (names, default)
     return filling
+
+
+def _is_filled(value: Any) -> bool:
+    """Say whether anything in a value is to be found elsewhere."""
+    return isinstance(value, dict) and ("from" in value or any(map(_is_filled, value.values())))
+
+
+def _is_found(names: list[str]) -> bool:
+    """Say whether a path leads anywhere."""
+    if len(names) < 2 or names[0] not in ROOTS or not all(names):
+        return False
+    return names[0] != "visit" or (len(names) == 2 and names[1] in VISIT_FIELDS)
 
 
 def _check_size(value: Any, path: str, reader: Reader) -> None:

@@ -7,6 +7,7 @@ from engine.compile_send import compile_send
 from engine.compile_split import compile_split
 from engine.compile_wait import compile_await, compile_wait
 from engine.compile_ways import check_ways
+from engine.compile_webhook import compile_webhook
 from engine.decide import Decide, Exit
 from engine.known import Known
 from engine.limits import NODES_MAX
@@ -21,6 +22,7 @@ from engine.node import (
     SplitNode,
     SwitchNode,
     WaitNode,
+    WebhookNode,
 )
 from engine.program import Place
 from engine.rules import Rules
@@ -72,6 +74,9 @@ def _compile_node(
             return compile_await(node, then, path, reader, known)
         case SendNode():
             return compile_send(node, then, rules, known, path, reader)
+        case WebhookNode(else_=otherwise):
+            target = _target(otherwise, "", ids, f"{path}.else", reader)
+            return compile_webhook(node, then, target, path, reader)
         case ExitNode(exit=reason):
             if node.then is not None:
                 reader.add(f"{path}.then", "an exit goes nowhere", "remove `then`")

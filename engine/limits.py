@@ -110,6 +110,15 @@ ANSWER_FIELD_BYTES_MAX: Final = 256
 PARTICIPATIONS_MAX: Final = 500
 """Nodes of which is kept when a contact last took part there; the longest ago go first."""
 
+FILLING_DEPTH_MAX: Final = 10
+"""Levels of fields in a value that an author gives a node."""
+
+REQUEST_BYTES_MAX: Final = 16_384
+"""Of what a webhook is asked, packed; a longer one is not asked, and its visit says so."""
+
+REQUEST_URL_CHARS_MAX: Final = 2_000
+REQUEST_HEADERS_MAX: Final = 20
+
 CONDITION_DEPTH_MAX: Final = 20
 DATE_SPAN_MS_MAX: Final = 3_660 * DAY_MS
 """How far a condition looks for a date, before now or after."""

@@ -183,11 +183,11 @@ class WebhookNode(Node, kw_only=True, rename={"else_": "else"}):
     """Ask a server, and go on with what it answers (`visit: answers.NODE.body.FIELD`)."""
 
     webhook: str
-    """Its URL."""
+    """Its URL; the operator must have allowed its host."""
     method: Literal["POST", "PUT", "GET"] = "POST"
-    headers: dict[str, str] = {}
+    headers: dict[str, Any] = {}
     body: dict[str, Any] = {}
-    """Values as in a SetNode."""
+    """Values as in a SetNode, sent as JSON; those of a GET come into the URL's query."""
     timeout: str = "1h"
     else_: str | None = None
     """Where to go if it fails or nothing comes in time; out of the journey where not given."""
@@ -221,6 +221,7 @@ NODE_KINDS: Final[dict[str, type[Node]]] = {
     "wait": WaitNode,
     "wait_for": AwaitNode,
     "send": SendNode,
+    "webhook": WebhookNode,
     "exit": ExitNode,
     "set": SetNode,
     "add_to": ListNode,

@@ -77,21 +77,27 @@ def _packed(contact: Contact, pending: Pending, rules: Rules, now_ms: int) -> De
     )
 
 
-def settle(contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]) -> None:
-    """Take what the channel said. A message that failed counts for no cap."""
+def settle(
+    contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]
+) -> Pending | None:
+    """Take what the channel said, and return what it settles; None where that was settled before.
+
+    A message that failed counts for no cap.
+    """
     if receipt.kind:
         if receipt.kind in FEEDBACK:
             note_treatment(contact, receipt.key, f"{receipt.kind}_at_ms", now_ms)
-        return
+        return None
     pending = find_pending(contact, receipt.key)
     if pending is None:
-        return
+        return None
     contact.pending.remove(pending)
     if receipt.delivered:
         note_treatment(contact, pending.key, "delivered_at_ms", now_ms)
     else:
         release(contact, pending.key)
         decisions.append(_outcome(contact, pending, FAILED, receipt.reason))
+    return pending
 
 
 def note_treatment(contact: Contact, key: str, field: str, now_ms: int) -> None:

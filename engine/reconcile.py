@@ -4,14 +4,18 @@ Newer code may decide otherwise than the code that wrote the log. Then a message
 as on its way must still be delivered or settled, and one that nobody was told of must not go out.
 """
 
+from typing import Any
+
 from engine.cap import forget_uncounted, release, reserve
 from engine.change import ListChange
 from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
+from engine.moment import Moment
 from engine.need import seen_of
 from engine.outbox import find_pending
 from engine.programs import Programs
 from engine.send import Send
+from engine.webhook import WEBHOOK, Webhook
 
 
 def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
@@ -25,20 +29,21 @@ def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
         visit = _visit_of(contact, outcome)
         if visit is not None:
             _count(programs, visit, outcome)
-        pending = _pending_of(programs, visit, outcome)
+        pending = _pending_of(programs, contact, visit, outcome)
         contact.pending.append(pending)
         forget_uncounted(contact, programs.rules, outcome.at_ms)
-        reserve(
-            contact,
-            Sent(
-                outcome.at_ms,
-                outcome.journey,
-                outcome.node,
-                outcome.channel,
-                pending.purpose,
-                outcome.key,
-            ),
-        )
+        if outcome.channel != WEBHOOK:
+            reserve(
+                contact,
+                Sent(
+                    outcome.at_ms,
+                    outcome.journey,
+                    outcome.node,
+                    outcome.channel,
+                    pending.purpose,
+                    outcome.key,
+                ),
+            )
 
 
 def _visit_of(contact: Contact, outcome: Outcome) -> Visit | None:
@@ -60,7 +65,9 @@ def _count(programs: Programs, visit: Visit, outcome: Outcome) -> None:
         visit.passes = visit.passes | {outcome.node: passes}
 
 
-def _pending_of(programs: Programs, visit: Visit | None, outcome: Outcome) -> Pending:
+def _pending_of(
+    programs: Programs, contact: Contact, visit: Visit | None, outcome: Outcome
+) -> Pending:
     """Return what is still known of the message.
 
     Where its node is gone there is no template: then its courier settles it as failed, which says
@@ -79,6 +86,21 @@ def _pending_of(programs: Programs, visit: Visit | None, outcome: Outcome) -> Pe
         at_ms=outcome.at_ms,
         trigger={} if visit is None else visit.trigger,
         views=[] if visit is None else visit.views,
-        request=dict(place.request()) if isinstance(place, ListChange) else None,
+        request=_request_of(programs, contact, visit, outcome),
         visit={} if visit is None or not programs.rules.mentions.visit else seen_of(visit),
     )
+
+
+def _request_of(
+    programs: Programs, contact: Contact, visit: Visit | None, outcome: Outcome
+) -> dict[str, Any] | None:
+    """Return what is asked of an audience, or of a server while the visit lasts that asks it."""
+    program = programs.by_journey.get(outcome.journey)
+    place = None if program is None else program.places.get(outcome.node)
+    if isinstance(place, ListChange):
+        return dict(place.request())
+    if not isinstance(place, Webhook) or visit is None:
+        return None
+    moment = Moment(programs.rules, contact, outcome.at_ms, [], visit.trigger)
+    moment.visit = visit
+    return place.request(moment)

@@ -75,6 +75,37 @@ def test_the_operators_settings_are_kept_out_of_the_publication(folder: Path) ->
     assert b"k1" not in read.source
 
 
+ASKS = {
+    "journey": "asks",
+    "entry": {"event": "hi"},
+    "nodes": [{"id": "ask", "webhook": "https://api.example.com/hook"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        ("{}", ""),
+        ("{webhook: {hosts: [other.example, api.example.com]}}", ""),
+        ("{webhook: {hosts: ['https://api.example.com:443']}}", ""),
+        ("{webhook: {hosts: [other.example]}}", "this server is not allowed - at `$.nodes[0].we"),
+        ("{webhook: {hosts: ['http://api.example.com']}}", "this server is not allowed"),
+        ("{webhook: {hosts: ['*.example.com']}}", "'*.example.com' is no host"),
+        ("{webhook: {hosts: []}}", ">= 1"),
+        ("{webhook: {}}", "the field 'hosts' is missing"),
+    ],
+)
+def test_a_webhook_asks_only_servers_that_the_settings_allow(
+    folder: Path, channels: str, said: str
+) -> None:
+    write(folder, msgspec.json.encode(ASKS).decode(), "asks.json")
+    write(folder, f"channels: {channels}\n")
+    if said:
+        assert said in told(folder)
+    else:
+        assert read_folder(folder).mistakes == []
+
+
 @pytest.mark.parametrize("missing", ["nowhere", "empty"])
 def test_a_folder_without_journeys_is_one_clear_mistake(tmp_path: Path, missing: str) -> None:
     (tmp_path / "empty").mkdir()

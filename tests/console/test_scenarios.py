@@ -338,3 +338,21 @@ def test_what_lies_below_tests_is_no_journey(tmp_path: Path) -> None:
     assert read.mistakes == []
     assert sorted(read.publication.journeys) == ["checkout-help.yaml", "favourites.yaml"]
     assert read.source == read_folder(EXAMPLES).source
+
+
+def test_a_webhook_is_answered_with_what_the_receipt_says(tmp_path: Path) -> None:
+    given = (
+        "- event: score\n"
+        "- expect: {waiting: {journey: asks, node: ask}}\n"
+        "- {after: 5m, receipt: {message: ask, kind: delivered, "
+        "answer: {status: 200, body: {tier: gold}}}}\n"
+        "- expect: {attributes: {tier: gold}}\n"
+    )
+    folder = scenarios(tmp_path / "journeys", given)
+    (folder / "asks.yaml").write_text(
+        "journey: asks\nentry: {event: score}\nnodes:\n"
+        "  - {id: ask, webhook: 'https://api.example.com/score'}\n"
+        "  - {id: keep, set: {tier: {from: answers.ask.body.tier}}}\n"
+    )
+    (result,) = played(folder)
+    assert result.passed, (result.path, result.expected, result.instead)

@@ -89,9 +89,16 @@ class Situation:
         """Let a courier come for a message."""
         return self.fold(Handover(contact, key, as_of_ms or self.now_ms))
 
-    def receipt(self, key: str, *, delivered: bool, reason: str = "") -> list[Decision]:
+    def receipt(
+        self,
+        key: str,
+        *,
+        delivered: bool,
+        reason: str = "",
+        answer: dict[str, Any] | None = None,
+    ) -> list[Decision]:
         """Let a channel say what became of a message."""
-        return self.fold(Receipt("c-1", key, delivered, reason))
+        return self.fold(Receipt("c-1", key, delivered, reason, answer=answer))
 
     def restore(self) -> None:
         """Go on with a partition loaded from what a snapshot of this one would hold."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.await_ import Await, Coming, keep_answer
+from engine.answer import keep_answer
+from engine.await_ import Await, Coming
 from engine.contact import Contact, Visit, pack
 from engine.decision import Fault
 from engine.input import Event, Publish

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.cap import frees_at_ms
+from engine.contact import Contact
 from engine.decision import Outcome
 from engine.limits import HOLD_MS_MAX
+from engine.rules import Cap, Rules
 from engine.span import span_ms
 from tests.engine.situation import DAY_MS, HOUR_MS, MINUTE_MS, Situation, mail
 from tests.publications import journey
@@ -195,3 +198,13 @@ def test_a_message_that_waits_for_caps_goes_at_the_first_moment_that_is_free(
 @pytest.mark.parametrize("zone", ZONES)
 def test_the_model_tells_days_apart(zone: str) -> None:
     assert len({label("day", BEGINS[0] + i * HOUR_MS, zone) for i in range(48)}) == 3
+
+
+def test_a_day_whose_end_comes_twice_ends_the_second_time() -> None:
+    """In St. John's clocks went back at 00:01: after the 7th began it was the 6th once more."""
+    rules = Rules()
+    rules.zone = ZoneInfo("America/St_Johns")
+    now_ms = int(datetime.fromisoformat("2010-11-07T03:00+00:00").timestamp() * 1_000)
+    cap = Cap(1, 2 * DAY_MS, "")
+    cap.period = "day"
+    assert frees_at_ms(cap, rules, Contact("c-1"), now_ms) == now_ms + 30 * MINUTE_MS

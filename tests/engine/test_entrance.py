@@ -341,3 +341,16 @@ def test_a_hold_out_that_means_nothing_is_refused(hold_out: int) -> None:
 def test_a_visit_that_ends_without_a_message_says_so_once() -> None:
     situation = Situation(journey(nodes=[{"id": "x", "exit": "enough"}]))
     assert outcomes(situation.event()) == [("hello", DECLINED)]
+
+
+@pytest.mark.parametrize(("since", "kept"), [("entry", "entered"), ("exit", "exited")])
+def test_who_comes_again_is_remembered_for_longer(since: str, kept: str) -> None:
+    nodes = [{"id": "x", "exit": "enough"}]
+    reentry = {"again": "1ms", "since": since, "key": "order.id"}
+    situation = Situation(journey(nodes=nodes, reentry=reentry))
+    for id in (*range(ENTRIES_KEPT_MAX), 0, ENTRIES_KEPT_MAX):
+        order(situation, id, after_ms=1)
+    remembered = getattr(situation.contact(), kept)
+    assert len(remembered) == ENTRIES_KEPT_MAX
+    assert "hello/0" in remembered
+    assert "hello/1" not in remembered

@@ -291,8 +291,8 @@ def test_a_fault_at_one_time_leaves_the_next(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_two_entries_of_one_time_both_count() -> None:
     entries = [
-        {"schedule": "0 9 * * *", "segment": "gold"},
         {"schedule": "0 9 * * *", "segment": "all", "when": {"attribute": "x", "equals": 1}},
+        {"schedule": "0 9 * * *", "segment": "gold"},
     ]
     situation = begin(journey(entry=entries), at="2026-04-01T12:00")
     describe(situation, x=1)

@@ -354,3 +354,19 @@ def test_a_condition_that_says_it_changes_now_is_looked_at_later_all_the_same(
     situation.event("purchase")
     situation.pass_time(5)
     assert situation.contact().occasions == {"*": NOON_MS + 6}
+
+
+def test_a_fault_as_a_contact_comes_into_a_segment_leaves_it_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    situation = segments(entered_by({"enters": "gold"}))
+    be(situation, "tin")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.send.Send.enter", fail)
+        assert len(be(situation, "gold")) == 1
+    assert situation.contact().segments == {}
+    assert outcomes(be(situation, "gold")) == [("hello", "sent")]
