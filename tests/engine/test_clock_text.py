@@ -159,6 +159,10 @@ def test_a_day(value: Any, day: date) -> None:
     assert date_of(value, BERLIN) == day
 
 
+def test_a_date_is_that_day_where_clocks_skipped_it_too() -> None:
+    assert date_of("2011-12-30", ZoneInfo("Pacific/Apia")) == date(2011, 12, 30)
+
+
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(
     payloads
