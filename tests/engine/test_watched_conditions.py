@@ -163,6 +163,12 @@ def test_a_message_sent_opened_and_past_its_window_is_noticed() -> None:
     assert moved(situation.pass_time(9 * DAY_MS)) == [("out", NOON_MS + 5 + 3 * DAY_MS)]
 
 
+def test_a_consent_is_noticed() -> None:
+    situation = watching({"consent": "email", "is": "opt_in"})
+    assert moved(situation.consent("opt_in")) == [("in", NOON_MS)]
+    assert moved(situation.consent("opt_out")) == [("out", NOON_MS)]
+
+
 def test_a_message_sent_after_a_wait_for_an_event_is_noticed() -> None:
     waits = journey(nodes=[wait_for("next"), mail()])
     situation = watching({"message": "sent", "journey": "hello"}, waits)
