@@ -22,6 +22,16 @@ from bench.durability import (
     bench_restart,
     bench_snapshots,
 )
+from bench.journeys import (
+    CONCERNED,
+    CONCERNING,
+    FEW,
+    GOAL,
+    LOOKED_BACK_AT,
+    MANY,
+    UNASKED,
+    compared_us,
+)
 from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
 from bench.overload import BATCH, QUIET_PER_S, neighbours, overload
 from bench.replay import generate_w1, replay_w1
@@ -42,6 +52,21 @@ def bench_engine(board: Board, _: Path) -> None:
         times = decision_times_us(thaw=thaw)
         p50, p99, p999 = (quantile(times, ratio) for ratio in (0.5, 0.99, 0.999))
         board.add(f"{name}, µs", f"p50 {p50:.1f}  p99 {p99:.1f}  p99.9 {p999:.1f}", wanted)
+
+
+def bench_journeys(board: Board, _: Path) -> None:
+    """Measure what a thousand journeys add to an event that concerns none of them, or few."""
+    for name, few, what, wanted in (
+        (UNASKED, 0, "no journey asks about", f"≤ {GOAL}"),
+        (CONCERNING, FEW, f"{CONCERNED} journeys enter on", f"≤ {GOAL}"),
+        (LOOKED_BACK_AT, 0, "all look back at, with a field", ""),
+    ):
+        few_us, many_us = compared_us(name, few, MANY)
+        board.add(
+            f"event that {what}: {few} and {MANY:,} journeys, µs",
+            f"{few_us:.2f} and {many_us:.2f}, ratio {many_us / few_us:.2f}",
+            wanted,
+        )
 
 
 def bench_replay(board: Board, folder: Path) -> None:
@@ -130,6 +155,7 @@ def bench_parts() -> None:
 
 PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "engine": bench_engine,
+    "journeys": bench_journeys,
     "replay": bench_replay,
     "system": bench_system,
     "bytes": lambda board, _: bench_bytes(board),

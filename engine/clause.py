@@ -191,6 +191,7 @@ CONDITION_KINDS: Final[dict[str, type[Condition]]] = {
     "consent": ConsentCondition,
     "happened": HappenedCondition,
     "message": MessageCondition,
+    "not_happened": NotHappenedCondition,
     "segment": SegmentCondition,
     "time": TimeCondition,
     "share": ShareCondition,

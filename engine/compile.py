@@ -14,7 +14,7 @@ from engine.compile_send import compile_mentions
 from engine.errors import AuthorError, Mistake
 from engine.journey import Journey, Publication, Settings
 from engine.known import Known
-from engine.limits import JOURNEYS_MAX, SEGMENTS_MAX
+from engine.limits import HAPPENING_KEPT_MAX, JOURNEYS_MAX, SEGMENTS_MAX
 from engine.node import StartNode
 from engine.program import Program
 from engine.programs import Programs
@@ -66,7 +66,23 @@ def compile_publication(
             mistakes.append(Mistake(".", "$", f"{count} {what}", f"{most} at most"))
     if mistakes:
         return None, sorted(mistakes)
-    return Programs(programs, rules, segments, version), []
+    compiled = Programs(programs, rules, segments, version)
+    mistakes = _check_kept(compiled)
+    return (None, mistakes) if mistakes else (compiled, [])
+
+
+def _check_kept(programs: Programs) -> list[Mistake]:
+    """Return the mistake of looking back at more fields of one event than are kept."""
+    return [
+        Mistake(
+            ".",
+            "$",
+            f"all journeys and segments look back at {len(route.keeps)} fields of {name!r}",
+            f"{HAPPENING_KEPT_MAX} at most",
+        )
+        for name, route in sorted(programs.routes.items())
+        if len(route.keeps) > HAPPENING_KEPT_MAX
+    ]
 
 
 def _known(publication: Publication, journeys: list[Journey]) -> Known:

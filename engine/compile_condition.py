@@ -10,6 +10,7 @@ from engine.clause import (
     HappenedCondition,
     MessageCondition,
     NotCondition,
+    NotHappenedCondition,
     SegmentCondition,
     ShareCondition,
     TimeCondition,
@@ -17,17 +18,17 @@ from engine.clause import (
 from engine.compile_comparison import compile_comparison
 from engine.compile_daytime import compile_share, compile_time
 from engine.compile_message import compile_message
+from engine.compile_recall import compile_happened, compile_not_happened
 from engine.condition import (
     All,
     Any_,
     Consented,
-    Happened,
     Not,
     Test,
 )
 from engine.contradiction import check_contradictions
 from engine.known import Known
-from engine.limits import CONDITION_DEPTH_MAX, HISTORY_EVENTS_MAX, HISTORY_MS
+from engine.limits import CONDITION_DEPTH_MAX
 from engine.segment import InSegment
 
 
@@ -48,6 +49,8 @@ def compile_condition(
             return Any_(_compile_parts(parts, f"{path}.any", reader, known, depth))
         case NotCondition(not_=part):
             return Not(compile_condition(part, f"{path}.not", reader, known, depth + 1))
+        case HappenedCondition() | NotHappenedCondition():
+            return _compile_past(condition, path, reader, known, depth)
         case _:
             return _compile_leaf(condition, path, reader, known)
 
@@ -66,8 +69,6 @@ def _compile_leaf(condition: Condition, path: str, reader: Reader, known: Known)
             return compile_time(condition, path, reader)
         case ShareCondition():
             return compile_share(condition, path, reader)
-        case HappenedCondition():
-            return _compile_happened(condition, path, reader)
         case _:
             raise AssertionError(f"no compiler for {type(condition).__name__}")
 
@@ -92,19 +93,16 @@ def _compile_segment(segment: str, path: str, reader: Reader, known: Known) -> T
     return InSegment(segment, test)
 
 
-def _compile_happened(condition: HappenedCondition, path: str, reader: Reader) -> Test:
-    span_ms = reader.read_span(condition.within or "30d", f"{path}.within", HISTORY_MS)
-    at_least, at_most = condition.at_least, condition.at_most
-    if at_least is None:
-        at_least = 1 if at_most is None else 0
-    if at_most is None:
-        at_most = HISTORY_EVENTS_MAX
-    if not 0 <= at_least <= HISTORY_EVENTS_MAX or not 0 <= at_most <= HISTORY_EVENTS_MAX:
-        reader.add(path, "a count is out of range", f"use 0 to {HISTORY_EVENTS_MAX}")
-    elif at_least > at_most:
-        reader.add(
-            path,
-            f"at least {at_least} and at most {at_most} cannot both be",
-            "raise at_most or lower at_least",
-        )
-    return Happened(str(condition.happened), span_ms, int(at_least), int(at_most))
+def _compile_past(
+    condition: HappenedCondition | NotHappenedCondition,
+    path: str,
+    reader: Reader,
+    known: Known,
+    depth: int,
+) -> Test:
+    def compile_part(part: Condition, path: str) -> Test:
+        return compile_condition(part, path, reader, known, depth + 1)
+
+    if isinstance(condition, NotHappenedCondition):
+        return compile_not_happened(condition, path, reader, known, compile_part)
+    return compile_happened(condition, path, reader, known, compile_part)

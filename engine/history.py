@@ -1,6 +1,7 @@
 """History: the contact's recent events, by name, as far as decisions look back.
 
-Each is kept packed, as msgpack of at_ms, or of [at_ms, product_id, category, price, quantity].
+Each is kept packed, as msgpack of at_ms, or of [at_ms, product_id, category, price, quantity], or
+of that and {path: value} for further fields that conditions look back at.
 """
 
 from bisect import insort_right
@@ -15,10 +16,12 @@ from engine.limits import (
     FAR_MS,
     HAPPENING_BYTES_MAX,
     HAPPENING_FIELD_BYTES_MAX,
+    HAPPENING_KEPT_BYTES_MAX,
     HISTORY_EVENTS_MAX,
     HISTORY_MS,
     HISTORY_NAMES_MAX,
 )
+from engine.value import MISSING, value_at
 
 
 class Fields(Struct, gc=False):
@@ -30,7 +33,9 @@ class Fields(Struct, gc=False):
     quantity: Any = None
 
 
+STANDARD_FIELDS: Final = Fields.__struct_fields__
 NO_FIELDS: Final = Fields()
+NO_VALUES: Final = (None,) * len(STANDARD_FIELDS)
 decode_fields: Final = msgspec.json.Decoder(Fields).decode
 """Pick what is remembered of a payload's JSON. Raises msgspec.DecodeError if it is no object."""
 
@@ -45,6 +50,8 @@ def pick_fields(payload: dict[str, Any]) -> Fields:
 
 def pack_happening(at_ms: int, fields: Fields) -> bytes:
     """Pack a past event."""
+    if isinstance(fields, KeptFields):
+        return _pack_kept(at_ms, fields)
     product_id = fields.product_id
     if product_id is None:
         return pack(at_ms)
@@ -61,6 +68,80 @@ def shortened_happening(at_ms: int, fields: Fields) -> bytes:
     return pack((at_ms, *kept))
 
 
+class KeptFields(Fields, gc=False):
+    """Those, whether of a product or not, and what else conditions look back at."""
+
+    kept: dict[str, Any] = {}
+    """By path."""
+
+
+def pick_kept(payload: dict[str, Any], paths: tuple[str, ...]) -> KeptFields:
+    """Pick what conditions look back at: the standard fields, and those at these paths."""
+    get = payload.get
+    kept: dict[str, Any] = {}
+    for path in paths:
+        value = value_at(payload, path.split(".")) if "." in path else get(path)
+        if value is not None and value is not MISSING:
+            kept[path] = value
+    return KeptFields(get("product_id"), get("category"), get("price"), get("quantity"), kept)
+
+
+def _pack_kept(at_ms: int, fields: KeptFields) -> bytes:
+    values: tuple[Any, ...] = (fields.product_id, fields.category, fields.price, fields.quantity)
+    kept = fields.kept
+    happening = pack((at_ms, *values, kept) if kept else (at_ms, *values))
+    if not kept and values == NO_VALUES:
+        return pack(at_ms)
+    if len(happening) <= HAPPENING_BYTES_MAX:
+        return happening
+    if len(pack(values)) > HAPPENING_BYTES_MAX:
+        values = tuple(
+            each if len(pack(each)) <= HAPPENING_FIELD_BYTES_MAX else None for each in values
+        )
+    left = HAPPENING_KEPT_BYTES_MAX
+    short: dict[str, Any] = {}
+    for path, value in kept.items():
+        length = len(pack(path)) + len(pack(value))
+        if length <= left:
+            short[path] = value
+            left -= length
+    return pack((at_ms, *values, short) if short else (at_ms, *values))
+
+
+def fields_of(unpacked: Any) -> dict[str, Any]:
+    """Return what is still known of a payload, from a remembered event that was unpacked.
+
+    What was not kept is missing.
+    """
+    if unpacked.__class__ is int:
+        return {}
+    _, product_id, category, price, quantity = unpacked[:5]
+    fields: dict[str, Any] = {
+        "product_id": product_id,
+        "category": category,
+        "price": price,
+        "quantity": quantity,
+    }
+    if None in unpacked:
+        fields = {name: value for name, value in fields.items() if value is not None}
+    if len(unpacked) > 5:
+        for path, value in unpacked[5].items():
+            if "." in path:
+                _put(fields, path.split("."), value)
+            else:
+                fields[path] = value
+    return fields
+
+
+def _put(fields: dict[str, Any], path: list[str], value: Any) -> None:
+    """Put a value where it was in its payload, unless something else has been kept there."""
+    for name in path[:-1]:
+        fields = fields.setdefault(name, {})
+        if fields.__class__ is not dict:
+            return
+    fields[path[-1]] = value
+
+
 def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now_ms: int) -> None:
     """Add an event to the contact's history, in order of `at_ms` (clamped to now)."""
     if at_ms is None or at_ms > now_ms:
@@ -72,7 +153,10 @@ def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now
             return
         contact.history[name] = [happening]
     else:
-        insort_right(past, happening, key=happened_at_ms)
+        if happened_at_ms(past[-1]) <= at_ms:
+            past.append(happening)
+        else:
+            insort_right(past, happening, key=happened_at_ms)
         if len(past) > HISTORY_EVENTS_MAX:
             del past[0]
     contact.history_since_ms = min(contact.history_since_ms, at_ms)
@@ -109,9 +193,10 @@ def _told(happening: bytes) -> dict[str, Any]:
 
 
 def forget_old(contact: Contact, keep_ms: dict[str, int], now_ms: int) -> None:
-    """Drop all that is older than the history's window; called where a session ends.
+    """Drop all that is older than the history's window.
 
-    `keep_ms` has the names that are kept for longer.
+    Called where a session ends, and for an event that belongs to none, as such contacts may never
+    have one. `keep_ms` has the names that are kept for longer.
     """
     if contact.history_since_ms > now_ms - HISTORY_MS:
         return

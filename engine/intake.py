@@ -8,7 +8,15 @@ from engine.cart import update_cart
 from engine.consent import consent_suffices, consent_text, consents_in, record_consents
 from engine.contact import Contact, pack
 from engine.decision import NO_CONSENT
-from engine.history import decode_fields, pick_fields, remember, shortened_happening
+from engine.history import (
+    Fields,
+    decode_fields,
+    forget_old,
+    pick_fields,
+    pick_kept,
+    remember,
+    shortened_happening,
+)
 from engine.identity import shortened_id
 from engine.input import Event, payload_of
 from engine.limits import (
@@ -39,11 +47,13 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
     `route` is that of its name, `gap_ms` the pause that ends a session which it may open.
     The contact's timers due by `now_ms` must have been applied before.
 
-    Session and history are extended here and not in functions of their own: every event comes
-    this way, and their calls alone were a tenth of the instructions of a fold.
+    Session and history are extended here: calls for that were a tenth of a fold's instructions.
     """
     payload = event.payload  # Decoded first of all: where that raises, nothing has changed yet.
-    fields = pick_fields(payload) if isinstance(payload, dict) else decode_fields(payload)
+    if route.recalled:
+        fields: Fields = pick_kept(payload_of(event), route.keeps)
+    else:
+        fields = pick_fields(payload) if isinstance(payload, dict) else decode_fields(payload)
     event_id = event.id
     if len(event_id) > EVENT_ID_CHARS_KEPT:
         event_id = shortened_id(event_id)
@@ -79,9 +89,11 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
             views.append(view if len(view) <= VIEW_BYTES_MAX else shortened_view(view))
             if len(views) >= SESSION_VIEWS_MAX:
                 del views[: SESSION_VIEWS_MAX - SESSION_PRODUCTS_MAX]
+    elif contact.session is None:
+        forget_old(contact, route.keep_ms, now_ms)
     at_ms = event.at_ms
     past = contact.history.get(name)
-    if past is None or (at_ms is not None and at_ms < now_ms):
+    if past is None or route.recalled or (at_ms is not None and at_ms < now_ms):
         remember(contact, name, fields, at_ms, now_ms)
     else:
         product_id = fields.product_id

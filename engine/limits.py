@@ -28,12 +28,19 @@ EVENT_ID_CHARS_KEPT: Final = 24
 EVENT_NAME_CHARS_MAX: Final = 128
 
 HISTORY_MS: Final = 30 * DAY_MS
+HISTORY_MS_MAX: Final = 400 * DAY_MS
 HISTORY_EVENTS_MAX: Final = 200
-"""Recent events of one name kept for a contact: 30 days, and not more than this many."""
+"""Recent events of one name kept for a contact: 30 days, or for as long (up to 400) as a condition
+looks back at them, and not more than this many."""
 
 HAPPENING_BYTES_MAX: Final = 256
 HAPPENING_FIELD_BYTES_MAX: Final = 60
 """A past event that is longer, packed, is kept without those of its fields that are."""
+
+HAPPENING_KEPT_BYTES_MAX: Final = 512
+HAPPENING_KEPT_MAX: Final = 32
+"""Further fields kept of a past event, as conditions look back at them: so many of one event name
+over all journeys and segments; those that would make them longer in all are left out."""
 
 HISTORY_NAMES_MAX: Final = 100
 """Event names kept for a contact; what comes under a further name is not remembered."""

@@ -3,6 +3,7 @@
 from typing import Final
 
 from engine.condition import Test, reads_field
+from engine.history import STANDARD_FIELDS
 from engine.input import IDENTIFY, SEGMENT_ENTER, SEGMENT_LEAVE, SESSION_START, START
 from engine.limits import HISTORY_MS
 from engine.program import NEVER_LATE, Occasion, Program, Way
@@ -106,9 +107,13 @@ class Programs:
             reads.note(name, HISTORY_MS, set(self.rules.mentions.fields))
         for name in reads.names:
             route = self._route(name)
-            route.keeps = tuple(sorted(reads.fields.get(name, ())))
+            fields = reads.fields.get(name, set())
+            route.recalled = bool(fields)
+            route.keeps = tuple(sorted(fields.difference(STANDARD_FIELDS)))
         self.keep_ms = {name: span for name, span in reads.spans.items() if span > HISTORY_MS}
         """How long events stay in the history, of names that conditions look back at for long."""
+        for route in self.routes.values():
+            route.keep_ms = self.keep_ms
         watching = Reads()
         for test in [*self.watched.values(), *exits]:
             test.note_reads(watching)

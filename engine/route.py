@@ -30,10 +30,12 @@ class Route:
         "goals",
         "hears",
         "in_session",
+        "keep_ms",
         "keeps",
         "kind",
         "name",
         "reads_products",
+        "recalled",
         "watched",
     )
 
@@ -47,8 +49,12 @@ class Route:
         """Whether a program wants anything of it."""
         self.reads_products = False
         """Whether a condition of it looks at a session's `products`."""
+        self.recalled = False
+        """Whether conditions look back at fields of its payload."""
         self.keeps: tuple[str, ...] = ()
-        """Paths of payload fields that conditions look back at, beside the standard ones."""
+        """Paths of those fields, beside the standard ones."""
+        self.keep_ms: dict[str, int] = {}
+        """That of the Programs."""
         self.entries: list[tuple[Program, Way]] = []
         self.exits: dict[str, list[Test | None]] = {}
         """Journey -> conditions, any of which ends its visits."""

@@ -1,13 +1,17 @@
 """Caps: what must not be forgotten for them, and which of them mean nothing."""
 
+from random import Random
 from typing import Any
 
 import pytest
 
+from engine.cap import counts, forget_uncounted, nth_newest
 from engine.compile import compile_publication
+from engine.contact import Contact, Pending, Sent
 from engine.decision import Outcome
 from engine.journey import Publication
 from engine.limits import MESSAGES_COUNTED_MAX, MESSAGES_KEPT_MAX
+from engine.rules import Cap, Rules
 from tests.engine.situation import DAY_MS, Situation, only_outcome, outcomes
 from tests.publications import journey
 
@@ -70,6 +74,66 @@ def test_where_caps_count_more_than_can_be_kept_no_message_goes_uncounted() -> N
     situation.pass_time(31 * DAY_MS)
     assert outcomes(situation.event("j-0")) == [("j-0", "sent")]
     assert len(situation.contact().messages) == MESSAGES_KEPT_MAX
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_room_is_made_by_the_oldest_that_no_cap_misses_whatever_fails_later(seed: int) -> None:
+    chance = Random(seed)
+    rules, contact, now_ms = Rules(), Contact("c-1"), 0
+    settled_share = chance.choice([0, 0.5, 0.9, 1])
+    for i in range(chance.randint(MESSAGES_KEPT_MAX - 1, MESSAGES_KEPT_MAX + 40)):
+        now_ms += chance.randint(1, 8)
+        sent = Sent(now_ms, chance.choice("abc"), "mail", "email", "", f"m-{i}")
+        contact.messages.append(sent)
+        if chance.random() >= settled_share:
+            contact.pending.append(pending_of(sent))
+    for _ in range(chance.randint(0, 3)):
+        cap = Cap(chance.randint(1, 100), chance.randint(20, 900), "")
+        journeys = chance.choice(["ab", "b", ""])
+        cap.journeys = frozenset(journeys) or None
+        if cap.journeys is None:
+            rules.caps.append(cap)
+        for each in journeys:
+            rules.caps_counting.setdefault(each, []).append(cap)
+    all_caps = [*rules.caps, *(cap for caps in rules.caps_counting.values() for cap in caps)]
+    before = contact.messages[:]
+    forget_uncounted(contact, rules, now_ms)
+    kept = contact.messages
+    forgotten = [each for each in before if each not in kept]
+    assert kept == [each for each in before if each in kept]
+    assert len(kept) >= min(len(before), MESSAGES_KEPT_MAX - 1)
+    unsettled = {pending.key for pending in contact.pending}
+    for cap in all_caps:
+        for after_ms in (now_ms - cap.span_ms, now_ms - cap.span_ms // 2):
+            full = nth_newest(cap, before, after_ms) is not None
+            assert (nth_newest(cap, kept, after_ms) is not None) is full
+        # Were all to fail that still can, a cap would count the same.
+        settled = [each for each in before if each.key not in unsettled]
+        left = [each for each in kept if each.key not in unsettled]
+        full = nth_newest(cap, settled, now_ms - cap.span_ms) is not None
+        assert (nth_newest(cap, left, now_ms - cap.span_ms) is not None) is full
+    if len(kept) >= MESSAGES_KEPT_MAX:
+        missed = [is_missed(i, kept, unsettled, all_caps, now_ms) for i in range(len(kept))]
+        assert all(missed)
+    elif forgotten:
+        assert len(kept) == MESSAGES_KEPT_MAX - 1
+
+
+def pending_of(sent: Sent) -> Pending:
+    return Pending(sent.key, sent.journey, sent.node, sent.channel, "", "", "", sent.at_ms, {}, [])
+
+
+def is_missed(
+    i: int, messages: list[Sent], unsettled: set[str], caps: list[Cap], now_ms: int
+) -> bool:
+    """Say whether a cap counts this message, and could do without only if newer ones failed."""
+    for cap in caps:
+        if not counts(cap, messages[i]) or messages[i].at_ms <= now_ms - cap.span_ms:
+            continue
+        newer = [each for each in messages[i + 1 :] if counts(cap, each)]
+        if sum(each.key not in unsettled for each in newer) < cap.messages:
+            return True
+    return False
 
 
 GROUPED = {"one": {"per": "session"}}

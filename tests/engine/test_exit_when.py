@@ -7,6 +7,7 @@ import pytest
 from engine.decision import EXITED, SENT
 from engine.input import Receipt
 from engine.limits import FAR_MS
+from engine.watch import EXIT_HELD
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -15,6 +16,7 @@ from tests.engine.situation import (
     Situation,
     decide,
     mail,
+    only_delivery,
     only_outcome,
     outcomes,
     wait,
@@ -67,6 +69,21 @@ def test_a_condition_that_comes_to_hold_ends_a_visit_amid_its_wait() -> None:
     assert situation.run_out() == []
 
 
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [{"attribute": "tier", "equals": "gold"}, {"field": "price", "more_than": 99}],
+        [{"field": "price", "more_than": 99}, {"attribute": "tier", "equals": "gold"}],
+    ],
+)
+def test_a_change_of_the_contact_is_noticed_whatever_else_a_condition_reads(
+    kinds: list[dict[str, Any]],
+) -> None:
+    situation = leaves_when({"any": kinds})
+    assert situation.event("hi", {"price": 5}) == []
+    assert only_outcome(be(situation, "gold")).outcome == EXITED
+
+
 def test_a_condition_that_time_brings_to_hold_ends_a_visit() -> None:
     situation = leaves_when({"segment": "lapsed"}, nodes=[wait("40d"), mail()])
     situation.event("purchase")
@@ -92,15 +109,57 @@ def test_who_ought_to_leave_already_does_not_enter() -> None:
     assert outcomes(situation.event()) == [("hello", "sent")]
 
 
-def test_a_condition_of_the_trigger_is_that_of_each_visit() -> None:
-    situation = leaves_when(
-        {"all": [{"segment": "gold"}, {"field": "price", "less_than": 5}]},
-        reentry={"key": "order"},
-    )
-    for order, price in (("a", 4), ("b", 5)):
+CHEAP_AND_GOLD = {"all": [{"segment": "gold"}, {"field": "price", "less_than": 5}]}
+
+
+@pytest.mark.parametrize("prices", [{"a": 4, "b": 5}, {"b": 5, "a": 4}])
+def test_a_condition_of_the_trigger_is_that_of_each_visit(prices: dict[str, int]) -> None:
+    situation = leaves_when(CHEAP_AND_GOLD, reentry={"key": "order"})
+    for order, price in prices.items():
         situation.event("hi", {"order": order, "price": price})
     be(situation, "gold")
     assert [visit.key for visit in situation.contact().visits] == ["b"]
+
+
+@pytest.mark.parametrize("nodes", [[mail()], [mail(), wait("1d"), mail("second")]])
+@pytest.mark.parametrize("prices", [{"a": 4, "b": 5, "c": 3}, {"b": 5, "c": 3, "a": 4}])
+def test_a_condition_stops_the_messages_of_the_visits_that_it_ends(
+    prices: dict[str, int], nodes: list[dict[str, Any]]
+) -> None:
+    situation = leaves_when(CHEAP_AND_GOLD, nodes=nodes, reentry={"key": "order"})
+    keys = {}
+    for order, price in prices.items():
+        keys[order] = only_outcome(situation.event("hi", {"order": order, "price": price})).key
+    be(situation, "gold", after_ms=1)
+    situation.now_ms += 1
+    for order in ("a", "c"):
+        outcome = only_outcome(situation.handover(keys[order]))
+        assert (outcome.outcome, outcome.reason) == (EXITED, EXIT_HELD)
+    assert only_delivery(situation.handover(keys["b"])).key == keys["b"]
+
+
+def test_a_condition_of_the_visit_stops_its_messages_too() -> None:
+    situation = leaves_when(
+        {"visit": "age_ms", "at_least": HOUR_MS}, nodes=[mail(), wait("2h"), mail("second")]
+    )
+    key = only_outcome(situation.event()).key
+    assert situation.pass_time(HOUR_MS) == []
+    assert situation.contact().visits == []
+    situation.now_ms += 1
+    outcome = only_outcome(situation.handover(key))
+    assert (outcome.outcome, outcome.reason) == (EXITED, EXIT_HELD)
+
+
+def test_messages_of_a_journey_that_is_gone_are_passed_by() -> None:
+    gone, leaves = journey("gone"), journey(exit_on=[{"when": {"segment": "gold"}}])
+    situation = segments(gone | {"entry": {"event": "ho"}}, leaves)
+    first = only_outcome(situation.event("ho")).key
+    situation.publish(leaves, segments=SEGMENTS)
+    second = only_outcome(situation.event()).key
+    be(situation, "gold", after_ms=1)
+    situation.now_ms += 1
+    assert only_outcome(situation.handover(second)).outcome == EXITED
+    assert only_delivery(situation.handover(first)).key == first
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -127,7 +127,7 @@ def test_after_a_session_nothing_is_kept_but_the_last_thirty_days(
 def test_decisions_look_back_thirty_days_even_where_more_is_kept() -> None:
     """Sweeping is for memory only: what is too old decides nothing in the meantime either."""
     when = {"happened": "seen", "within": "30d"}
-    situation = Situation(journey(entry={"event": "hi", "when": when}), no_session=["hi", "seen"])
+    situation = Situation(journey(entry={"event": "hi", "when": when}))
     situation.event("seen")
     assert situation.event("hi", after_ms=HISTORY_MS) == []
     assert "seen" in situation.contact().history

@@ -5,9 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.contact import Contact
 from engine.decision import Outcome
+from engine.history import NO_FIELDS, remember
 from engine.input import Advance, Publish, Receipt
 from engine.journey import Publication
+from engine.limits import FAR_MS
 from tests.engine.almanac import at
 from tests.engine.situation import (
     DAY_MS,
@@ -20,6 +23,7 @@ from tests.engine.situation import (
     outcomes,
     wait,
 )
+from tests.engine.tests_of import compiled_well, moment_at
 from tests.publications import journey
 
 IN = journey("in", entry={"enters": "seg"})
@@ -62,6 +66,43 @@ def test_a_session_begins_and_ends_a_segment_though_no_journey_asks_for_its_end(
     # Not at the Advance, but when the session ended.
     assert moved(situation.pass_time(HOUR_MS)) == [("out", NOON_MS + 5 + GAP_MS)]
     assert moved(situation.event("page_view", after_ms=1)) == [("in", situation.now_ms)]
+
+
+@pytest.mark.parametrize("how", ["all", "any"])
+def test_time_is_noticed_in_each_part_of_a_condition(how: str) -> None:
+    parts = [{"happened": "seen", "within": span} for span in ("2d", "1d", "3d")]
+    situation = watching({how: parts})
+    assert moved(situation.event("seen")) == [("in", NOON_MS)]
+    days = 1 if how == "all" else 3
+    assert moved(situation.pass_time(9 * DAY_MS)) == [("out", NOON_MS + days * DAY_MS)]
+
+
+def test_who_enters_and_leaves_a_segment_knows_which() -> None:
+    for way in ("enters", "leaves"):
+        entry = {way: "seg", "when": {"field": "segment", "equals": "seg"}}
+        situation = watching({"attribute": "vip", "equals": True}, journey("it", entry=entry))
+        decided = situation.event("identify", {"attributes": {"vip": True}})
+        decided += situation.event("identify", {"attributes": {"vip": False}})
+        assert ("it", "sent") in outcomes(decided)
+
+
+def test_a_publish_leaves_those_in_a_segment_who_are_in_it_since_they_were() -> None:
+    situation = watching({"attribute": "vip", "equals": True})
+    situation.event("identify", {"attributes": {"vip": True}})
+    again = watching({"attribute": "vip", "exists": True}).partition.published
+    situation.now_ms += HOUR_MS
+    assert situation.fold(Publish(again)) == []
+    assert moved(situation.event("page_view")) == []
+    assert situation.contact().segments == {"seg": NOON_MS}
+
+
+def test_what_happened_a_whole_span_ago_changes_nothing_any_more() -> None:
+    test = compiled_well({"happened": "seen", "within": "1d"})
+    contact = Contact("c-1")
+    remember(contact, "seen", NO_FIELDS, NOON_MS, NOON_MS)
+    for now_ms, changes in ((NOON_MS + DAY_MS - 1, NOON_MS + DAY_MS), (NOON_MS + DAY_MS, FAR_MS)):
+        moment = moment_at(now_ms, contact=contact)
+        assert test.changes_at_ms(moment) == changes
 
 
 def test_a_span_of_the_session_is_noticed_as_time_goes_by() -> None:
