@@ -8,7 +8,7 @@ ARGS ?=
 SEED ?=
 SEEDS ?=
 
-.PHONY: demo test check bench simulate chaos format clean
+.PHONY: demo test check bench simulate chaos mutate format clean
 
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
@@ -30,6 +30,9 @@ bench: .venv/test  ## seconds and ratios, as a table (ARGS=overload: that part)
 
 chaos: .venv/test  ## harm to the real system: SEEDS=n seeds (100), or SEED=n again
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
+
+mutate: .venv/mutation  ## does a test notice when the engine is changed? ARGS=window: that module
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 format: .venv/lint
 	$(BIN)/ruff format .
@@ -54,5 +57,9 @@ format: .venv/lint
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group lint
 	@touch $@
 
+.venv/mutation: .venv/test
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group mutation
+	@touch $@
+
 clean:
-	rm -rf .venv
+	rm -rf .venv mutants

@@ -7,8 +7,7 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +15,14 @@ import msgspec
 import ray
 import structlog
 
-from actors.clock import CLOCKS
+from actors.clock import CLOCKS, WallClock
 from actors.courier import Courier
 from actors.errors import OperatorError
+from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
 from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
-from actors.processes import RUNTIME_PREFIX, Processes
-from actors.running import forget_running, note_running
+from actors.processes import RAY_FOLDER, Processes, new_runtime
+from actors.running import forget_running, note_running, shard_name
 from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
 from actors.shard import Shard
@@ -30,8 +30,7 @@ from actors.slot import SNAPSHOT_FOLDER, open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, open_store, shard_folder
-from channels import KNOWN_CHANNELS
-from channels.channel import ChannelError
+from channels import SERVED_CHANNELS
 from channels.delivery import ChannelSettings, open_channels
 from engine.limits import FAR_MS
 
@@ -87,9 +86,9 @@ class CourierActor:
         told = msgspec.json.decode(settings, type=CourierSettings)
         lifeline = asyncio.ensure_future(tie_to(told.lifeline))
         channel_settings = msgspec.json.decode(told.channels, type=ChannelSettings)
-        channels = open_channels(channel_settings, Path(told.folder))
+        channels = open_channels(channel_settings, Path(told.folder), WallClock().read)
         try:
-            await Courier(told.sockets, channels, KNOWN_CHANNELS).run()
+            await Courier(told.sockets, channels, SERVED_CHANNELS).run()
         except Exception:
             log.exception("the courier stops, and starts again")
             os._exit(70)
@@ -117,21 +116,25 @@ class Cluster:
             self._processes.release()
             raise
         self._settings = settings
-        # A socket's path has 107 bytes at most, so it cannot lie in the data folder.
-        self._runtime = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
+        self._runtime = new_runtime()
         self._processes.note([os.getpid()], self._runtime)
         self._lifeline = Lifeline(str(self._runtime / "life.sock"))
-        self._keepers: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._keepers: dict[Keeper, asyncio.Task[None]] = {}
         self._started = False
-        self._refusal = ""
-        """Why an actor could not run, the last time one could not."""
+        self._url = ""
         self.sockets = [
             str(self._runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
         ]
 
+    @property
+    def _ray_folder(self) -> Path:
+        return self._runtime / RAY_FOLDER
+
     def start_ray(self) -> None:
-        """Start Ray for this system alone (3 seconds)."""
+        """Start Ray for this system alone (3 seconds).
+
+        Its sessions lie in our own folder, and go with it: in /tmp/ray they would stay for ever.
+        """
         set_ray_environment()
         ray.init(
             address="local",
@@ -141,6 +144,7 @@ class Cluster:
             num_cpus=self.store.shards + 1,
             object_store_memory=OBJECT_STORE_BYTES,
             namespace="anlass",
+            _temp_dir=str(self._ray_folder),
             _node_ip_address="127.0.0.1",
         )
 
@@ -164,7 +168,7 @@ class Cluster:
                 keep_ms=self._settings.keep_ms,
                 snapshots=self._settings.snapshots,
             )
-            self._keep(ShardActor, f"shard-{slot}", msgspec.json.encode(shard))
+            self._keep(ShardActor, shard_name(slot), msgspec.json.encode(shard))
         courier = CourierSettings(
             sockets=self.sockets,
             lifeline=str(self._runtime / "life.sock"),
@@ -177,11 +181,28 @@ class Cluster:
         )
         statuses = await self._with_courier()
         self._started = True
+        for keeper in self._keepers:
+            keeper.serving = True
         self._processes.note([status["pid"] for status in statuses])
 
     def announce(self, url: str) -> None:
         """Write down that the system serves at `url`, so that commands find it."""
-        note_running(self._settings.data, url, self.sockets, str(self._runtime))
+        self._url = url
+        self._note_running()
+
+    def _note_running(self) -> None:
+        refusals = {each.name: each.refusal for each in self._keepers if each.refusal}
+        data, runtime = self._settings.data, str(self._runtime)
+        note_running(data, self._url, self.sockets, runtime, refusals)
+
+    def _note_refusals(self) -> None:
+        """Let `anlass status` say why an actor cannot start, as it cannot say it itself."""
+        if not self._url:
+            return  # It starts or stops: nobody looks there.
+        try:
+            self._note_running()
+        except OperatorError as error:  # A full disk is in the way of the actor, too.
+            log.warning("`anlass status` does not say why an actor cannot start", error=str(error))
 
     async def publish(self, source: bytes) -> bool:
         """Put a publication in force where another one is; return whether that was anywhere.
@@ -223,17 +244,20 @@ class Cluster:
         What was answered is durable: a shard that is not ready in time has more to fold when it
         starts again, and that is all.
         """
+        self._url = ""
         forget_running(self._settings.data)
         if self._started:
             await asyncio.gather(*[self._drain(socket) for socket in self.sockets])
-        self._stopping = True
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for task in self._keepers.values():
+            task.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         await self._lifeline.close()
         ray.shutdown()
-        shutil.rmtree(self._runtime, ignore_errors=True)
-        self._processes.forget()
+        if self._started:
+            shutil.rmtree(self._runtime, ignore_errors=True)
+            self._processes.forget()
+        else:  # What its processes said may tell why; the next start takes it away.
+            self._processes.release()
 
     async def _drain(self, socket: str) -> None:
         try:
@@ -248,8 +272,7 @@ class Cluster:
         end = asyncio.get_running_loop().time() + COURIER_START_S
         while True:
             statuses = await self.status()
-            if self._refusal:
-                raise OperatorError(self._refusal)
+            self._raise_refusal()
             if all(status["couriers"] for status in statuses):
                 return statuses
             if asyncio.get_running_loop().time() > end:
@@ -258,10 +281,13 @@ class Cluster:
             await asyncio.sleep(0.02)
 
     def _keep(self, kind: type, name: str, settings: bytes) -> None:
-        self._keepers.append(asyncio.create_task(self._keep_running(kind, name, settings)))
+        keeper = Keeper(name, self._runner(kind, name, settings), self._note_refusals)
+        self._keepers[keeper] = asyncio.create_task(keeper.keep())
 
-    async def _keep_running(self, kind: type, name: str, settings: bytes) -> None:
-        """Run an actor; when its process dies, Ray makes a new one, and it runs again.
+    def _runner(
+        self, kind: type, name: str, settings: bytes
+    ) -> Callable[[], Awaitable[BaseException | None]]:
+        """Make an actor; return what runs it. When its process dies, Ray makes a new one.
 
         Retries of calls are off: a retried call could come out of order (Ray's own words).
         """
@@ -277,20 +303,22 @@ class Cluster:
             )
             .remote()
         )
-        while not self._stopping:
+
+        async def run() -> BaseException | None:
             try:
                 await asyncio.wrap_future(actor.run.remote(settings).future())
             except ray.exceptions.RayTaskError as error:
-                cause = error.cause or error
-                self._refusal = str(cause) or type(cause).__name__
-                if not isinstance(cause, OperatorError | ChannelError):
-                    log.exception("an actor failed", actor=name)
-                elif self._started:
-                    log.error("an actor cannot run", actor=name, error=str(cause))  # noqa: TRY400
-                await asyncio.sleep(1)
+                return error.cause or error
             except ray.exceptions.RayActorError:
-                log.warning("an actor's process died and starts again", actor=name)
-                await asyncio.sleep(0.1)
+                pass
+            return None
+
+        return run
+
+    def _raise_refusal(self) -> None:
+        for keeper in self._keepers:
+            if keeper.refusal:
+                raise OperatorError(keeper.refusal)
 
     async def _answers(self, socket: str, limit_s: float) -> None:
         end = asyncio.get_running_loop().time() + limit_s
@@ -299,11 +327,12 @@ class Cluster:
                 async with _client(socket) as client:
                     await client.ask(AskStatus(0))
                     return
-            if self._refusal:
-                raise OperatorError(self._refusal)
+            self._raise_refusal()
             if asyncio.get_running_loop().time() > end:
                 text = f"a shard does not answer at {socket} after {limit_s:.0f} s"
-                raise OperatorError(f"{text}; see its log in Ray's folder, /tmp/ray/session_latest")
+                raise OperatorError(
+                    f"{text}; see its log in {self._ray_folder}/session_latest/logs"
+                )
             await asyncio.sleep(0.02)
 
 

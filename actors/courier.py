@@ -110,7 +110,8 @@ class Courier:
         for result in results:
             if result.kind != "retry":
                 contact, delivered = contact_of[result.key], result.kind == "delivered"
-                receipts.append(Receipt(contact, result.key, delivered, result.reason))
+                reason, answer = result.reason, result.answer
+                receipts.append(Receipt(contact, result.key, delivered, reason, answer=answer))
         if receipts:
             await _ask(client, Settle(0, receipts))
         again = {result.key: result.reason for result in results if result.kind == "retry"}

@@ -1,6 +1,5 @@
-"""Folder: journeys, templates and settings as an author keeps them in files."""
+"""Folder: journeys, segments, templates and settings as an author keeps them in files."""
 
-import zoneinfo
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +10,18 @@ from actors.document import read_document
 from channels import KNOWN_CHANNELS
 from channels.delivery import ChannelSettings
 from channels.render import check_templates
+from channels.request import RequestError, allowed_origin, origin_of
 from channels.template import is_template_name
 from engine.author import Reader, nearest
 from engine.compile import compile_publication
 from engine.errors import Mistake
 from engine.journey import Publication, Settings
+from engine.webhook import WEBHOOK
 
 SETTINGS_STEM: Final = "anlass"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 TEMPLATES: Final = "templates"
+SEGMENTS: Final = "segments"
 AUTHOR_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
 OPERATOR_KEYS: Final = ("keys", "channels", "gateway")
 
@@ -50,13 +52,14 @@ def read_folder(path: Path | str) -> Folder:
         settings_file=settings_file,
         settings=settings,
         templates=_read_templates(folder / TEMPLATES, mistakes),
+        segments=_read_segments(folder, mistakes),
     )
     _, found = compile_publication(publication)
     mistakes += found
     mistakes += check_templates(publication.templates)
-    mistakes += _check_time_zone(publication)
     mistakes += _check_languages(publication)
     mistakes += _check_channels(publication)
+    mistakes += _check_hosts(publication, operator["channels"])
     source = b"" if mistakes else _encode(publication, mistakes)
     notes = _unused_templates(publication)
     return Folder(publication, source, operator, sorted(set(mistakes)), notes)
@@ -76,15 +79,19 @@ def _files_in(folder: Path, mistakes: list[Mistake]) -> list[Path]:
         problem = "there is no such folder" if not folder.exists() else "this is no folder"
         mistakes.append(Mistake(str(folder), "$", problem, "name the folder of your journeys"))
         return []
-    files = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    ]
+    files = _documents_in(folder)
     if all(path.stem == SETTINGS_STEM for path in files):
         fix = "write one into a file such as `welcome.yaml`"
         mistakes.append(Mistake(str(folder), "$", "there is no journey in this folder", fix))
     return files
+
+
+def _documents_in(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    ]
 
 
 def _read_journeys(folder: Path, files: list[Path], mistakes: list[Mistake]) -> dict[str, Any]:
@@ -95,6 +102,17 @@ def _read_journeys(folder: Path, files: list[Path], mistakes: list[Mistake]) -> 
             if document is not None:
                 journeys[path.name] = document
     return journeys
+
+
+def _read_segments(folder: Path, mistakes: list[Mistake]) -> dict[str, Any]:
+    segments: dict[str, Any] = {}
+    if not (folder / SEGMENTS).is_dir():
+        return segments
+    for path in _documents_in(folder / SEGMENTS):
+        document = read_document(path, folder, mistakes)
+        if document is not None:
+            segments[f"{SEGMENTS}/{path.name}"] = document
+    return segments
 
 
 def _read_settings(
@@ -173,29 +191,31 @@ def _read_templates(folder: Path, mistakes: list[Mistake]) -> dict[str, str]:
     return templates
 
 
-def _check_time_zone(publication: Publication) -> list[Mistake]:
-    name = publication.settings.get("time_zone", "UTC")
-    if not isinstance(name, str) or name == "UTC":
-        return []
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        fix = nearest(name, sorted(zoneinfo.available_timezones()))
-        if not fix.startswith("did you mean"):
-            fix = "use a name such as `Europe/Berlin`"
-        problem = f"there is no time zone {name!r}"
-        return [Mistake(publication.settings_file, "$.time_zone", problem, fix)]
-    return []
-
-
 def _sends(publication: Publication) -> list[tuple[str, str, dict[str, Any]]]:
     """Return file, path and fields of each node that sends, as far as they can be told."""
+    return _nodes(publication, "send")
+
+
+def _nodes(publication: Publication, kind: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return file, path and fields of each node of a kind, as far as they can be told."""
     found = []
     for file, journey in publication.journeys.items():
         nodes = journey.get("nodes") if isinstance(journey, dict) else None
         for i, node in enumerate(nodes if isinstance(nodes, list) else []):
-            if isinstance(node, dict) and isinstance(node.get("send"), str):
+            if isinstance(node, dict) and isinstance(node.get(kind), str):
                 found.append((file, f"$.nodes[{i}]", node))
+    return found
+
+
+def _caps(publication: Publication) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return file, path and fields of each cap, as far as they can be told."""
+    files = {**publication.journeys, publication.settings_file: publication.settings}
+    found = []
+    for file, document in files.items():
+        caps = document.get("caps") if isinstance(document, dict) else None
+        for i, cap in enumerate(caps if isinstance(caps, list) else []):
+            if isinstance(cap, dict):
+                found.append((file, f"$.caps[{i}]", cap))
     return found
 
 
@@ -216,16 +236,42 @@ def _check_languages(publication: Publication) -> list[Mistake]:
 def _check_channels(publication: Publication) -> list[Mistake]:
     """Find channels that nobody knows: a slip there would send into nowhere."""
     named = [(file, f"{path}.send", node["send"]) for file, path, node in _sends(publication)]
-    consent = publication.settings.get("consent")
-    named += [
-        (publication.settings_file, f"$.consent.{channel}", channel)
-        for channel in (consent if isinstance(consent, dict) else [])
-    ]
+    for field in ("consent", "addresses", "quiet_hours"):
+        said = publication.settings.get(field)
+        named += [
+            (publication.settings_file, f"$.{field}.{channel}", channel)
+            for channel in (said if isinstance(said, dict) else [])
+        ]
+    for file, path, cap in _caps(publication):
+        named += [(file, f"{path}.channel", cap["channel"])] if cap.get("channel") else []
     return [
         Mistake(file, path, f"there is no channel {name!r}", nearest(str(name), [*KNOWN_CHANNELS]))
         for file, path, name in named
         if name not in KNOWN_CHANNELS
     ]
+
+
+def _check_hosts(publication: Publication, channels: dict[str, Any]) -> list[Mistake]:
+    """Find webhooks whose server the settings do not allow, where they allow any."""
+    said = channels.get(WEBHOOK)
+    if said is None:
+        return []  # All go to the file.
+    try:
+        allowed = set(map(allowed_origin, said["hosts"]))
+    except RequestError as error:
+        path, fix = f"$.channels.{WEBHOOK}.hosts", "write each like api.example.com"
+        return [Mistake(publication.settings_file, path, str(error), fix)]
+    mistakes = []
+    for file, path, node in _nodes(publication, WEBHOOK):
+        try:
+            origin = origin_of(node[WEBHOOK])
+        except RequestError:
+            continue  # What compiles the journey says it.
+        if origin not in allowed:
+            problem = "this server is not allowed"
+            fix = f"name it in `channels.{WEBHOOK}.hosts` of {publication.settings_file}"
+            mistakes.append(Mistake(file, f"{path}.{WEBHOOK}", problem, fix))
+    return mistakes
 
 
 def _unused_templates(publication: Publication) -> list[str]:

@@ -40,6 +40,10 @@ class Outbox:
         """Note that the courier at the other end of `link` has these now."""
         self._handed.setdefault(link, {}).update((each.key, each) for each in outcomes)
 
+    def knows(self, link: Link) -> bool:
+        """Say whether a courier at the other end of `link` was ever given something."""
+        return link in self._handed
+
     def settle(self, link: Link | None, key: str) -> None:
         """Note that a message is settled; `link` is the one it was handed over, if any."""
         self._unsettled.discard(key)

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,12 @@ from actors.store.lock import FileLock, kill_process, take_lock
 
 KILL_WAIT_S: Final = 5.0
 RUNTIME_PREFIX: Final = "anlass-"
+RAY_FOLDER: Final = "ray"
+SOCKET_BYTES: Final = len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
+"""Of the longest name of a socket below the runtime folder; Ray's are."""
+
+SOCKET_BYTES_MAX: Final = 100
+"""The kernel takes 107 bytes."""
 
 
 class Noted(Struct, kw_only=True):
@@ -29,6 +36,16 @@ class Noted(Struct, kw_only=True):
     """Pid -> when it started; the driver first."""
     runtime: str = ""
     """The folder of its sockets."""
+
+
+def new_runtime() -> Path:
+    """Make a folder for the sockets of this start, and for what Ray writes.
+
+    It cannot lie in the data folder, which may have a longer name than a socket's can be.
+    """
+    short = len(os.fsencode(tempfile.gettempdir())) + len("/anlass-12345678") + SOCKET_BYTES
+    folder = None if short <= SOCKET_BYTES_MAX else "/tmp"  # noqa: S108 - a folder of its own in it
+    return Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX, dir=folder))
 
 
 class Processes:

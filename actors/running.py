@@ -25,12 +25,28 @@ class Running(Struct, frozen=True, kw_only=True):
     sockets: list[str]
     """Of the shards, by slot."""
     runtime: str = ""
+    refusals: dict[str, str] = {}
+    """Why an actor could not start, the last time it tried, by its name; see `shard_name`."""
 
 
-def note_running(data: Path, url: str, sockets: list[str], runtime: str) -> None:
+def shard_name(slot: int) -> str:
+    """Return the name of a shard's actor."""
+    return f"shard-{slot}"
+
+
+def note_running(
+    data: Path, url: str, sockets: list[str], runtime: str, refusals: dict[str, str] | None = None
+) -> None:
     """Write down that this process runs a system on a data folder. Raises OperatorError."""
     pid = os.getpid()
-    running = Running(pid=pid, start=process_start(pid), url=url, sockets=sockets, runtime=runtime)
+    running = Running(
+        pid=pid,
+        start=process_start(pid),
+        url=url,
+        sockets=sockets,
+        runtime=runtime,
+        refusals=refusals or {},
+    )
     note_whole(data / SYSTEM_FILE, msgspec.json.encode(running))
 
 

@@ -56,6 +56,7 @@ from actors.sightings import ShardSightings
 from actors.slot_files import SlotFiles
 from actors.snapshotter import Snapshotter
 from actors.store.port import Log, Snapshots
+from actors.timers import Timers
 from engine.decision import Outcome
 from engine.identity import partition_of
 
@@ -104,7 +105,7 @@ class ShardService:
         self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
         """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
-        self._timers_due = False
+        self._timers = Timers(shard, self._loop, partial(self._do_or_end, self._schedule))
         self._closing = False
         self._quiet = asyncio.Event()
         """Set while nothing waits to be folded or to become durable."""
@@ -167,7 +168,8 @@ class ShardService:
 
     def _lost(self, link: Link) -> None:
         self._links.discard(link)
-        self._inbox.append((link, None))  # What it has settled already is folded before.
+        if self.outbox.knows(link):  # Any other leaves nothing: they come and go by the thousand.
+            self._inbox.append((link, None))  # What it has settled already is folded before.
         self._pulls.lose(link)
         self._schedule()
 
@@ -187,7 +189,7 @@ class ShardService:
             self._pulls.put(link, request)
             self._loop.call_later(request.wait_ms / 1000, self._pulls.end, link, request)
         elif isinstance(request, Drain):
-            self._timers_due = False
+            self._timers.due = False
             self._draining = asyncio.create_task(self._drain(link, request))
         else:
             self._inbox.append((link, request))
@@ -248,9 +250,7 @@ class ShardService:
             return
         self._sightings.turn(self._loop.time())
         if self._draining is None:
-            if not self._timers_due and self.shard.timers_due(self.shard.clock.read()):
-                self._timers_due = True
-                self._schedule()
+            self._timers.look()
             if self._snapshotter is not None:
                 self._snapshotter.turn(busy=len(self._inbox) > INBOX_SHORT)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
@@ -260,7 +260,7 @@ class ShardService:
         if self._scheduled or len(self._uncommitted) >= FRAMES_UNCOMMITTED_MAX:
             return
         pulled = self._draining is None and self._pulls.ready
-        if self._inbox or self._timers_due or pulled:
+        if self._inbox or self._timers.ready or pulled:
             self._scheduled = True
             self._loop.call_soon(self._do_or_end, self._fold_slice)
 
@@ -284,8 +284,8 @@ class ShardService:
         inputs_left = SLICE_INPUTS_MAX
         while self._inbox and inputs_left > 0 and time.perf_counter_ns() < end_ns:
             inputs_left -= self._fold_request(inputs_left, end_ns, read_ms, answers)
-        if self._timers_due:
-            self._timers_due = shard.advance(None, read_ms)
+        if self._timers.ready:
+            self._timers.apply(read_ms)
         if self._draining is None:
             answers.extend(Answer(*handed) for handed in self._pulls.fold(read_ms))
         frame = shard.cut()

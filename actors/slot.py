@@ -8,7 +8,7 @@ from typing import Final
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment, prune_archive
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.lock import Lock
-from actors.store.log import SIZES, FileLog, Sizes, open_log
+from actors.store.log import SIZES, Archive, FileLog, Sizes, open_log
 from actors.store.newfile import remove_leftovers
 from actors.store.snapshots import SnapshotFiles, open_snapshots
 
@@ -30,17 +30,20 @@ def open_slot(  # noqa: PLR0913 - all but the first four are for tests
 ) -> tuple[FileLog, SnapshotFiles]:
     """Open log and snapshots of a shard; a predecessor that still holds the log is killed.
 
-    Segments that the log releases go to the archive, and what is older than `keep_ms` there goes;
-    `now_ms` is asked for that in the thread that releases. Raises OperatorError, LogCorruptError,
-    OSError.
+    Segments that the log releases go to the archive; with each release, what is older than
+    `keep_ms` there goes: `now_ms` is asked for that in the thread that releases. Raises
+    OperatorError, LogCorruptError, OSError.
     """
     archive = folder / ARCHIVE_FOLDER
 
     def keep(segment: Path) -> None:
         archive_segment(segment, archive, key, disk, _pause)
+
+    def prune() -> None:
         prune_archive(archive, now_ms(), keep_ms, disk)
 
-    log = open_log(folder, key, disk, lock=lock, successor=successor, archive=keep, sizes=sizes)
+    keeper = Archive(keep, prune)
+    log = open_log(folder, key, disk, lock=lock, successor=successor, archive=keeper, sizes=sizes)
     try:
         disk.make_folder(archive)
         remove_leftovers(archive, disk)

@@ -4,9 +4,9 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -35,6 +35,15 @@ REST_S_MAX: Final = 1.0
 """Rest after a file at most: one sync that hung must not put off a walk for minutes."""
 
 RETRY_S: Final = 60.0
+FIRST_RELEASE_S: Final = 5.0
+RELEASE_S: Final = 3_600.0
+"""The log is released so soon after the start and so often at least, also where nothing came to
+it: what is in its archive grows too old by itself."""
+
+WRITING: Final = "a snapshot cannot be written"
+RELEASING: Final = "the log cannot be put into the archive"
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
@@ -80,6 +89,7 @@ class Snapshotter:
         self._walked_at_s = self._loop.time()
         self._patient_until_s = 0.0
         self._retry_at_s = 0.0
+        self._release_at_s = self._walked_at_s + FIRST_RELEASE_S
         self._rest_until_s = 0.0
         """No further capture before this."""
         self._rows_done_s = 0.0
@@ -102,6 +112,9 @@ class Snapshotter:
             return
         now_s = self._loop.time()
         if self._captured is None:
+            if now_s >= max(self._release_at_s, self._retry_at_s):
+                self._writing = asyncio.create_task(self._release_alone())
+                return
             if not self._left and self._is_due(now_s):
                 self._begin(now_s)
             if now_s < self._rest_until_s:
@@ -111,7 +124,11 @@ class Snapshotter:
             number = self._left.popleft()
             if self._positions[number][:1] == [self._shard.position]:
                 return
-            self._captured = self._shard.snapshot(number)
+            try:
+                self._captured = self._shard.snapshot(number)
+            except ValueError as error:
+                self._put_off(f"{WRITING}: {error}", number)
+                return
             self.under_way = self._captured[0].position
             self._patient_until_s = now_s + PATIENCE_S
         if self._captured[0].position <= self.durable_position:
@@ -147,7 +164,12 @@ class Snapshotter:
             if self._positions[number][:1] != [self._shard.position]
         )
         while self._left:
-            head, rows = self._shard.snapshot(self._left.popleft())
+            number = self._left.popleft()
+            try:
+                head, rows = self._shard.snapshot(number)
+            except ValueError as error:
+                self._put_off(f"{WRITING}: {error}", number)
+                break
             self.under_way = head.position
             await self._durable(head.position)
             await self._write(head, rows)
@@ -179,11 +201,10 @@ class Snapshotter:
 
     async def _write(self, head: SnapshotHead, rows: Iterator[list[Row]]) -> None:
         """Write a snapshot; after the last one of a walk, release what nobody needs of the log."""
-        run = self._loop.run_in_executor
-        doing = "a snapshot cannot be written"
+        doing = WRITING
         self._rows_done_s = time.perf_counter()
         try:
-            await run(self._thread, self._snapshots.write, head, self._paced(rows))
+            await self._run(self._snapshots.write, head, self._paced(rows))
             took_s = time.perf_counter() - self._rows_done_s
             hurried = self._grown_bytes >= self._settings.log_bytes
             rest_s = max(took_s * PAUSE_RATIO, 0.0 if hurried else FILE_REST_S)
@@ -192,23 +213,44 @@ class Snapshotter:
             positions[:] = [head.position, *positions][:KEPT]
             self.written += 1
             if not self._left:
-                doing = "the log cannot be put into the archive"
-                await run(self._thread, self._log.release, self.needed_position)
-                self.size_bytes = await run(self._thread, self._look)
+                doing = RELEASING
+                await self._release()
                 self.error = ""
         except Exception as error:  # noqa: BLE001 - whatever it is: the log has everything
-            self.error = f"{doing}: {error}"
-            self._left.clear()
-            self._retry_at_s = self._loop.time() + RETRY_S
-            log.warning(
-                "the log stays as it is, and it is tried again",
-                partition=head.partition,
-                seconds=RETRY_S,
-                error=self.error,
-            )
+            self._put_off(f"{doing}: {error}", head.partition)
         finally:
             self._writing = None
             self.under_way = None
+
+    async def _release_alone(self) -> None:
+        """Release the log where no snapshot was written: what is too old in its archive goes."""
+        try:
+            await self._release()
+            if self.error.startswith(RELEASING):
+                self.error = ""
+        except Exception as error:  # noqa: BLE001 - as above
+            self._put_off(f"{RELEASING}: {error}")
+        finally:
+            self._writing = None
+
+    async def _release(self) -> None:
+        await self._run(self._log.release, self.needed_position)
+        self.size_bytes = await self._run(self._look)
+        self._release_at_s = self._loop.time() + RELEASE_S
+
+    def _put_off(self, error: str, partition: int | None = None) -> None:
+        self.error = error
+        self._left.clear()
+        self._retry_at_s = self._loop.time() + RETRY_S
+        log.warning(
+            "the log stays as it is, and it is tried again",
+            partition=partition,
+            seconds=RETRY_S,
+            error=error,
+        )
+
+    async def _run(self, do: Callable[..., Result], *args: Any) -> Result:
+        return await self._loop.run_in_executor(self._thread, do, *args)
 
     def _look(self) -> int:
         return self._snapshots.size_bytes

@@ -36,6 +36,7 @@ from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
 from bench.overload import BATCH, QUIET_PER_S, neighbours, overload
 from bench.replay import generate_w1, replay_w1
 from bench.running import RunningSystem
+from bench.timers import bench_timers
 
 W1_GENERATOR: Final = Path(__file__).parent.parent.parent / "shared" / "w1" / "gen.py"
 WRK_SECONDS: Final = 8
@@ -162,6 +163,7 @@ PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "snapshot": lambda board, _: bench_snapshots(board),
     "restart": lambda board, _: bench_restart(board),
     "recovery": lambda board, _: bench_recovery(board),
+    "timers": bench_timers,
     "overload": bench_overload,
 }
 """Each also alone: `python -m bench recovery`."""

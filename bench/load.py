@@ -58,7 +58,14 @@ async def post_latencies_ms(url: str, number_of: int, boot: str) -> list[float]:
 
 async def post_open_loop_ms(url: str, rate: int, seconds: float, boot: str) -> list[float]:
     """Post events at a fixed rate over 32 connections; times count from when each was due."""
-    lanes, latencies = 32, []
+    return sorted(time_ms for _, time_ms in await timed_open_loop(url, rate, seconds, boot))
+
+
+async def timed_open_loop(
+    url: str, rate: int, seconds: float, boot: str
+) -> list[tuple[float, float]]:
+    """Post as `post_open_loop_ms` does; return when each was due, since the begin, and its time."""
+    lanes, times = 32, []
     parts = urlsplit(url)
     began = time.perf_counter()
 
@@ -74,11 +81,11 @@ async def post_open_loop_ms(url: str, rate: int, seconds: float, boot: str) -> l
             size = re.search(rb"[Cc]ontent-[Ll]ength: (\d+)", answer)
             assert size is not None
             await reader.readexactly(int(size[1]))
-            latencies.append((time.perf_counter() - due) * 1000)
+            times.append((due - began, (time.perf_counter() - due) * 1000))
         writer.close()
 
     await asyncio.gather(*[lane(index) for index in range(lanes)])
-    return sorted(latencies)
+    return times
 
 
 class Poster:

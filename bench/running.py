@@ -19,13 +19,15 @@ STOP_S: Final = 120
 class RunningSystem:
     """`anlass run` on a folder; a context, within which it runs."""
 
-    def __init__(self, data: Path, *options: str, module: str = "console") -> None:
+    def __init__(
+        self, data: Path, *options: str, module: str = "console", journeys: Path = EXAMPLES
+    ) -> None:
         self.data = data
         self.url = ""
         self.started_s = 0.0
         """From the command to the word that it listens."""
         self._command = [sys.executable, "-m", module, "run", "--data", str(data)]
-        self._command += ["--journeys", str(EXAMPLES), "--port", "0", *options]
+        self._command += ["--journeys", str(journeys), "--port", "0", *options]
         self._log = data.parent / f"{data.name}.log"
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,11 @@ from actors.clock import WallClock
 from actors.folder import read_folder
 from actors.frame import encode_frame
 from actors.link import LinkEvent
-from actors.shard import Shard, partitions_of, shard_of
+from actors.shard import Shard, shard_of
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, read_store, shard_folder
-from actors.store.port import Log, Row, SnapshotHead
+from actors.store.port import Log, Row, SnapshotHead, Snapshots
 from actors.store.snapshots import open_snapshots
 from bench.footprint import BEGIN_MS, ordinary_contact
 from bench.running import EXAMPLES
@@ -84,30 +85,46 @@ def build_slot(data: Path, slot: int, contacts: int, events: int) -> None:
     key = store_key(data)
     folder = shard_folder(data, slot)
     shards = read_store(data).shards
-    owned = set(partitions_of(slot, shards))
     log = open_log(folder, key)
     source = read_folder(EXAMPLES).source
     template = ordinary_contact(RECENT_EVENTS, source)
-    keys: dict[int, list[str]] = {number: [] for number in owned}
-    for key_name in map(key_of, range(contacts)):
-        number = partition_of(key_name)
-        if number in owned:
-            keys[number].append(key_name)
     shard = Shard(slot, shards, WallClock())
+    keys = names_by_partition(shard, contacts)
+
+    def row_of(name: str) -> Row:
+        state = encode_contact(contact_like(template, name))
+        return Row(name, 0, FAR_MS, pending=False, state=state)
+
+    write_snapshots(shard, open_snapshots(folder / "snapshots", key), source, keys, row_of)
+    names = [name for each in keys.values() for name in each]
+    write_events(shard, log, names, max(events // shards, 1))  # A log without any would be lost.
+    log.close()
+
+
+def names_by_partition(shard: Shard, contacts: int) -> dict[int, list[str]]:
+    """Return those of so many contacts that a shard owns, by partition."""
+    names: dict[int, list[str]] = {number: [] for number in shard.partitions}
+    for name in map(key_of, range(contacts)):
+        if (number := partition_of(name)) in names:
+            names[number].append(name)
+    return names
+
+
+def write_snapshots(
+    shard: Shard,
+    snapshots: Snapshots,
+    source: bytes,
+    names: dict[int, list[str]],
+    row_of: Callable[[str], Row],
+) -> None:
+    """Write a snapshot of each partition with these contacts; the shard goes on from there."""
     shard.published, shard.position = source, FIRST
-    snapshots = open_snapshots(folder / "snapshots", key)
-    for number, names in sorted(keys.items()):
-        rows = [
-            Row(name, 0, FAR_MS, pending=False, state=encode_contact(contact_like(template, name)))
-            for name in names
-        ]
+    for number, each in sorted(names.items()):
+        rows = [row_of(name) for name in each]
         partition = shard.partitions[number]
         partition.load(source, [(row.key, row.armed_at_ms, row.state) for row in rows])
         slices = [rows[at : at + ROWS_PER_SLICE] for at in range(0, len(rows), ROWS_PER_SLICE)]
         snapshots.write(head_of(partition, len(rows)), slices)
-    names = [name for each in keys.values() for name in each]
-    write_events(shard, log, names, max(events // shards, 1))  # A log without any would be lost.
-    log.close()
 
 
 def contact_like(template: Contact, key: str) -> Contact:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from engine.webhook import WEBHOOK
+
 KNOWN_CHANNELS: Final = {
     "email": "an e-mail to the contact's attribute `email`",
     "sms": "a text message to a phone",
@@ -13,3 +15,6 @@ KNOWN_CHANNELS: Final = {
     "ads": "a place in an audience of an advertising network",
 }
 """What a journey may send on, and what each means."""
+
+SERVED_CHANNELS: Final = (*KNOWN_CHANNELS, WEBHOOK)
+"""What a courier pulls for: a webhook is no message to the contact, and goes the same way."""

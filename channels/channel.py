@@ -1,7 +1,7 @@
 """Channel: the port to the ways of reaching a contact, and what it says became of a message."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -21,6 +21,8 @@ class Result(Struct, frozen=True, gc=False):
     kind: Kind
     reason: str = ""
     """Why not; empty where delivered."""
+    answer: dict[str, Any] | None = None
+    """What a webhook's server said, as `engine.answer.web_answer` makes it."""
 
 
 class ChannelError(Exception):

@@ -1,7 +1,7 @@
 """Delivery: which way each channel's messages go."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,8 @@ from channels.channel import Channel, Result
 from channels.email import EmailChannel, EmailSettings
 from channels.file import FileChannel
 from channels.message import Message
+from channels.webhook import WebhookChannel, WebhookSettings
+from engine.webhook import WEBHOOK
 
 MESSAGES_FILE: Final = "messages.jsonl"
 
@@ -19,6 +21,7 @@ class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The providers there are. What has none here goes to the file."""
 
     email: EmailSettings | None = None
+    webhook: WebhookSettings | None = None
 
 
 class Channels:
@@ -57,8 +60,10 @@ class Channels:
                 raise fault
 
 
-def open_channels(settings: ChannelSettings, folder: Path) -> Channels:
+def open_channels(settings: ChannelSettings, folder: Path, read_ms: Callable[[], int]) -> Channels:
     """Open the file channel in `folder` and those that the settings name.
+
+    `read_ms` reads the time of day.
 
     Raises:
         ChannelError: A setting is wrong, or the file is in use or damaged.
@@ -67,6 +72,8 @@ def open_channels(settings: ChannelSettings, folder: Path) -> Channels:
     routes: dict[str, Channel] = {}
     if settings.email is not None:
         routes["email"] = EmailChannel(settings.email)
+    if settings.webhook is not None:
+        routes[WEBHOOK] = WebhookChannel(settings.webhook, read_ms)
     return Channels(FileChannel(folder / MESSAGES_FILE), routes)
 
 

@@ -1,7 +1,7 @@
 """Message: content for one contact on one channel, ready to go."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -27,6 +27,8 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     subject: str
     """One line."""
     body: str
+    request: dict[str, Any] | None = None
+    """What a webhook asks, as engine.decision.Delivery has it; other channels have none."""
 
 
 def one_line(text: str) -> str:

@@ -1,13 +1,15 @@
 """Render: from a decided message and its templates to the text that goes out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError
 from msgspec import Struct
 
 from channels.message import Message, one_line
+from channels.request import RequestError, message_of
 from channels.template import (
     CheckingEnvironment,
     Problem,
@@ -20,9 +22,28 @@ from channels.template import (
 from engine.author import nearest
 from engine.decision import Delivery
 from engine.errors import Mistake
+from engine.mention import HISTORY, mentions_in
+from engine.need import VISIT_FIELDS
+from engine.webhook import WEBHOOK
 
-CONTEXT_NAMES: Final = ("contact", "trigger", "products", "cart", "journey")
+CONTEXT_NAMES: Final = (
+    "contact",
+    "trigger",
+    "products",
+    "cart",
+    "journey",
+    "history",
+    "session",
+    "visit",
+)
 """What a template can ask for."""
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+PARTS: Final = {
+    "session": ("started_at_ms", "duration_ms", "counts", "products", "cart", "cart_filled"),
+    "visit": VISIT_FIELDS,
+}
+"""What these have, and nothing else."""
 
 # Liquid's filters meet whatever senders sent, and not all they raise is a LiquidError.
 _FAULTS: Final = (
@@ -74,9 +95,17 @@ class Renderer:
     def render(self, delivery: Delivery) -> Message:
         """Return the message; equal deliveries and templates give equal messages.
 
+        A webhook has no template: its message is the request.
+
         Raises:
             RenderError: There is no such template, it is broken, or passes a bound.
+
+        What is asked of a server is no text for people: it is the body, as JSON.
         """
+        if delivery.channel == WEBHOOK:
+            return _asking(delivery)
+        if delivery.request is not None:
+            return _message(delivery, "", "", _encode(delivery.request).decode())
         compiled = self._find(delivery)
         context = _context_of(delivery)
         try:
@@ -84,19 +113,7 @@ class Renderer:
             body = compiled.body.render(context)
         except _FAULTS as error:
             raise RenderError(delivery.key, compiled.name, _text_of(error)) from error
-        return Message(
-            key=delivery.key,
-            contact=delivery.contact,
-            journey=delivery.journey,
-            node=delivery.node,
-            channel=delivery.channel,
-            at_ms=delivery.at_ms,
-            purpose=delivery.purpose,
-            to=_address_of(delivery),
-            language=compiled.language,
-            subject=one_line(subject),
-            body=body.strip("\n") + "\n",
-        )
+        return _message(delivery, compiled.language, one_line(subject), body.strip("\n"))
 
     def _find(self, delivery: Delivery) -> _Compiled:
         languages = self._names.get(delivery.template)
@@ -121,6 +138,22 @@ class Renderer:
             self._environment.from_string(source.subject),
             self._environment.from_string(source.body),
         )
+
+
+def _message(delivery: Delivery, language: str, subject: str, body: str) -> Message:
+    return Message(
+        key=delivery.key,
+        contact=delivery.contact,
+        journey=delivery.journey,
+        node=delivery.node,
+        channel=delivery.channel,
+        at_ms=delivery.at_ms,
+        purpose=delivery.purpose,
+        to=_address_of(delivery),
+        language=language,
+        subject=subject,
+        body=body + "\n",
+    )
 
 
 def check_templates(templates: Mapping[str, str]) -> list[Mistake]:
@@ -163,12 +196,29 @@ def _liquid_problems(text: str, first_line: int) -> Iterator[Problem]:
         if name not in CONTEXT_NAMES:
             line = _line_at(text, variables[0].span.index, first_line)
             yield Problem(line, f"unknown name {name!r}", nearest(name, list(CONTEXT_NAMES)))
+        for variable in variables:
+            problem, fix = _fault_in(name, variable.segments[1:], text)
+            if problem:
+                yield Problem(_line_at(text, variable.span.index, first_line), problem, fix)
     for name, spans in used.filters.items():
         if name not in environment.filters:
             line = _line_at(text, spans[0].index, first_line)
             yield Problem(
                 line, f"unknown filter {name!r}", nearest(name, list(environment.filters))
             )
+
+
+def _fault_in(root: str, below: Sequence[object], text: str) -> tuple[str, str]:
+    """Return what is wrong with what a template asks of a name it may ask for; empty: nothing."""
+    part = below[0] if below else None
+    if root in PARTS:
+        if below and part not in PARTS[root]:
+            problem = f"{root} has no {part!r}"
+            return problem, nearest(str(part), list(PARTS[root]))
+    elif root == HISTORY and part not in mentions_in([text]).history:
+        fix = "write `history.NAME`, or `history['NAME']`, with the name of an event"
+        return "history does not say of which events", fix
+    return "", ""
 
 
 def _line_at(text: str, index: int, first_line: int) -> int:
@@ -186,10 +236,22 @@ def _context_of(delivery: Delivery) -> dict[str, Any]:
         "products": delivery.trigger.get("products") or [],
         "cart": delivery.cart,
         "journey": delivery.journey,
+        "history": delivery.history,
+        "session": delivery.session,
+        "visit": delivery.visit,
     }
 
 
+def _asking(delivery: Delivery) -> Message:
+    try:
+        return message_of(delivery)
+    except RequestError as error:
+        raise RenderError(delivery.key, delivery.node, str(error)) from error
+
+
 def _address_of(delivery: Delivery) -> str:
+    if delivery.address:
+        return delivery.address
     address = delivery.attributes.get("email") if delivery.channel == "email" else None
     return address.strip() if isinstance(address, str) and "@" in address else ""
 

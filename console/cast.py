@@ -11,10 +11,11 @@ from console.scenario import ExpectedMessage
 
 
 class Cast(Struct, frozen=True):
-    """What scenarios may name: the nodes of each journey, as written, and the settings' zone."""
+    """What scenarios may name: journeys' nodes as written, the settings' zone, and segments."""
 
     journeys: dict[str, dict[str, dict[str, Any]]]
     time_zone: str
+    segments: list[str] = []
 
     def senders(self, expected: ExpectedMessage) -> list[str]:
         """Return the journeys that have a node which could send such a message."""
@@ -37,7 +38,8 @@ def cast_of(folder: Folder) -> Cast:
         journey["journey"]: {node["id"]: node for node in journey["nodes"]}
         for journey in folder.publication.journeys.values()
     }
-    return Cast(journeys, folder.publication.settings.get("time_zone", "UTC"))
+    segments = [segment["segment"] for segment in folder.publication.segments.values()]
+    return Cast(journeys, folder.publication.settings.get("time_zone", "UTC"), segments)
 
 
 def zone_named(name: str) -> tzinfo | None:

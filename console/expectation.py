@@ -11,17 +11,21 @@ from console.scenario import (
     NOTHING_MORE,
     NOWHERE,
     AttributesExpectation,
+    ConvertedExpectation,
     Expectation,
+    ExpectedGoal,
     ExpectedMessage,
     ExpectedNone,
     MessageExpectation,
     NoneExpectation,
+    SegmentsExpectation,
     WaitingExpectation,
     When,
 )
 from console.stage import SeenMessage, SeenOutcome, Stage
 from console.timeline import counted, why_words
 from engine.contact import Visit
+from engine.decision import CONVERTED
 
 TEXT_CHARS_SHOWN: Final = 300
 
@@ -52,6 +56,10 @@ class Expecter:
             return self._none(expected.none)
         if isinstance(expected, WaitingExpectation):
             return self._waiting(expected)
+        if isinstance(expected, ConvertedExpectation):
+            return self._converted(expected.converted)
+        if isinstance(expected, SegmentsExpectation):
+            return self._segments(expected.segments)
         assert isinstance(expected, AttributesExpectation)
         return self._attributes(expected.attributes)
 
@@ -79,12 +87,7 @@ class Expecter:
         return Miss(self._message_words(expected), instead)
 
     def _none(self, expected: ExpectedNone) -> Miss | None:
-        found = [
-            each
-            for each in self._stage.held_back
-            if not each.taken
-            and (each.outcome.contact, each.outcome.journey) == (self._contact, expected.journey)
-        ]
+        found = [each for each in self._held_back(expected.journey) if not each.taken]
         for each in found:
             if (
                 expected.node in ("", each.outcome.node)
@@ -138,6 +141,31 @@ class Expecter:
         words = ", ".join(f"{name} {_value_words(expected[name])}" for name in other)
         return Miss(words, [f"{name} is {_value_words(value)}" for name, value in other.items()])
 
+    def _segments(self, expected: dict[str, bool]) -> Miss | None:
+        contact = self._stage.partition.contact(self._contact)
+        other = [
+            name
+            for name, inside in expected.items()
+            if inside != (contact is not None and self._stage.is_in(contact, name))
+        ]
+        if not other:
+            return None
+        words = ", ".join(f"{'in' if expected[name] else 'not in'} {name}" for name in other)
+        return Miss(words, [f"{'not in' if expected[name] else 'in'} {name}" for name in other])
+
+    def _converted(self, expected: ExpectedGoal) -> Miss | None:
+        found = [each for each in self._outcomes(expected.journey) if _is_goal(each)]
+        for each in found:
+            reached = each.outcome.reason
+            if not each.taken and expected.goal in reached and self._is_then(expected, each.at_ms):
+                each.taken = True
+                return None
+        words = f"a goal of {expected.journey}"
+        words += f": {expected.goal}" if expected.goal else ""
+        instead = [f"{each.outcome.reason}, {self._moment(each.at_ms)}" for each in found]
+        instead = instead or [f"no visit of {expected.journey} came to a goal"]
+        return Miss(words + self._when_words(expected), instead)
+
     def _differences(self, expected: ExpectedMessage, seen: SeenMessage) -> list[str]:
         """Say in what a message is not as expected."""
         sent, message = seen.delivery, seen.message
@@ -167,11 +195,7 @@ class Expecter:
 
     def _why_no_message(self, journey: str) -> list[str]:
         """Say how far a contact came in a journey, as far as can be told from outside."""
-        found = [
-            self._held_back_words(each)
-            for each in self._stage.held_back
-            if (each.outcome.contact, each.outcome.journey) == (self._contact, journey)
-        ]
+        found = [self._held_back_words(each) for each in self._held_back(journey)]
         found += [self._visit_words(each) for each in self._visits() if each.journey == journey]
         if found:
             return found
@@ -185,6 +209,16 @@ class Expecter:
             due = self._moment(contact.session.due_at_ms)
             session = f"; the session is still open until {due} ({counted(contact)})"
         return [f"no message from {journey}: {self._contact} never entered it{session}"]
+
+    def _outcomes(self, journey: str) -> list[SeenOutcome]:
+        return [
+            each
+            for each in self._stage.held_back
+            if (each.outcome.contact, each.outcome.journey) == (self._contact, journey)
+        ]
+
+    def _held_back(self, journey: str) -> list[SeenOutcome]:
+        return [each for each in self._outcomes(journey) if not _is_goal(each)]
 
     def _messages_left(self) -> list[SeenMessage]:
         return [
@@ -247,6 +281,10 @@ class Expecter:
 
     def _moment(self, at_ms: int) -> str:
         return moment_words(at_ms, self._stage.zone)
+
+
+def _is_goal(seen: SeenOutcome) -> bool:
+    return seen.outcome.outcome == CONVERTED
 
 
 def _known(moment: Moment | None) -> Moment:

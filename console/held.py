@@ -130,6 +130,7 @@ def _told(record: Record) -> dict[str, Any]:
             return {"handover": key}
         case ReceiptRecord(receipt=receipt):
             told = "delivered" if receipt.delivered else "failed"
-            return {"receipt": receipt.key, "channel_says": told, "reason": receipt.reason}
+            said = {"receipt": receipt.key, "channel_says": told, "reason": receipt.reason}
+            return said if receipt.answer is None else said | {"answer": receipt.answer}
         case _:
             raise AssertionError(f"{type(record).__name__} is of no contact")

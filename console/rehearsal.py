@@ -148,10 +148,12 @@ class _Performance:
 
     def _play_events(self, scene: EventScene, contact: str) -> None:
         every = read_span(scene.every) if scene.every else None
+        late = read_span(scene.late) if scene.late else None
+        late_ms = 0 if late is None else late.ms
         for i in range(scene.times):
             if i and every is not None:
                 self._stage.advance(self._stage.now_ms + every.ms)
-            self._stage.event(contact, scene.event, scene.payload, scene.id)
+            self._stage.event(contact, scene.event, scene.payload, scene.id, late_ms)
 
 
 def _moment_after(scene: Scene, now_ms: int, zone: tzinfo) -> int:

@@ -15,10 +15,12 @@ from actors.tally import OutcomeTally, merge_tallies
 from engine.decision import SENT, Decision, Fault, Outcome
 from engine.identity import partition_of
 from engine.input import Advance, Event, Publish, Receipt
-from engine.limits import FAR_MS, PARTITIONS
+from engine.limits import DAY_MS, FAR_MS, PARTITIONS
 from engine.partition import Partition
 from ingest.readers import Chunk
 
+RUN_ON_MS: Final = 31 * DAY_MS
+"""How long time runs on after the last event where schedules or dates have no end."""
 SAMPLE_EVERY: Final = 8
 """Of so many chunks of events the decisions of one are timed, which costs 0.2 µs each."""
 
@@ -94,10 +96,13 @@ class Replay:
         return partition
 
     def run_out(self) -> None:
-        """Let time run on until no timer is left."""
+        """Let time run on until no timer is left; schedules have no end, so not for ever."""
+        until_ms = FAR_MS
+        if any(partition.programs.timed for partition in self._partitions):
+            until_ms = max(partition.now_ms for partition in self._partitions) + RUN_ON_MS
         for partition in self._partitions:
-            while partition.next_due_at_ms < FAR_MS:
-                partition.fold(Advance(FAR_MS), partition.now_ms)
+            while partition.next_due_at_ms < until_ms:
+                partition.fold(Advance(until_ms), partition.now_ms)
                 self._take_decisions()
 
     def report(self, rejected: int, wall_s: float, added: int = 0) -> ReplayReport:

@@ -15,6 +15,7 @@ from actors.folder import Folder, read_folder
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
+from channels.webhook import check_webhooks
 from engine.errors import AuthorError
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
@@ -113,6 +114,8 @@ def channel_settings(said: dict[str, Any]) -> ChannelSettings:
         raise OperatorError(f"anlass.yaml, channels: {error}") from None
     if settings.email is not None:
         EmailChannel(settings.email)  # It says what is wrong with the sender; nothing is sent.
+    if settings.webhook is not None:
+        check_webhooks(settings.webhook)
     return settings
 
 

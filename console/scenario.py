@@ -16,7 +16,9 @@ CONTACT: Final = "c-1"
 NOTHING_MORE: Final = "nothing"
 NOWHERE: Final = "nowhere"
 
-ReceiptKind = Literal["delivered", "failed"]
+ReceiptKind = Literal["delivered", "failed", "opened", "clicked", "bounced"]
+Consents = dict[str, Level | dict[str, Level]]
+"""By channel; a level, or one for each purpose."""
 
 
 class Expectation(Struct, kw_only=True):
@@ -89,11 +91,33 @@ class AttributesExpectation(Expectation, kw_only=True):
     attributes: dict[str, Any]
 
 
+class SegmentsExpectation(Expectation, kw_only=True):
+    """The contact is in these segments now, or on these lists (true), or it is not (false)."""
+
+    segments: dict[str, bool]
+
+
+class ExpectedGoal(When, kw_only=True):
+    """A visit that came to a goal."""
+
+    journey: str
+    goal: str = ""
+    """A part of what is recorded: the event's name, or the text of the node; and `held out`."""
+
+
+class ConvertedExpectation(Expectation, kw_only=True):
+    """A visit came to the goal of its journey, and no expectation before this one took that."""
+
+    converted: ExpectedGoal
+
+
 EXPECTATION_KINDS: Final[dict[str, type[Expectation]]] = {
     "message": MessageExpectation,
     "none": NoneExpectation,
     "waiting": WaitingExpectation,
     "attributes": AttributesExpectation,
+    "segments": SegmentsExpectation,
+    "converted": ConvertedExpectation,
 }
 
 
@@ -116,11 +140,13 @@ class Identity(Struct, kw_only=True):
     """What an event `identify` says of its contact."""
 
     attributes: dict[str, Any] = {}
-    consent: dict[str, Level] = {}
+    consent: Consents = {}
+    lists: dict[str, bool] = {}
+    """Those it is put on, or taken off."""
 
 
 class IdentifyScene(Scene, kw_only=True):
-    """The contact tells its attributes and consents."""
+    """The contact tells its attributes, consents and lists."""
 
     identify: Identity
 
@@ -128,7 +154,7 @@ class IdentifyScene(Scene, kw_only=True):
 class ConsentScene(Scene, kw_only=True):
     """The contact gives or withdraws consent."""
 
-    consent: dict[str, Level]
+    consent: Consents
 
 
 class EventScene(Scene, kw_only=True):
@@ -139,6 +165,8 @@ class EventScene(Scene, kw_only=True):
     times: int = 1
     every: str = ""
     """The span between two of them; left out, they are at the same moment."""
+    late: str = ""
+    """The span since it happened: it comes only now."""
     id: str = ""
     """Of the event; the same id again is a repeat. Each has its own unless this is given."""
 
@@ -151,10 +179,15 @@ class SaidReceipt(Struct, kw_only=True):
     kind: ReceiptKind
     journey: str = ""
     reason: str = ""
+    answer: dict[str, Any] | None = None
+    """What a webhook's server answered: `status` and `body`."""
 
 
 class ReceiptScene(Scene, kw_only=True):
-    """A channel says what became of a message; those not named by any are delivered at once."""
+    """A channel says what became of a message.
+
+    Those of which none says whether they were delivered are so at once.
+    """
 
     receipt: SaidReceipt
 

@@ -11,6 +11,7 @@ from console.cast import Cast, zone_named
 from console.moment import MOMENT_FORM, SPAN_FORM, Moment, read_moment, read_span
 from console.scenario import (
     ConsentScene,
+    ConvertedExpectation,
     EventScene,
     Expectation,
     ExpectedMessage,
@@ -23,6 +24,7 @@ from console.scenario import (
     ReceiptScene,
     Scenario,
     Scene,
+    SegmentsExpectation,
     WaitingExpectation,
     When,
 )
@@ -110,6 +112,8 @@ class ScenarioCheck:
         if scene.every:
             every = self._span(scene.every, f"{path}.every")
             self._now_ms += every.ms * (scene.times - 1)
+        if scene.late:
+            self._span(scene.late, f"{path}.late")
         self._check_payload(scene.event, scene.payload, f"{path}.payload")
 
     def _check_payload(self, name: str, payload: Mapping[str, Any], path: str) -> None:
@@ -135,6 +139,16 @@ class ScenarioCheck:
                 self._check_node(visit.journey, visit.node, f"{path}.waiting")
                 if visit.until:
                     self._moment(visit.until, f"{path}.waiting.until")
+        elif isinstance(expectation, ConvertedExpectation):
+            goal = expectation.converted
+            self._check_when(goal, f"{path}.converted")
+            self._check_node(goal.journey, "", f"{path}.converted")
+        elif isinstance(expectation, SegmentsExpectation):
+            for name in expectation.segments:
+                if name not in self._cast.segments:
+                    problem = f"there is no segment {name!r}"
+                    fix = nearest(name, self._cast.segments)
+                    self._reader.add(f"{path}.segments.{name}", problem, fix)
 
     def _check_message(self, expected: ExpectedMessage, path: str) -> None:
         self._check_when(expected, path)

@@ -10,15 +10,18 @@ from channels.message import Message
 from channels.render import Renderer, RenderError
 from console.scenario import SaidReceipt
 from console.timeline import Timeline
+from engine.contact import Contact
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
-from engine.input import Advance, Event, Handover, Input, Publish, Receipt
+from engine.input import FEEDBACK, Advance, Event, Handover, Input, Publish, Receipt
+from engine.moment import Moment
 from engine.partition import Partition
 
 ADVANCES_MAX: Final = 100_000
 """Of one scenario: a contact who is written to every second would keep it busy for a day."""
 
 DELIVERED: Final = "delivered"
-SETTLING: Final = (DELIVERED, "failed")
+FAILED: Final = "failed"
+SETTLING: Final = (DELIVERED, FAILED)
 """Receipts of which a message gets one; those of other kinds come after it was delivered."""
 
 
@@ -87,13 +90,16 @@ class Stage:
             self._fold(Advance(due_at_ms))
         self.now_ms = max(self.now_ms, until_ms)
 
-    def event(self, contact: str, name: str, payload: dict[str, Any], id: str = "") -> None:
-        """Let an event happen now, as a shard gets it. Raises StageError."""
+    def event(
+        self, contact: str, name: str, payload: dict[str, Any], id: str = "", late_ms: int = 0
+    ) -> None:
+        """Let an event come now, `late_ms` after it happened. Raises StageError."""
         self._events += 1
         if self.timeline is not None:
             self.timeline.note_event(self.now_ms, contact, name, payload)
         raw = Raw(msgspec.json.encode(payload))
-        self._fold(Event(id or f"event-{self._events}", contact, name, self.now_ms, raw))
+        at_ms = self.now_ms - late_ms
+        self._fold(Event(id or f"event-{self._events}", contact, name, at_ms, raw))
 
     def receive(self, contact: str, said: SaidReceipt) -> None:
         """Let a channel say what became of a message. Raises StageError where there is none."""
@@ -102,10 +108,16 @@ class Stage:
             waits = not seen.receipts if settling else DELIVERED in seen.receipts
             if waits and said.kind not in seen.receipts and _is_of(said, contact, seen.delivery):
                 self._note_receipt(seen, said)
-                self._settle(seen, said.kind, said.reason)
+                self._settle(seen, said.kind, said.reason, said.answer)
                 return
         text = f"no message from node {said.message} waits for a receipt"
         raise StageError(f"{text}: write this entry after the one that sends it")
+
+    def is_in(self, contact: Contact, segment: str) -> bool:
+        """Say whether a contact is in a segment, or on a list, now."""
+        programs = self.partition.programs
+        moment = Moment(programs.rules, contact, self.now_ms, [], {})
+        return programs.segments[segment].holds(moment)
 
     def _note_receipt(self, seen: SeenMessage, said: SaidReceipt) -> None:
         if self.timeline is not None:
@@ -114,11 +126,17 @@ class Stage:
             text = f"message from {sent.journey}, node {sent.node}: {said.kind}{reason}"
             self.timeline.note(self.now_ms, sent.contact, text)
 
-    def _settle(self, seen: SeenMessage, kind: str, reason: str = "") -> None:
+    def _settle(
+        self,
+        seen: SeenMessage,
+        kind: str,
+        reason: str = "",
+        answer: dict[str, Any] | None = None,
+    ) -> None:
         seen.receipts.append(kind)
         sent = seen.delivery
-        delivered = kind != "failed"
-        self._fold(Receipt(sent.contact, sent.key, delivered=delivered, reason=reason))
+        delivered, feedback = kind != FAILED, kind if kind in FEEDBACK else ""
+        self._fold(Receipt(sent.contact, sent.key, delivered, reason, feedback, answer))
 
     def _fold(self, input: Input) -> None:
         """Fold one input and all that follows from it at the same moment. Raises StageError."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from actors.clock import process_age_s
 from actors.link import AskStatus, LinkClient, LinkError, Status
-from actors.running import memory_bytes, running_system
+from actors.running import memory_bytes, running_system, shard_name
 from actors.shard import partitions_of
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
@@ -88,6 +88,9 @@ async def status_of(data: Path, key_file: Path | None = None) -> SystemStatus:
         line_of_shard(data, store, slot, was, now)
         for slot, (was, now) in enumerate(zip(before, after, strict=True))
     ]
+    for line in lines:
+        if line.pid is None and (refusal := running.refusals.get(shard_name(line.shard))):
+            line.stalled = f"it cannot start: {refusal}"
     return SystemStatus(
         running=True,
         folder=str(data),

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from console.moment import moment_words
 from engine.contact import Contact
-from engine.decision import SENT, Fault, Outcome
+from engine.decision import CONVERTED, SENT, Fault, Outcome
 from engine.input import CONSENT, IDENTIFY
 from engine.partition import Partition
 
@@ -78,6 +78,9 @@ class Timeline:
             self.note(at_ms, decision.contact, f"FAULT in {decision.what}: {decision.error}")
         elif decision.outcome == SENT:
             text = f"message from {decision.journey}, node {decision.node} ({decision.channel})"
+            self.note(at_ms, decision.contact, text)
+        elif decision.outcome == CONVERTED:
+            text = f"{decision.journey} reached its goal: {decision.reason}"
             self.note(at_ms, decision.contact, text)
         else:
             text = f"no message from {decision.journey}, node {decision.node}: "

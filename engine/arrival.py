@@ -1,21 +1,19 @@
 """An event arrives at the journeys: it ends some visits, moves some, and opens others."""
 
-from typing import Final
-
 from engine.contact import Contact
 from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
 from engine.entrance import enter
 from engine.guard import Guard
-from engine.input import Event, looked_into, payload_of
-from engine.limits import HOPS_MAX
-from engine.moment import Moment
+from engine.history import remember_derived
+from engine.input import DESCRIBED, Event, is_derived, looked_into, payload_of
+from engine.limits import FOLLOWS_MAX, HOPS_MAX
+from engine.moment import NO_VIEWS, Moment
+from engine.occasion import plan_anew
 from engine.outbox import stop_pending
 from engine.programs import Programs
 from engine.route import Route
-from engine.walk import advance, end_visit
+from engine.walk import end_visit, wake
 from engine.watch import review
-
-NO_VIEWS: Final[list[bytes]] = []
 
 
 def happen(
@@ -36,6 +34,8 @@ def happen(
     mark = len(decisions)
     event = looked_into(event)
     moment = Moment(programs.rules, contact, now_ms, decisions, payload_of(event))
+    moment.cause = event.id
+    moment.described = route.describes
     guard = Guard(contact) if _may_move(route, contact) else None
     try:
         if guard is not None:
@@ -47,7 +47,7 @@ def happen(
                 if guard is None:
                     guard = Guard(contact)
                 enter(moment, program, event, way.late_after_ms, views)
-        if programs.watches and guard is None and route.watched:
+        if guard is None and (route.watched or route.describes):
             guard = Guard(contact)
         follow(moment, programs, watched=route.watched)
     except Exception:
@@ -64,22 +64,51 @@ def follow(moment: Moment, programs: Programs, *, watched: bool) -> None:
     visit changed which a watch reads.
     """
     watched |= moment.moved
+    # Timers due before the publication in force was published: they come before its baseline.
+    planned = moment.contact.planned_for == programs.version
     while True:
-        if programs.watches and watched:
+        if moment.described:
+            watched |= _attributes_change(moment, programs)
+            if programs.occasions and planned:
+                plan_anew(moment, programs)
+        if programs.watches and watched and planned:
             review(moment, programs)
         if not moment.derived:
             return
-        event, moment.hops = moment.derived.pop(0)
-        watched = _happen_derived(moment, programs, event)
+        event, moment.hops, views = moment.derived.pop(0)
+        watched = _happen_derived(moment, programs, event, views)
 
 
-def _happen_derived(moment: Moment, programs: Programs, event: Event) -> bool:
+def _attributes_change(moment: Moment, programs: Programs) -> bool:
+    """Let visits that wait for a date of the contact look at it again; say whether any did."""
+    contact = moment.contact
+    route = programs.routes.get(DESCRIBED)
+    event = Event("", contact.key, DESCRIBED, moment.now_ms, {})
+    for _ in range(HOPS_MAX):  # One that goes on may set attributes itself.
+        moment.described = False
+        if route is None or not contact.visits:
+            return False
+        _wake_visits(moment, programs, route, event)
+        if not moment.described:
+            break
+    moment.described = False
+    return True
+
+
+def _happen_derived(moment: Moment, programs: Programs, event: Event, views: list[bytes]) -> bool:
     """Let one derived event happen; say whether what a watch reads may have changed."""
     contact = moment.contact
     if moment.hops > HOPS_MAX:
-        error = f"refused: it follows from {HOPS_MAX} events that each follow from another"
-        moment.decisions.append(Fault(contact.key, f"{event.name} {event.id}", error))
+        _refuse(moment, event, f"it follows from {HOPS_MAX} events that each follow from another")
         return False
+    if moment.follows > FOLLOWS_MAX:
+        left = len(moment.derived)
+        moment.derived.clear()
+        error = f"more than {FOLLOWS_MAX} events follow from one input; so are {left} after it"
+        _refuse(moment, event, error)
+        return False
+    if not is_derived(event.name):
+        remember_derived(contact, event, moment.now_ms)
     route = programs.routes.get(event.name)
     if route is None or not route.asked:
         return False
@@ -89,8 +118,13 @@ def _happen_derived(moment: Moment, programs: Programs, event: Event) -> bool:
     for program, way in route.entries:
         moment.visit, moment.trigger = None, payload_of(event)
         if way.test is None or way.test.holds(moment):
-            enter(moment, program, event, way.late_after_ms, NO_VIEWS)
+            enter(moment, program, event, way.late_after_ms, views)
     return moment.moved or route.watched
+
+
+def _refuse(moment: Moment, event: Event, why: str) -> None:
+    fault = Fault(moment.contact.key, f"{event.name} {event.id}", f"refused: {why}")
+    moment.decisions.append(fault)
 
 
 def _may_move(route: Route, contact: Contact) -> bool:
@@ -130,18 +164,12 @@ def _ends(moment: Moment, route: Route, journey: str) -> bool:
 
 def _wake_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     """Let the event move each visit that waits for it."""
-    payload = payload_of(event)
     for visit in moment.contact.visits[:]:
         program = programs.by_journey.get(visit.journey)
         if program is None or visit.journey not in route.hears:
             continue
-        place = program.places.get(visit.node)
-        if place is None or visit not in moment.contact.visits:
-            continue
-        moment.visit, moment.trigger = visit, payload
-        goes_on = place.hear(moment, program, visit, event)
-        if goes_on is not None:
-            advance(moment, program, visit, goes_on)
+        if visit.node in program.places and visit in moment.contact.visits:
+            wake(moment, program, visit, event)
 
 
 def _convert(moment: Moment, route: Route, event: Event) -> None:

@@ -1,59 +1,158 @@
-"""Caps: how many messages in a window, and is one more allowed."""
+"""Caps: how many messages in a window, is one more allowed, and when will it be."""
 
-from collections import Counter
+from bisect import insort_right
+from zoneinfo import ZoneInfo
 
 from engine.contact import Contact, Sent
-from engine.limits import MESSAGES_KEPT_MAX
+from engine.contact_zone import zone_for
+from engine.limits import DAY_MS, MESSAGES_KEPT_MAX
 from engine.program import Program
 from engine.rules import Cap, Rules
+from engine.zone import (
+    date_of_day,
+    date_start,
+    day_of_date,
+    day_start,
+    local,
+    month_start,
+    reading,
+    week_start,
+)
 
 
-def cap_reached(
-    rules: Rules, program: Program, channel: str, purpose: str, contact: Contact, now_ms: int
-) -> str:
-    """Return the cap that forbids one more message now, in words; empty where none does."""
-    messages = contact.messages
-    if not messages:
-        return ""
-    for cap in program.caps:
-        if _reached(cap, purpose, messages, program.journey, now_ms):
-            return cap.text
-    for cap in rules.caps:
-        if _reached(cap, purpose, messages, "", now_ms):
-            return cap.text
-    return ""
+def full_cap(rules: Rules, program: Program, sent: Sent, contact: Contact) -> Cap | None:
+    """Return a cap that forbids this message at its moment; None where none does."""
+    if not contact.messages:
+        return None
+    for caps in (program.caps, rules.caps):
+        for cap in caps:
+            if counts(cap, sent) and _is_full(cap, rules, contact, sent.at_ms):
+                return cap
+    return None
 
 
-def _reached(cap: Cap, purpose: str, messages: list[Sent], journey: str, now_ms: int) -> bool:
-    if cap.purpose and cap.purpose != purpose:
-        return False
+def counts(cap: Cap, sent: Sent) -> bool:
+    """Say whether a message is one of those that a cap counts, and holds back."""
+    return (
+        (not cap.purpose or cap.purpose == sent.purpose)
+        and (not cap.channel or cap.channel == sent.channel)
+        and (cap.journeys is None or sent.journey in cap.journeys)
+    )
+
+
+def _is_full(cap: Cap, rules: Rules, contact: Contact, now_ms: int) -> bool:
     after_ms = now_ms - cap.span_ms
+    if cap.period:
+        after_ms = _period_start(cap.period, now_ms, zone_for(contact, rules)) - 1
+    return nth_newest(cap, contact.messages, after_ms) is not None
+
+
+def nth_newest(cap: Cap, messages: list[Sent], after_ms: int) -> Sent | None:
+    """Return the message with which a cap was full, of those after a moment; None if it is not."""
     count = 0
     for sent in reversed(messages):
         if sent.at_ms <= after_ms:
-            return False
-        if (not journey or sent.journey == journey) and (
-            not cap.purpose or sent.purpose == cap.purpose
-        ):
+            return None
+        if counts(cap, sent):
             count += 1
             if count >= cap.messages:
-                return True
-    return False
+                return sent
+    return None
+
+
+def frees_at_ms(cap: Cap, rules: Rules, contact: Contact, now_ms: int) -> int:
+    """Return the first moment after `now_ms` at which a cap that is full allows one more.
+
+    Unless a message that it counts fails before: then it is free at once.
+    """
+    if cap.period:
+        return _period_end(cap.period, now_ms, zone_for(contact, rules))
+    last = nth_newest(cap, contact.messages, now_ms - cap.span_ms)
+    return now_ms if last is None else last.at_ms + cap.span_ms
+
+
+def _period_start(period: str, at_ms: int, zone: ZoneInfo) -> int:
+    if period == "day":
+        return day_start(at_ms, zone)
+    return week_start(at_ms, zone) if period == "week" else month_start(at_ms, zone)
+
+
+def _period_end(period: str, at_ms: int, zone: ZoneInfo) -> int:
+    """Return the first moment after `at_ms` that is in the next period."""
+    today = local(at_ms, zone)
+    day = day_of_date(today.date)
+    if period == "day":
+        next_day = day + 1
+    elif period == "week":
+        next_day = day + 7 - today.weekday
+    else:
+        in_next_month = date_of_day(day - today.date.day + 32)
+        next_day = day_of_date(in_next_month.replace(day=1))
+    ends_ms = date_start(date_of_day(next_day), zone)
+    if ends_ms > at_ms:
+        return ends_ms
+    # Clocks showed the next day for a while already, and went back over midnight.
+    return at_ms + DAY_MS - reading(at_ms, zone) % DAY_MS
 
 
 def reserve(contact: Contact, sent: Sent) -> None:
-    """Count a message from the decision on.
-
-    Where too many are kept, the oldest of the journey with the most goes: a busy journey must
-    not make the cap of a rare one forget.
-    """
+    """Count a message from the decision on. See `forget_uncounted`, which makes room before."""
     messages = contact.messages
-    messages.append(sent)
-    if len(messages) > MESSAGES_KEPT_MAX:
-        busiest = Counter(each.journey for each in messages).most_common(1)[0][0]
-        del messages[next(i for i, each in enumerate(messages) if each.journey == busiest)]
+    if messages and messages[-1].at_ms > sent.at_ms:
+        insort_right(messages, sent, key=lambda each: each.at_ms)
+    else:
+        messages.append(sent)
 
 
 def release(contact: Contact, key: str) -> None:
     """Count a message no more: the contact did not get it."""
     contact.messages = [sent for sent in contact.messages if sent.key != key]
+
+
+def forget_uncounted(contact: Contact, rules: Rules, now_ms: int) -> None:
+    """Make room for one message more by forgetting the oldest that no cap can count again.
+
+    All are kept that a cap in force needs to tell whether it is full, however many they are: a
+    busy journey must not make the cap of a rare one, nor its own, forget.
+    """
+    messages = contact.messages
+    too_many = len(messages) - MESSAGES_KEPT_MAX + 1
+    if too_many <= 0:
+        return
+    needed = _needed(contact, rules, now_ms)
+    kept = []
+    for i, sent in enumerate(messages):
+        if too_many and i not in needed:
+            too_many -= 1
+        else:
+            kept.append(sent)
+    contact.messages = kept
+
+
+def _needed(contact: Contact, rules: Rules, now_ms: int) -> set[int]:
+    """Return the places of the messages that a cap may count now or later."""
+    messages = contact.messages
+    unsettled = {pending.key for pending in contact.pending}
+    needed: set[int] = set()
+    for cap in [*rules.caps, *_caps_of(contact, rules)]:
+        certain = 0
+        for i in range(len(messages) - 1, -1, -1):
+            sent = messages[i]
+            if sent.at_ms <= now_ms - cap.span_ms:
+                break
+            if counts(cap, sent):
+                needed.add(i)
+                # One that may still fail does not make an older one needless.
+                certain += sent.key not in unsettled
+                if certain >= cap.messages:
+                    break
+    return needed
+
+
+def _caps_of(contact: Contact, rules: Rules) -> list[Cap]:
+    """Return the journeys' own caps that count any of the contact's messages, each once."""
+    found: dict[int, Cap] = {}
+    for journey in {sent.journey for sent in contact.messages}:
+        for cap in rules.caps_counting.get(journey, ()):
+            found[id(cap)] = cap
+    return list(found.values())

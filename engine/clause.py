@@ -139,15 +139,19 @@ class NotHappenedCondition(PastCondition, kw_only=True):
 
 
 class MessageCondition(Condition, kw_only=True):
-    """How we treated the contact before: messages of a journey, node or channel."""
+    """How we treated the contact before: messages of a journey, node or channel.
 
-    message: Literal["sent", "not_sent", "delivered", "opened", "clicked", "bounced", "failed"]
+    `sent` is decided; one that failed, or was stopped before it went out, is not sent after all.
+    """
+
+    message: Literal["sent", "not_sent", "delivered", "opened", "clicked", "bounced"]
     journey: str | None = None
     node: str | None = None
     channel: str | None = None
     purpose: str | None = None
     within: str | None = None
-    """The last span, or `visit` (since it was entered); else all that is still known."""
+    """The last span, or `visit` (since it was entered); else all that is still known. It counts
+    from when a message was sent, delivered, opened ..., whichever is asked."""
     at_least: int | None = None
     at_most: int | None = None
 
@@ -181,8 +185,14 @@ CONDITION_KINDS: Final[dict[str, type[Condition]]] = {
     "not": NotCondition,
     "field": FieldCondition,
     "attribute": AttributeCondition,
+    "session": SessionCondition,
+    "cart": CartCondition,
+    "visit": VisitCondition,
     "consent": ConsentCondition,
     "happened": HappenedCondition,
+    "message": MessageCondition,
     "not_happened": NotHappenedCondition,
     "segment": SegmentCondition,
+    "time": TimeCondition,
+    "share": ShareCondition,
 }

@@ -6,13 +6,16 @@ from zlib import crc32
 import msgspec
 
 from engine.author import NOTHING, Reader
+from engine.compile_caps import note_caps
 from engine.compile_journey import compile_journey
 from engine.compile_rules import compile_rules
 from engine.compile_segment import compile_segments
+from engine.compile_send import compile_mentions
 from engine.errors import AuthorError, Mistake
 from engine.journey import Journey, Publication, Settings
 from engine.known import Known
 from engine.limits import HAPPENING_KEPT_MAX, JOURNEYS_MAX, SEGMENTS_MAX
+from engine.node import StartNode
 from engine.program import Program
 from engine.programs import Programs
 from engine.rules import Rules
@@ -37,18 +40,23 @@ def compile_publication(
     """Return the programs, or None and all mistakes of all files."""
     settings_reader = Reader(publication.settings_file)
     settings = settings_reader.read(Settings, publication.settings)
-    rules = Rules() if settings is NOTHING else compile_rules(settings, settings_reader)
     readers = {publication.settings_file: settings_reader}
-    segments = compile_segments(publication.segments, readers)
     journeys = _read_journeys(publication, readers)
-    known = Known(segments.get, sorted(segments))
-    known.journeys = [journey.journey for journey, _ in journeys]
-    known.templates = {name.rpartition(".")[0] for name in publication.templates}
+    rules, members = Rules(), {}
+    if settings is not NOTHING:
+        members = _members_of(settings, [journey for journey, _ in journeys])
+        rules = compile_rules(settings, members, settings_reader)
+    rules.mentions = compile_mentions(publication.templates, settings_reader)
+    known = _known(publication, [journey for journey, _ in journeys])
+    known.members = members
     known.zone = rules.zone
+    segments = compile_segments(publication.segments, readers, known)
+    known = known.with_segments(segments.get, sorted(segments))
     programs: list[Program] = []
     for journey, reader in journeys:
         known.nodes = [node.id for node in journey.nodes]
         programs.append(compile_journey(journey, rules, known, reader))
+    note_caps(programs, rules)
     mistakes = [mistake for reader in readers.values() for mistake in reader.mistakes]
     for what, count, most in (
         ("journeys", len(publication.journeys), JOURNEYS_MAX),
@@ -75,6 +83,26 @@ def _check_kept(programs: Programs) -> list[Mistake]:
         for name, route in sorted(programs.routes.items())
         if len(route.keeps) > HAPPENING_KEPT_MAX
     ]
+
+
+def _known(publication: Publication, journeys: list[Journey]) -> Known:
+    """Return what the files name, but for segments: those may name what is here."""
+    known = Known(lambda _: None, [])
+    known.journeys = [journey.journey for journey in journeys]
+    known.nodes_of = {journey.journey: [node.id for node in journey.nodes] for journey in journeys}
+    known.started = {
+        node.start for journey in journeys for node in journey.nodes if isinstance(node, StartNode)
+    }
+    known.templates = {name.rpartition(".")[0] for name in publication.templates}
+    return known
+
+
+def _members_of(settings: Settings, journeys: list[Journey]) -> dict[str, frozenset[str]]:
+    """Return which journeys are in each group of the settings."""
+    return {
+        name: frozenset(journey.journey for journey in journeys if journey.group == name)
+        for name in settings.groups
+    }
 
 
 def _read_journeys(

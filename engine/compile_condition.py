@@ -1,43 +1,43 @@
 """Condition -> Test: what an author wrote as a tree becomes small objects that answer fast."""
 
-from typing import Any, Final
-
 from engine.author import Reader, nearest
 from engine.clause import (
     AllCondition,
     AnyCondition,
-    AttributeCondition,
     Comparison,
     Condition,
     ConsentCondition,
-    FieldCondition,
     HappenedCondition,
+    MessageCondition,
     NotCondition,
     NotHappenedCondition,
     SegmentCondition,
+    ShareCondition,
+    TimeCondition,
 )
+from engine.compile_comparison import compile_comparison
+from engine.compile_daytime import compile_share, compile_time
+from engine.compile_message import compile_message
 from engine.compile_recall import compile_happened, compile_not_happened
 from engine.condition import (
-    COMPARISONS,
     All,
     Any_,
-    Compare,
-    CompareInner,
     Consented,
     Not,
     Test,
 )
+from engine.contradiction import check_contradictions
 from engine.known import Known
 from engine.limits import CONDITION_DEPTH_MAX
 from engine.segment import InSegment
-
-OPERATORS: Final = tuple(COMPARISONS)
 
 
 def compile_condition(
     condition: Condition, path: str, reader: Reader, known: Known, depth: int = 0
 ) -> Test:
     """Return the test of a condition; mistakes are noted, and then the test means nothing."""
+    if depth == 0:
+        check_contradictions(condition, path, reader)
     if depth > CONDITION_DEPTH_MAX:
         fix = f"{CONDITION_DEPTH_MAX} levels at most"
         reader.add(path, "conditions are nested too deep", fix)
@@ -49,16 +49,26 @@ def compile_condition(
             return Any_(_compile_parts(parts, f"{path}.any", reader, known, depth))
         case NotCondition(not_=part):
             return Not(compile_condition(part, f"{path}.not", reader, known, depth + 1))
-        case FieldCondition(field=field):
-            return _compile_comparison(condition, field, path, reader)
-        case AttributeCondition(attribute=attribute):
-            return _compile_comparison(condition, attribute, path, reader)
-        case ConsentCondition(consent=channel, is_=level):
-            return Consented(channel, level)
-        case SegmentCondition(segment=segment):
-            return _compile_segment(segment, path, reader, known)
         case HappenedCondition() | NotHappenedCondition():
             return _compile_past(condition, path, reader, known, depth)
+        case _:
+            return _compile_leaf(condition, path, reader, known)
+
+
+def _compile_leaf(condition: Condition, path: str, reader: Reader, known: Known) -> Test:
+    match condition:
+        case Comparison():
+            return compile_comparison(condition, path, reader, known)
+        case ConsentCondition(consent=channel, is_=level, purpose=purpose):
+            return Consented(channel, level, purpose)
+        case SegmentCondition(segment=segment):
+            return _compile_segment(segment, path, reader, known)
+        case MessageCondition():
+            return compile_message(condition, path, reader, known)
+        case TimeCondition():
+            return compile_time(condition, path, reader)
+        case ShareCondition():
+            return compile_share(condition, path, reader)
         case _:
             raise AssertionError(f"no compiler for {type(condition).__name__}")
 
@@ -72,24 +82,6 @@ def _compile_parts(
         compile_condition(part, f"{path}[{i}]", reader, known, depth + 1)
         for i, part in enumerate(parts)
     ]
-
-
-def _compile_comparison(comparison: Comparison, name: str, path: str, reader: Reader) -> Test:
-    given = [each for each in OPERATORS if getattr(comparison, each) is not None]
-    choices = ", ".join(OPERATORS)
-    if len(given) != 1:
-        said = " and ".join(given) if given else "no comparison"
-        reader.add(path, f"{said} for {name!r}", f"give exactly one of {choices}")
-        return All([])
-    if not all(name.split(".")):
-        reader.add(path, f"{name!r} is no path", "write names with single dots in between")
-    operand: Any = getattr(comparison, given[0])
-    if given[0] == "one_of" and not operand:
-        reader.add(f"{path}.one_of", "an empty list never holds", "list at least one value")
-    of_contact = isinstance(comparison, AttributeCondition)
-    path_names = name.split(".")
-    kind = CompareInner if len(path_names) == 2 else Compare
-    return kind(path_names, of_contact, given[0], operand)
 
 
 def _compile_segment(segment: str, path: str, reader: Reader, known: Known) -> Test:

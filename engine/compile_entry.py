@@ -2,8 +2,16 @@
 
 from engine.author import Reader, nearest
 from engine.compile_condition import compile_condition
+from engine.compile_occasion import compile_date, compile_schedule
 from engine.condition import Test
-from engine.entry import EntersEntry, Entry, EventEntry, LeavesEntry
+from engine.entry import (
+    DateEntry,
+    EntersEntry,
+    Entry,
+    EventEntry,
+    LeavesEntry,
+    ScheduleEntry,
+)
 from engine.input import SEGMENT_ENTER, SEGMENT_LEAVE
 from engine.known import Known
 from engine.limits import WAIT_MS_MAX
@@ -15,8 +23,12 @@ def compile_entries(
 ) -> None:
     """Give the program its ways and plans; mistakes are noted."""
     entries = entry if isinstance(entry, list) else [entry]
-    if not entries:
-        reader.add("$.entry", "nothing leads into this journey", "list at least one entry")
+    if not entries and program.journey not in known.started:
+        reader.add(
+            "$.entry",
+            "nothing leads into this journey",
+            "list at least one entry, or start it from another journey",
+        )
     for i, each in enumerate(entries):
         path = f"$.entry[{i}]" if isinstance(entry, list) else "$.entry"
         _compile_entry(each, path, program, reader, known)
@@ -36,6 +48,10 @@ def _compile_entry(entry: Entry, path: str, program: Program, reader: Reader, kn
         case LeavesEntry(leaves=segment):
             _check_segment(segment, f"{path}.leaves", reader, known)
             program.ways.append(Way(SEGMENT_LEAVE + segment, test))
+        case ScheduleEntry():
+            compile_schedule(entry, test, path, program, reader, known)
+        case DateEntry():
+            compile_date(entry, test, path, program, reader, known)
         case _:
             raise AssertionError(f"no compiler for {type(entry).__name__}")
 

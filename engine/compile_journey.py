@@ -1,10 +1,10 @@
 """Journey -> Program: its entries, rules and nodes."""
 
 from engine.author import Reader
+from engine.compile_caps import compile_own_caps
 from engine.compile_condition import compile_condition
 from engine.compile_entry import compile_entries
 from engine.compile_node import compile_nodes
-from engine.compile_rules import compile_caps
 from engine.journey import ExitRule, Goal, Journey, Reentry
 from engine.known import Known
 from engine.limits import CAP_SPAN_MS_MAX, VISITS_MAX, WAIT_MS_MAX
@@ -22,12 +22,15 @@ def compile_journey(journey: Journey, rules: Rules, known: Known, reader: Reader
     compile_entries(journey.entry, program, reader, known)
     _compile_exits(journey.exit_on, program, reader, known)
     program.reentry = _compile_reentry(journey.reentry, reader)
-    program.caps = compile_caps(journey.caps, f"journey {journey.journey}", reader)
+    if program.reentry.key and program.occasions:
+        fix = "leave the key out, or give that entry a journey of its own"
+        reader.add("$.reentry.key", "schedules and dates have no fields to be a key", fix)
     if journey.group is not None:
         program.group = journey.group
         if journey.group not in rules.groups:
             fix = f"name it in `groups` of the settings: `{journey.group}: {{per: day}}`"
             reader.add("$.group", f"there is no group {journey.group!r}", fix)
+    compile_own_caps(journey.caps, program, known.members, list(rules.purposes), reader)
     if journey.goal is not None:
         program.goal = _compile_goal(journey.goal, reader, known)
     if not 0 <= journey.hold_out < 100:

@@ -1,15 +1,31 @@
 """Nodes -> places: edges are resolved and checked, so that a Program cannot lose a contact."""
 
 from engine.author import Reader, nearest
+from engine.compile_change import compile_change
 from engine.compile_condition import compile_condition
+from engine.compile_send import compile_send
+from engine.compile_split import compile_split
+from engine.compile_wait import compile_await, compile_wait
+from engine.compile_ways import check_ways
+from engine.compile_webhook import compile_webhook
 from engine.decide import Decide, Exit
 from engine.known import Known
-from engine.limits import NODES_MAX, WAIT_MS_MAX
-from engine.node import DecideNode, ExitNode, Node, SendNode, WaitNode
+from engine.limits import NODES_MAX
+from engine.node import (
+    AwaitNode,
+    DecideNode,
+    ExitNode,
+    Node,
+    ParticipationNode,
+    RandomNode,
+    SendNode,
+    SplitNode,
+    SwitchNode,
+    WaitNode,
+    WebhookNode,
+)
 from engine.program import Place
-from engine.rules import MARKETING, TRANSACTIONAL, WEAKEST_CONSENT, Rules
-from engine.send import Send
-from engine.wait import Wait
+from engine.rules import Rules
 
 
 def compile_nodes(
@@ -32,7 +48,7 @@ def compile_nodes(
         following = ids[i + 1] if i + 1 < len(ids) else ""
         then = _target(node.then, following, ids, f"{path}.then", reader)
         places[node.id] = _compile_node(node, then, rules, known, path, reader)
-    _check_ways(places, ids, reader)
+    check_ways(nodes, places, reader)
     return places, ids[0]
 
 
@@ -50,33 +66,25 @@ def _compile_node(
             test = compile_condition(condition, f"{path}.if", reader, known)
             target = _target(otherwise, "", ids, f"{path}.else", reader)
             return Decide(node.id, then, test, target)
-        case WaitNode(wait=str() as wait):
-            return Wait(node.id, then, reader.read_span(wait, f"{path}.wait", WAIT_MS_MAX))
-        case SendNode(send=channel, template=template, purpose=purpose):
-            if template not in known.templates:
-                fix = nearest(template, sorted(known.templates))
-                reader.add(f"{path}.template", f"there is no template {template!r}", fix)
-            needed = _consent_for(channel, purpose, rules, f"{path}.purpose", reader)
-            return Send(node.id, then, channel, template, purpose, needed)
+        case SplitNode() | SwitchNode() | RandomNode() | ParticipationNode():
+            return compile_split(node, then, path, reader, known)
+        case WaitNode():
+            return compile_wait(node, then, path, reader, known)
+        case AwaitNode():
+            return compile_await(node, then, path, reader, known)
+        case SendNode():
+            return compile_send(node, then, rules, known, path, reader)
+        case WebhookNode(else_=otherwise):
+            target = _target(otherwise, "", ids, f"{path}.else", reader)
+            return compile_webhook(node, then, target, path, reader)
         case ExitNode(exit=reason):
             if node.then is not None:
                 reader.add(f"{path}.then", "an exit goes nowhere", "remove `then`")
             return Exit(node.id, reason)
         case _:
-            raise AssertionError(f"no compiler for {type(node).__name__}")
-
-
-def _consent_for(channel: str, purpose: str, rules: Rules, path: str, reader: Reader) -> str:
-    """Return the level of consent that a message needs, empty for none."""
-    if purpose == MARKETING:
-        return rules.consent.get(channel, WEAKEST_CONSENT)
-    if purpose == TRANSACTIONAL:
-        return ""
-    if purpose not in rules.purposes:
-        fix = nearest(purpose, [MARKETING, TRANSACTIONAL, *rules.purposes])
-        reader.add(path, f"there is no purpose {purpose!r}", fix)
-        return WEAKEST_CONSENT
-    return rules.purposes[purpose]
+            place = compile_change(node, then, path, reader, known)
+            assert place is not None, f"no compiler for {type(node).__name__}"
+            return place
 
 
 def _target(name: str | None, default: str, ids: list[str], path: str, reader: Reader) -> str:
@@ -86,30 +94,3 @@ def _target(name: str | None, default: str, ids: list[str], path: str, reader: R
         reader.add(path, f"there is no node {name!r}", nearest(name, ids))
         return ""
     return name
-
-
-def _check_ways(places: dict[str, Place], ids: list[str], reader: Reader) -> None:
-    """Note nodes that no way leads to, and cycles without a wait: they would never rest."""
-    reached: set[str] = set()
-    on_the_way: list[str] = []
-
-    def walk(id: str) -> None:
-        if id in on_the_way:
-            cycle = " -> ".join([*on_the_way[on_the_way.index(id) :], id])
-            path = f"$.nodes[{ids.index(on_the_way[-1])}]"
-            fix = "lead it to an end; who may come again is said by `reentry`"
-            reader.add(path, f"this goes round for ever: {cycle}", fix)
-            return
-        if id in reached:
-            return
-        reached.add(id)
-        on_the_way.append(id)
-        for edge in places[id].edges():
-            if edge:
-                walk(edge)
-        on_the_way.pop()
-
-    walk(ids[0])
-    for i, id in enumerate(ids):
-        if id not in reached:
-            reader.add(f"$.nodes[{i}]", f"no way leads to {id!r}", "name it in a `then` or `else`")

@@ -8,8 +8,13 @@ from engine.known import Known
 from engine.segment import OnList
 
 
-def compile_segments(files: dict[str, object], readers: dict[str, Reader]) -> dict[str, Test]:
-    """Return the tests of all segments by their id; mistakes are noted by their file's reader."""
+def compile_segments(
+    files: dict[str, object], readers: dict[str, Reader], around: Known
+) -> dict[str, Test]:
+    """Return the tests of all segments by their id; mistakes are noted by their file's reader.
+
+    `around` is what the publication knows beside segments.
+    """
     written: dict[str, tuple[Segment, Reader]] = {}
     for file, data in sorted(files.items()):
         reader = readers[file] = Reader(file)
@@ -27,7 +32,7 @@ def compile_segments(files: dict[str, object], readers: dict[str, Reader]) -> di
         written[segment.segment] = (segment, reader)
     tests: dict[str, Test] = {}
     for name in written:
-        _compile(name, written, tests, [])
+        _compile(name, written, tests, [], around)
     return tests
 
 
@@ -36,6 +41,7 @@ def _compile(
     written: dict[str, tuple[Segment, Reader]],
     tests: dict[str, Test],
     on_the_way: list[str],
+    around: Known,
 ) -> Test | None:
     """Compile a segment after those that it names; None where there is none of this name."""
     if name in tests:
@@ -49,12 +55,12 @@ def _compile(
         return All([])
 
     def segment_test(other: str) -> Test | None:
-        return _compile(other, written, tests, [*on_the_way, name])
+        return _compile(other, written, tests, [*on_the_way, name], around)
 
     if segment.when is None:
         test: Test = OnList(name)
     else:
-        known = Known(segment_test, list(written))
+        known = around.with_segments(segment_test, list(written))
         test = compile_condition(segment.when, "$.when", reader, known)
     tests[name] = test
     return test

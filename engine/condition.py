@@ -3,17 +3,15 @@
 Plain classes with a virtual `holds`: 0.53 µs for a tree of four interpreted, and they compile.
 """
 
-import operator
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
+from engine.compare import COMPARISONS, folded, ignoring_case, kinds_of
 from engine.consent import consent_suffices
 from engine.history import happened_at_ms
 from engine.limits import FAR_MS
 from engine.moment import Moment
 from engine.reads import Reads
-
-MISSING: Final = object()
+from engine.value import MISSING
 
 
 class Test:
@@ -34,6 +32,10 @@ class Test:
         Never later than it does; FAR_MS where only an input can change it.
         """
         return FAR_MS
+
+    def looks_at(self, field: str) -> bool:
+        """Say whether it looks at this field of the trigger's payload."""
+        return False
 
 
 class All(Test):
@@ -59,6 +61,10 @@ class All(Test):
     def changes_at_ms(self, moment: Moment) -> int:
         """See Test."""
         return min((test.changes_at_ms(moment) for test in self.tests), default=FAR_MS)
+
+    def looks_at(self, field: str) -> bool:
+        """See Test."""
+        return any(test.looks_at(field) for test in self.tests)
 
 
 class Any_(All):  # noqa: N801 - `Any` is typing's
@@ -94,6 +100,10 @@ class Not(Test):
         """See Test."""
         return self.test.changes_at_ms(moment)
 
+    def looks_at(self, field: str) -> bool:
+        """See Test."""
+        return self.test.looks_at(field)
+
 
 class Compare(Test):
     """A value, found by its path in the trigger's payload or the attributes, compared.
@@ -104,16 +114,26 @@ class Compare(Test):
 
     __slots__ = ("compares", "default", "kinds", "of_contact", "operand", "path")
 
-    def __init__(self, path: list[str], of_contact: bool, comparison: str, operand: Any) -> None:  # noqa: FBT001
+    def __init__(
+        self,
+        path: list[str],
+        of_contact: bool,  # noqa: FBT001
+        comparison: str,
+        operand: Any,
+        *,
+        ignores_case: bool = False,
+    ) -> None:
         self.path = path
         self.of_contact = of_contact
-        self.operand = operand
-        self.compares = COMPARISONS[comparison]
-        self.kinds: tuple[type, ...] = ()
-        """Types that compare so; none where the comparison itself looks at the type."""
-        if comparison in ALIKE:
-            self.kinds = NUMBERS if type(operand) in NUMBERS else (type(operand),)
+        self.operand = folded(operand) if ignores_case else operand
+        compares = COMPARISONS[comparison]
+        self.compares = ignoring_case(compares) if ignores_case else compares
+        self.kinds = kinds_of(comparison, operand)
         self.default = 0 if path[0] == "counts" and not of_contact else MISSING
+
+    def looks_at(self, field: str) -> bool:
+        """See Test."""
+        return not self.of_contact and self.path[0] == field
 
     def note_reads(self, reads: Reads) -> None:
         """See Test."""
@@ -137,8 +157,16 @@ class CompareInner(Compare):
 
     __slots__ = ("first", "second")
 
-    def __init__(self, path: list[str], of_contact: bool, comparison: str, operand: Any) -> None:  # noqa: FBT001
-        super().__init__(path, of_contact, comparison, operand)
+    def __init__(
+        self,
+        path: list[str],
+        of_contact: bool,  # noqa: FBT001
+        comparison: str,
+        operand: Any,
+        *,
+        ignores_case: bool = False,
+    ) -> None:
+        super().__init__(path, of_contact, comparison, operand, ignores_case=ignores_case)
         self.first, self.second = path
 
     def holds(self, moment: Moment) -> bool:
@@ -154,59 +182,15 @@ class CompareInner(Compare):
         return self.compares(value, self.operand)
 
 
-def exists(value: Any, operand: Any) -> bool:
-    """Compare whether there is a value; null is none."""
-    return (value is not MISSING and value is not None) is operand
-
-
-def not_equals(value: Any, operand: Any) -> bool:
-    """Compare for another value, or none; true is not 1."""
-    return not _same(value, operand)
-
-
-def one_of(value: Any, operand: Any) -> bool:
-    """Compare for the same value as one of a list."""
-    return any(_same(value, each) for each in operand)
-
-
-def contains(value: Any, operand: Any) -> bool:
-    """Compare for a part of a text, or an element of a list."""
-    if isinstance(value, str):
-        return isinstance(operand, str) and operand in value
-    return isinstance(value, list) and any(_same(each, operand) for each in value)
-
-
-def _same(value: Any, operand: Any) -> bool:
-    if value.__class__ is bool or operand.__class__ is bool:
-        return value is operand
-    return bool(value == operand)
-
-
-NUMBERS: Final = (int, float)
-ALIKE: Final = ("equals", "at_least", "more_than", "at_most", "less_than")
-"""Comparisons of two numbers, or of two values of one type: texts go by their characters."""
-
-COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "equals": operator.eq,
-    "not_equals": not_equals,
-    "at_least": operator.ge,
-    "more_than": operator.gt,
-    "at_most": operator.le,
-    "less_than": operator.lt,
-    "one_of": one_of,
-    "contains": contains,
-    "exists": exists,
-}
-
-
 class Consented(Test):
-    """The contact's consent on a channel is at least this strong."""
+    """The contact's consent on a channel, for a purpose, is at least this strong."""
 
-    __slots__ = ("channel", "level")
+    __slots__ = ("channel", "level", "purpose")
 
-    def __init__(self, channel: str, level: str) -> None:
+    def __init__(self, channel: str, level: str, purpose: str) -> None:
         self.channel = channel
         self.level = level
+        self.purpose = purpose
 
     def note_reads(self, reads: Reads) -> None:
         """See Test."""
@@ -214,7 +198,7 @@ class Consented(Test):
 
     def holds(self, moment: Moment) -> bool:
         """See Test."""
-        return consent_suffices(moment.contact, self.channel, self.level)
+        return consent_suffices(moment.contact, self.channel, self.level, self.purpose)
 
 
 class Happened(Test):
@@ -255,8 +239,4 @@ class Happened(Test):
 
 def reads_field(test: Test | None, field: str) -> bool:
     """Say whether a test looks at this field of the trigger's payload."""
-    if isinstance(test, All):
-        return any(reads_field(each, field) for each in test.tests)
-    if isinstance(test, Not):
-        return reads_field(test.test, field)
-    return isinstance(test, Compare) and not test.of_contact and test.path[0] == field
+    return test is not None and test.looks_at(field)

@@ -54,7 +54,7 @@ class Visit(Struct, array_like=True, gc=False):
 
 
 class Consent(Struct, array_like=True, gc=False):
-    """Permission on one channel for marketing, with its proof: when, and by which event."""
+    """Permission on one channel, maybe for one purpose, with its proof: when, by which event."""
 
     level: str
     at_ms: int
@@ -117,6 +117,8 @@ class Pending(Struct, array_like=True, gc=False):
     stopped_why: str = ""
     request: dict[str, Any] | None = None
     """What a webhook, or an ads audience, is asked; a message to the contact has none."""
+    visit: dict[str, Any] = {}
+    """What templates may see of the visit, as it was at the decision; empty where none asks."""
 
 
 class Contact(Struct, array_like=True, gc=False):
@@ -143,6 +145,7 @@ class Contact(Struct, array_like=True, gc=False):
     pending: list[Pending] = []
     attributes: dict[str, Any] = {}
     consents: dict[str, Consent] = {}
+    """By channel, which is for marketing, and by `channel.purpose` for other purposes."""
     cart: list[dict[str, Any]] = []
     older_event_ids: dict[str, int] = {}
     """What `event_ids` was before it was full: both together know a repeat."""

@@ -53,5 +53,5 @@ class Exit(Place):
 def declined(node: str, test: Test, contact: Contact) -> tuple[str, str]:
     """Return the outcome and the reason of a visit that ends as this test did not hold."""
     if isinstance(test, Consented):
-        return NO_CONSENT, consent_reason(contact, test.channel, test.level)
+        return NO_CONSENT, consent_reason(contact, test.channel, test.level, test.purpose)
     return DECLINED, f"{node} did not hold"

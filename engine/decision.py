@@ -23,6 +23,9 @@ class Outcome(Struct, frozen=True, array_like=True, gc=False):
 SENT: Final = "sent"
 CAPPED: Final = "capped"
 NO_CONSENT: Final = "no_consent"
+NO_ADDRESS: Final = "no_address"
+MISSING: Final = "missing"
+QUIET: Final = "quiet"
 EXITED: Final = "exited"
 DECLINED: Final = "declined"
 FAILED: Final = "failed"
@@ -35,6 +38,9 @@ OUTCOMES: Final = {
     SENT: "a message was decided and is on its way or out",
     CAPPED: "a cap of the journey or over all held the message back",
     NO_CONSENT: "the contact gave no sufficient consent for this channel and purpose",
+    NO_ADDRESS: "the contact has no valid address for this channel",
+    MISSING: "something that the message needs is not there",
+    QUIET: "the channel keeps silent at this hour, and the message does not wait",
     EXITED: "an exit-on rule, or a journey's change, ended the visit before the message",
     DECLINED: "a decision led the visit to its end without a message",
     LATE: "the event was too old when it came, and did not trigger",
@@ -63,6 +69,16 @@ class Delivery(Struct, frozen=True, array_like=True, gc=False):
     trigger: dict[str, Any]
     """The payload of the event that the visit was entered on."""
     cart: list[dict[str, Any]]
+    request: dict[str, Any] | None = None
+    """What an audience of the ads channel, or a webhook, is asked; such have no template."""
+    address: str = ""
+    """What the attribute holds that the settings name for the channel; empty where they do not."""
+    history: dict[str, list[dict[str, Any]]] = {}
+    """The last past events of each name that templates ask for, the latest last."""
+    session: dict[str, Any] | None = None
+    """The session at the handover, where templates ask for it and there is one."""
+    visit: dict[str, Any] = {}
+    """The visit as it was at the decision, where templates ask for it."""
 
 
 class Fault(Struct, frozen=True, array_like=True, gc=False):

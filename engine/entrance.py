@@ -2,11 +2,11 @@
 
 from engine.chance import falls_within
 from engine.contact import Awaiting, Contact, Entered, Visit
-from engine.decision import GROUPED, LATE, Outcome
+from engine.contact_zone import zone_for
+from engine.decision import EXITED, GROUPED, LATE, Outcome
 from engine.identity import message_key, shortened_id, visit_id
 from engine.input import SESSION_END, Event, payload_of
 from engine.limits import (
-    DAY_MS,
     ENTRIES_KEPT_MAX,
     FAR_MS,
     GOALS_MAX,
@@ -17,6 +17,7 @@ from engine.moment import Moment
 from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry
 from engine.value import MISSING, value_at
 from engine.walk import advance, entry_key
+from engine.zone import day_start
 
 
 def enter(
@@ -32,20 +33,8 @@ def enter(
     key = _key_of(program.reentry, payload_of(event))
     if key is None or not _may_enter(moment, program, key):
         return
+    trigger = payload_of(event)
     id = visit_id(program.journey, contact.key, event.id)
-    if late_after_ms != NEVER_LATE and event.at_ms is not None:
-        late_ms = now_ms - event.at_ms
-        if late_ms > late_after_ms:
-            _refuse(moment, program, id, LATE, f"{event.name}: {late_ms} ms old when it came")
-            return
-    if program.group:
-        reason = _taken(moment, program, event)
-        if reason:
-            _refuse(moment, program, id, GROUPED, reason)
-            return
-        entered = Entered(now_ms, program.priority, _session_at_ms(contact, event))
-        contact.groups = contact.groups | {program.group: entered}
-    _note_entry(moment, program, key)
     visit = Visit(
         id=id,
         journey=program.journey,
@@ -53,12 +42,31 @@ def enter(
         entered_at_ms=now_ms,
         waits_since_ms=now_ms,
         due_at_ms=FAR_MS,
-        trigger=payload_of(event),
+        trigger=trigger,
         views=views,
         key=key,
         notes_exit=program.reentry.since_exit,
         held_out=falls_within(program.hold_out, contact.key, program.journey),
     )
+    if late_after_ms != NEVER_LATE and event.at_ms is not None:
+        late_ms = now_ms - event.at_ms
+        if late_ms > late_after_ms:
+            _refuse(moment, program, id, LATE, f"{event.name}: {late_ms} ms old when it came")
+            return
+    moment.visit, moment.trigger = visit, trigger
+    if any(test.holds(moment) for test in program.exit_when):
+        _refuse(moment, program, id, EXITED, "its condition to leave holds already")
+        return
+    if program.group:
+        reason = _taken(moment, program, event)
+        if reason:
+            _refuse(moment, program, id, GROUPED, reason)
+            return
+        entered = Entered(now_ms, program.priority, _session_at_ms(contact, event))
+        # Groups that the settings no longer name go.
+        known = {group: at for group, at in contact.groups.items() if group in moment.rules.groups}
+        contact.groups = known | {program.group: entered}
+    _note_entry(moment, program, key)
     contact.visits.append(visit)
     if program.goal is not None:
         until_ms = now_ms + program.goal.within_ms
@@ -118,8 +126,11 @@ def _taken(moment: Moment, program: Program, event: Event) -> str:
     if per == "session" and session_at_ms:
         if last.session_at_ms != session_at_ms:
             return ""
-    elif last.at_ms < moment.now_ms - moment.now_ms % DAY_MS:
-        return ""
+    else:  # What comes outside of any session has the day to itself.
+        per = "day"
+        zone = zone_for(moment.contact, moment.rules)
+        if last.at_ms < day_start(moment.now_ms, zone):
+            return ""
     return f"{program.group}: one of priority {last.priority} came first in this {per}"
 
 

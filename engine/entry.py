@@ -51,7 +51,7 @@ class DateEntry(Entry, kw_only=True):
     """The attribute."""
     every: Literal["once", "year"] = "once"
     offset: str = "0d"
-    """`-3d`: three days before."""
+    """`-3d`: three days before. Whole days: they are those of the calendar."""
     time: str = "09:00"
     zone: str = "contact"
 
@@ -60,4 +60,6 @@ ENTRY_KINDS: Final[dict[str, type[Entry]]] = {
     "event": EventEntry,
     "enters": EntersEntry,
     "leaves": LeavesEntry,
+    "schedule": ScheduleEntry,
+    "date": DateEntry,
 }

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.contact import Contact, pack, unpack
+from engine.input import Event, payload_of
 from engine.limits import (
     FAR_MS,
     HAPPENING_BYTES_MAX,
@@ -161,11 +162,34 @@ def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now
     contact.history_since_ms = min(contact.history_since_ms, at_ms)
 
 
+def remember_derived(contact: Contact, event: Event, now_ms: int) -> None:
+    """Add an event that follows from another to a copy of the history: it may have to go back."""
+    past = contact.history.get(event.name)
+    copied = {} if past is None else {event.name: past[:]}
+    contact.history = contact.history | copied
+    remember(contact, event.name, pick_fields(payload_of(event)), None, now_ms)
+
+
 def happened_at_ms(happening: bytes) -> int:
     """Return when a remembered event happened."""
     kept = unpack(happening)
     at_ms: int = kept if kept.__class__ is int else kept[0]
     return at_ms
+
+
+def latest(contact: Contact, name: str, count: int) -> list[dict[str, Any]]:
+    """Return what is kept of the last so many events of a name, the latest last."""
+    return [_told(each) for each in contact.history.get(name, ())[-count:]]
+
+
+def _told(happening: bytes) -> dict[str, Any]:
+    """Return a past event by its fields' names: `at_ms`, and what is kept of those that it had."""
+    kept = unpack(happening)
+    if kept.__class__ is int:
+        return {"at_ms": kept}
+    standard = zip(("at_ms", *Fields.__struct_fields__), kept, strict=False)
+    told = {name: value for name, value in standard if value is not None}
+    return told | kept[5] if len(kept) > 5 else told
 
 
 def forget_old(contact: Contact, keep_ms: dict[str, int], now_ms: int) -> None:

@@ -1,9 +1,13 @@
 """Names derived from content: the same fold gives the same ids, in every process."""
 
 from hashlib import blake2b
+from typing import Final
 from zlib import crc32
 
 from engine.limits import EVENT_ID_CHARS_KEPT, PARTITIONS
+
+VISIT_ID_CHARS: Final = 20
+"""With these the keys of its messages begin."""
 
 
 def partition_of(contact: str) -> int:

@@ -44,11 +44,14 @@ _decode_armed: Final = msgspec.msgpack.Decoder(_Armed).decode
 def armed_anew(data: bytes, at_ms: int) -> bytes:
     """Return an idle contact's bytes with its timer armed for `at_ms`; the rest is not looked at.
 
-    An array of more than 15 elements opens with 3 bytes, then come its first elements.
+    An array opens with 1 byte, one of more than 15 elements with 3; then come its elements.
+    Contacts had 15 once, and their bytes may lie in a snapshot.
     """
     armed = _decode_armed(data)
-    rest = 3 + sum(len(pack(each)) for each in (armed.key, armed.next_due_at_ms, armed.armed_at_ms))
-    return data[:3] + pack(armed.key) + pack(at_ms) * 2 + data[rest:]
+    opening = 1 if data[0] & 0xF0 == 0x90 else 3
+    fields = (armed.key, armed.next_due_at_ms, armed.armed_at_ms)
+    rest = opening + sum(len(pack(each)) for each in fields)
+    return data[:opening] + pack(armed.key) + pack(at_ms) * 2 + data[rest:]
 
 
 EMPTY_LIST: Final = msgspec.msgpack.encode([])

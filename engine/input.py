@@ -12,6 +12,8 @@ SESSION_END: Final = "session_end"
 SEGMENT_ENTER: Final = "segment_enter/"
 SEGMENT_LEAVE: Final = "segment_leave/"
 """With the segment's id: derived events, as those of sessions; no sender may send them."""
+START: Final = "start/"
+"""With a journey's id: a node of another journey lets the contact enter it."""
 PRODUCT_VIEW: Final = "product_view"
 CART_UPDATE: Final = "cart_update"
 
@@ -23,6 +25,11 @@ STANDARD_NAMES: Final = (
     "purchase",
     "page_view",
 )
+
+DESCRIBED: Final = "described/"
+"""A node set attributes: waits that look at them hear it, nobody else."""
+DERIVED_NAMES: Final = (SESSION_START, SESSION_END)
+DERIVED_PREFIXES: Final = (SEGMENT_ENTER, SEGMENT_LEAVE, START, DESCRIBED)
 
 ANONYMOUS_PREFIX: Final = "anonymous/"
 """Opens the keys of contacts known by an anonymous id only: a key space of its own."""
@@ -39,6 +46,11 @@ class Event(Struct, frozen=True, gc=False):
     """When it happened at the sender; None where it did not say: the moment of application."""
     payload: dict[str, Any] | Raw
     """Raw is JSON that nobody has looked into yet: most payloads are kept, and never asked."""
+
+
+def is_derived(name: str) -> bool:
+    """Say whether events of this name come from the engine alone: no sender may send them."""
+    return name in DERIVED_NAMES or name.startswith(DERIVED_PREFIXES)
 
 
 decode_payload: Final = msgspec.json.Decoder(dict[str, Any]).decode

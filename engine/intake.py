@@ -5,7 +5,7 @@ property test tries), so that it needs no copy of the contact to go back to.
 """
 
 from engine.cart import update_cart
-from engine.consent import consent_suffices, consents_in, record_consents
+from engine.consent import consent_suffices, consent_text, consents_in, record_consents
 from engine.contact import Contact, pack
 from engine.decision import NO_CONSENT
 from engine.history import (
@@ -28,6 +28,7 @@ from engine.limits import (
     EVENT_IDS_MS,
     HAPPENING_BYTES_MAX,
     HISTORY_EVENTS_MAX,
+    LISTS_MAX,
     SESSION_NAMES_MAX,
     SESSION_PRODUCTS_MAX,
     SESSION_VIEWS_MAX,
@@ -136,8 +137,16 @@ def forget_event_ids(contact: Contact, now_ms: int) -> None:
         contact.event_ids = {id: at_ms for id, at_ms in recent.items() if at_ms > before_ms}
 
 
+def _put_on_lists(contact: Contact, lists: dict[str, object], now_ms: int) -> None:
+    for name, on in lists.items():
+        if not on:
+            contact.lists.pop(name, None)
+        elif len(contact.lists) < LISTS_MAX:
+            contact.lists.setdefault(name, now_ms)
+
+
 def _identify(contact: Contact, event: Event, now_ms: int) -> None:
-    """Take over attributes (null removes one) and consents; a withdrawn consent stops messages."""
+    """Take over attributes (null removes one), lists and consents; one withdrawn stops messages."""
     payload = payload_of(event)
     attributes = payload.get("attributes")
     if isinstance(attributes, dict):
@@ -146,14 +155,14 @@ def _identify(contact: Contact, event: Event, now_ms: int) -> None:
                 contact.attributes.pop(name, None)
             elif name in contact.attributes or len(contact.attributes) < ATTRIBUTES_MAX:
                 contact.attributes[name] = value
+    lists = payload.get("lists")
+    if isinstance(lists, dict):
+        _put_on_lists(contact, lists, now_ms)
     said = consents_in(event.name, payload)
     if not said:
         return
-    for channel in record_consents(contact, said, now_ms, event.id):
-        for pending in contact.pending:
-            if (
-                pending.channel == channel
-                and pending.consent
-                and not consent_suffices(contact, channel, pending.consent)
-            ):
-                stop_pending(pending, now_ms, NO_CONSENT, f"{channel}: {said[channel]}")
+    weaker = record_consents(contact, said, now_ms, event.id)
+    for pending in contact.pending if weaker else ():
+        channel, needed, purpose = pending.channel, pending.consent, pending.purpose
+        if needed and not consent_suffices(contact, channel, needed, purpose):
+            stop_pending(pending, now_ms, NO_CONSENT, consent_text(contact, channel, purpose))

@@ -25,6 +25,8 @@ in flight (1,024 events) may be all of one contact, and are sent again as a whol
 EVENT_ID_CHARS_KEPT: Final = 24
 """A longer event id is remembered by a hash of this many characters."""
 
+EVENT_NAME_CHARS_MAX: Final = 128
+
 HISTORY_MS: Final = 30 * DAY_MS
 HISTORY_MS_MAX: Final = 400 * DAY_MS
 HISTORY_EVENTS_MAX: Final = 200
@@ -60,25 +62,81 @@ ATTRIBUTE_BYTES_MAX: Final = 2048
 """Of an attribute's value, as JSON; a longer one is refused by the gateway."""
 
 CONSENT_CHANNELS_MAX: Final = 20
+LISTS_MAX: Final = 200
+"""Static lists and audiences that one contact is on; it is put on no further one."""
+CONSENT_PURPOSES_MAX: Final = 20
+"""Of one channel that one event tells of; and purposes of an author's own."""
+
+CONSENTS_KEPT_MAX: Final = 60
+"""Of one contact, by channel and purpose. A further one is not kept; a withdrawn one then ends the
+consent of its whole channel."""
 
 MESSAGES_KEPT_MAX: Final = 128
+"""Messages of one contact that are remembered; more only where caps in force still count them."""
+
+MESSAGES_COUNTED_MAX: Final = 1_024
+"""Where caps count so many, a further message is held back, and says so."""
+
 PENDING_MAX: Final = 100
 """Messages of one contact not settled yet; further ones are held back, and say so."""
 
 CAP_MESSAGES_MAX: Final = 100
 CAP_SPAN_MS_MAX: Final = 366 * DAY_MS
-"""A cap counts the messages kept, so it cannot ask for more of them than are kept."""
+CAPS_MAX: Final = 20
+"""Of one journey, and over all."""
+
+HOLD_MS_MAX: Final = 32 * DAY_MS
+"""How long a message waits for caps and quiet hours to pass: the longest month, and a day."""
+
+NEEDS_MAX: Final = 20
+ADDRESS_CHARS_MAX: Final = 254
+
+LATEST_MAX: Final = 20
+"""Past events of one name that a template sees."""
+
+MENTIONED_NAMES_MAX: Final = 20
+MENTIONED_FIELDS_MAX: Final = 20
+"""Names of past events that templates ask for, and fields of them."""
 
 WAIT_MS_MAX: Final = 400 * DAY_MS
 NODES_MAX: Final = 200
 NODES_PER_INPUT_MAX: Final = 400
 """Nodes one visit walks for one input; only a cycle without a wait would pass it."""
 
+BRANCHES_MAX: Final = 100
+"""Ways out of one node: branches of a split, cases of a switch, events that are waited for."""
+
+SAME_FIELDS_MAX: Final = 10
+ANSWERS_MAX: Final = 20
+"""Nodes of one visit of which is kept what came there; the oldest go first."""
+
+ANSWER_BYTES_MAX: Final = 2_048
+ANSWER_FIELD_BYTES_MAX: Final = 256
+"""What came to a node and is longer, packed, is kept without those of its fields that are."""
+
+PARTICIPATIONS_MAX: Final = 500
+"""Nodes of which is kept when a contact last took part there; the longest ago go first."""
+
+FILLING_DEPTH_MAX: Final = 10
+"""Levels of fields in a value that an author gives a node."""
+
+REQUEST_BYTES_MAX: Final = 16_384
+"""Of what a webhook is asked, packed; a longer one is not asked, and its visit says so."""
+
+REQUEST_URL_CHARS_MAX: Final = 2_000
+REQUEST_HEADERS_MAX: Final = 20
+
 CONDITION_DEPTH_MAX: Final = 20
+DATE_SPAN_MS_MAX: Final = 3_660 * DAY_MS
+"""How far a condition looks for a date, before now or after."""
+
 JOURNEYS_MAX: Final = 2_000
 SEGMENTS_MAX: Final = 1_000
 HOPS_MAX: Final = 8
 """Events that follow from one another; one further is refused and listed."""
+
+FOLLOWS_MAX: Final = 500
+"""Events that follow from one input altogether; those further are refused, and that is listed."""
 
 PASSES_MAX: Final = 1_000
 """How often a visit may come to a node that a cycle leads through."""
@@ -135,5 +193,5 @@ CRON_CHARS_MAX: Final = 200
 FAR_MS: Final = 1 << 62
 """No moment at all: later than any."""
 
-assert CAP_MESSAGES_MAX <= MESSAGES_KEPT_MAX
+assert CAP_MESSAGES_MAX <= MESSAGES_KEPT_MAX <= MESSAGES_COUNTED_MAX
 assert NODES_MAX < NODES_PER_INPUT_MAX

@@ -8,6 +8,7 @@ from engine.input import Event
 from engine.rules import Rules
 
 NO_MESSAGE: Final = "no message on its way"
+NO_VIEWS: Final[list[bytes]] = []
 
 
 class Moment:
@@ -18,9 +19,12 @@ class Moment:
     """
 
     __slots__ = (
+        "cause",
         "contact",
         "decisions",
         "derived",
+        "described",
+        "follows",
         "hops",
         "moved",
         "now_ms",
@@ -45,17 +49,30 @@ class Moment:
         self.decisions = decisions
         self.trigger = trigger
         self.visit: Visit | None = None
-        self.derived: list[tuple[Event, int]] = []
-        """Events that follow from this input and have not happened yet, with their hops."""
+        self.cause = ""
+        """What is at work: an event's id, a visit's, an occasion's. Unlike any other's now."""
+        self.derived: list[tuple[Event, int, list[bytes]]] = []
+        """Events that follow from this input and have not happened yet, with their hops and the
+        views that the visits they open take over."""
+        self.follows = 0
+        """How many events have followed so far."""
         self.hops = 0
         """How many derived events led here."""
         self.moved = False
         """Whether a visit has moved: then what it may have changed is looked at again."""
+        self.described = False
+        """Whether attributes may have changed: then dates that rest on them are planned anew."""
         self.outcome = DECLINED
         self.reason = NO_MESSAGE
         """Why the visit on its way would end without a message, if it ended now."""
 
-    def derive(self, id: str, name: str, payload: dict[str, Any]) -> None:
-        """Let an event follow from this one, once all that this one moves has come to rest."""
+    def derive(
+        self, id: str, name: str, payload: dict[str, Any], views: list[bytes] = NO_VIEWS
+    ) -> None:
+        """Let an event follow from this one, once all that this one moves has come to rest.
+
+        Visits that it opens are named for its id: it must be another for each that ever follows.
+        """
+        self.follows += 1
         event = Event(id, self.contact.key, name, self.now_ms, payload)
-        self.derived.append((event, self.hops + 1))
+        self.derived.append((event, self.hops + 1, views))

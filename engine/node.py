@@ -48,11 +48,11 @@ class Share(Struct, kw_only=True, forbid_unknown_fields=True):
     """One way out of a random split."""
 
     share: Number
-    """Percentage; all together are 100."""
+    """Percentage; all together are 100, or what rounding leaves of it."""
     then: str | None = None
     """Without it, the visit ends there."""
     hold_out: bool = False
-    """These get no message on purpose, so that one can see what messages change."""
+    """These get no message from here on, so that one can see what messages change."""
 
 
 class RandomNode(Node, kw_only=True):
@@ -60,27 +60,32 @@ class RandomNode(Node, kw_only=True):
 
     random: list[Share]
     salt: str | None = None
-    """Two nodes of one salt split alike; the node's own id where not given."""
+    """Two nodes of one salt split alike; where not given, each node splits in its own way."""
 
 
 class Until(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Until when to wait. Several together: the first moment at which all of it is so."""
+    """Until when to wait. Several together: the first moment, from the date on, at which all is so.
+
+    Local times that clocks skip, or show twice, count as `engine.zone` says.
+    """
 
     until: str | None = None
     """A date or moment: `2026-12-24`, `2026-12-24T09:00`."""
     attribute: str | None = None
-    """An attribute of the contact that holds a date or moment."""
+    """An attribute of the contact that holds a date or moment; where it changes meanwhile, the wait
+    does too."""
     field: str | None = None
     """A field of the event entered on that holds a date or moment."""
     offset: str | None = None
-    """So much after that date (`3d`), or before it (`-3d`)."""
+    """So much after that date (`3d`), or before it (`-3d`). Whole days are days of the calendar."""
     time: str | None = None
-    """The next time that it is `09:00`; of that date, where one is given."""
+    """The next time that it is `09:00`, never right now; of that date, where one is given."""
     between: list[str] | None = None
     """Only inside this window of the day: `["09:00", "18:00"]`; inside it nothing is waited."""
     weekdays: list[str] | None = None
-    """Only on these: `[mon, tue]`."""
+    """Only on these: `[mon, tue]`; where no time or window is given, from midnight on."""
     zone: str = "contact"
+    """`contact` (the attribute `time_zone`, else that of the settings), `settings`, or a name."""
 
 
 class WaitNode(Node, kw_only=True, rename={"else_": "else"}):
@@ -88,8 +93,8 @@ class WaitNode(Node, kw_only=True, rename={"else_": "else"}):
 
     wait: str | Until
     else_: str | None = None
-    """Where to go if the moment is past or not known; without it, the visit goes on at once where
-    it is past, and ends where it is not known."""
+    """Where to go if the date is past, not known, or further than 400 days away. Without it the
+    visit goes on where it is past, and ends where it is not known or so far."""
 
 
 class Awaited(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -106,12 +111,17 @@ class Awaited(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class AwaitNode(Node, kw_only=True, rename={"else_": "else"}):
-    """Stay until one of these events comes, or until the time is over."""
+    """Stay until one of these events comes, or until the time is over.
+
+    An event takes the first branch that it fits. What it carried stays with the visit
+    (`visit: answers.NODE.FIELD`).
+    """
 
     wait_for: list[Awaited]
     timeout: str
     else_: str | None = None
-    """Where to go when the time is over; out of the journey where not given."""
+    """Where to go when the time is over; out of the journey where not given. Where each event
+    starts the wait `again`, no other way is left: then it is the node after this one."""
 
 
 class SendNode(Node, kw_only=True):
@@ -130,13 +140,20 @@ class SendNode(Node, kw_only=True):
 
 
 class SetNode(Node, kw_only=True):
-    """Set attributes of the contact: to a value, or to what `{from: trigger.tier}` names."""
+    """Set attributes of the contact: to a value, or to what `{from: trigger.tier}` names.
+
+    Null removes an attribute. Where nothing is found it stays, or gets the `default` given
+    beside `from`.
+    """
 
     set: dict[str, Any]
 
 
 class ListNode(Node, kw_only=True):
-    """Put the contact on a static list, or on an audience of the ads channel; or take it off."""
+    """Put the contact on a static list, or on an audience of the ads channel; or take it off.
+
+    An audience asks for no consent and counts for no cap.
+    """
 
     add_to: str | None = None
     remove_from: str | None = None
@@ -166,11 +183,11 @@ class WebhookNode(Node, kw_only=True, rename={"else_": "else"}):
     """Ask a server, and go on with what it answers (`visit: answers.NODE.body.FIELD`)."""
 
     webhook: str
-    """Its URL."""
+    """Its URL; the operator must have allowed its host."""
     method: Literal["POST", "PUT", "GET"] = "POST"
-    headers: dict[str, str] = {}
+    headers: dict[str, Any] = {}
     body: dict[str, Any] = {}
-    """Values as in a SetNode."""
+    """Values as in a SetNode, sent as JSON; those of a GET come into the URL's query."""
     timeout: str = "1h"
     else_: str | None = None
     """Where to go if it fails or nothing comes in time; out of the journey where not given."""
@@ -197,7 +214,20 @@ class ExitNode(Node, kw_only=True):
 
 NODE_KINDS: Final[dict[str, type[Node]]] = {
     "if": DecideNode,
+    "split": SplitNode,
+    "switch": SwitchNode,
+    "random": RandomNode,
+    "participation": ParticipationNode,
     "wait": WaitNode,
+    "wait_for": AwaitNode,
     "send": SendNode,
+    "webhook": WebhookNode,
     "exit": ExitNode,
+    "set": SetNode,
+    "add_to": ListNode,
+    "remove_from": ListNode,
+    "emit": EmitNode,
+    "start": StartNode,
+    "end": EndNode,
+    "goal": GoalNode,
 }

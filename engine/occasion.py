@@ -4,23 +4,17 @@ from engine.contact import Contact
 from engine.entrance import enter
 from engine.input import Event
 from engine.limits import FAR_MS
-from engine.moment import Moment
+from engine.moment import NO_VIEWS, Moment
 from engine.program import NEVER_LATE
 from engine.programs import Programs
-from engine.watch import WATCH, look_again_at, note_segments, review
-
-NO_VIEWS: list[bytes] = []
-
-
-def is_stale(programs: Programs, contact: Contact) -> bool:
-    """Say whether the contact's occasions are of another publication than the one in force."""
-    return contact.planned_for != programs.version and (programs.timed or bool(contact.occasions))
+from engine.watch import WATCH, look_at_once, note_segments, review
 
 
 def plan_occasions(programs: Programs, contact: Contact, now_ms: int) -> None:
     """Plan everything of the publication in force; what was planned before stays as it was.
 
-    Segments that the contact is in already are taken as given: a publish lets nobody enter.
+    Segments that the contact is in already are taken as given: a publish lets nobody enter. Who
+    is inside a journey that has got a condition to leave leaves now, if it holds.
     """
     moment = Moment(programs.rules, contact, now_ms, [], {})
     before = contact.occasions
@@ -34,38 +28,53 @@ def plan_occasions(programs: Programs, contact: Contact, now_ms: int) -> None:
             contact.occasions[id] = due_at_ms
             contact.next_due_at_ms = min(contact.next_due_at_ms, due_at_ms)
     note_segments(moment, programs)
-    look_again_at(moment, programs)
+    look_at_once(moment, programs)
 
 
 def plan_anew(moment: Moment, programs: Programs) -> None:
-    """Occasion what rests on the contact's attributes anew, as they may have changed."""
-    contact = moment.contact
-    occasions = contact.occasions
+    """Plan what rests on the contact's attributes anew, as they may have changed.
+
+    What is due at this very moment stays: its turn comes.
+    """
+    contact, now_ms = moment.contact, moment.now_ms
+    planned = {
+        id: due_at_ms
+        for id, due_at_ms in contact.occasions.items()
+        if due_at_ms <= now_ms or id == WATCH
+    }
     for id, (_, occasion) in programs.occasions.items():
-        due_at_ms = occasion.next_ms(programs.rules, contact, moment.now_ms)
-        if due_at_ms != occasions.get(id, FAR_MS):
-            occasions = occasions | {id: due_at_ms}
-    contact.occasions = {id: due_at_ms for id, due_at_ms in occasions.items() if due_at_ms < FAR_MS}
-    for due_at_ms in contact.occasions.values():
-        contact.next_due_at_ms = min(contact.next_due_at_ms, due_at_ms)
+        if id not in planned:
+            due_at_ms = occasion.next_ms(programs.rules, contact, now_ms)
+            if due_at_ms < FAR_MS:
+                planned[id] = due_at_ms
+                contact.next_due_at_ms = min(contact.next_due_at_ms, due_at_ms)
+    contact.occasions = planned
 
 
 def carry_out(moment: Moment, programs: Programs, id: str) -> None:
     """Do what is planned under `id` for this moment: let the contact enter, or look again."""
     contact = moment.contact
+    pass_over(programs, contact, id)
     if id == WATCH:
-        contact.occasions = {each: due for each, due in contact.occasions.items() if each != WATCH}
-        review(moment, programs)
+        if contact.planned_for == programs.version:
+            review(moment, programs)
         return
     found = programs.occasions.get(id)
-    due_at_ms = (
-        FAR_MS if found is None else found[1].next_ms(programs.rules, contact, moment.now_ms)
-    )
-    occasions = {each: due for each, due in contact.occasions.items() if each != id}
-    contact.occasions = occasions if due_at_ms == FAR_MS else occasions | {id: due_at_ms}
     if found is None:
         return
     program, occasion = found
     if occasion.test is None or occasion.test.holds(moment):
         event = Event(f"{id}/{moment.now_ms}", contact.key, id, moment.now_ms, {})
         enter(moment, program, event, NEVER_LATE, NO_VIEWS)
+
+
+def pass_over(programs: Programs, contact: Contact, id: str) -> None:
+    """Put in the place of what is planned under `id` the next time, if there is one."""
+    found = programs.occasions.get(id)
+    occasions = contact.occasions.copy()
+    at_ms = occasions.pop(id)
+    if found is not None:
+        due_at_ms = found[1].next_ms(programs.rules, contact, at_ms)
+        if due_at_ms < FAR_MS:
+            occasions[id] = due_at_ms
+    contact.occasions = occasions

@@ -1,10 +1,16 @@
 """Outbox: a contact's messages decided and not yet settled; handing over and settling them."""
 
+from msgspec.structs import replace
+
+from engine.address import address_of
 from engine.cap import release
 from engine.contact import Contact, Pending
 from engine.decision import FAILED, Decision, Delivery, Outcome
-from engine.input import Handover, Receipt
-from engine.session import products_of
+from engine.history import latest
+from engine.input import FEEDBACK, Handover, Receipt
+from engine.limits import LATEST_MAX
+from engine.rules import Rules
+from engine.session import products_of, summary_of
 
 
 def find_pending(contact: Contact, key: str) -> Pending | None:
@@ -23,8 +29,13 @@ def stop_pending(pending: Pending, now_ms: int, outcome: str, why: str) -> None:
         pending.stopped_why = why
 
 
-def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list[Decision]) -> None:
-    """Check a message once more and pack it, or say why it does not go out after all."""
+def hand_over(
+    contact: Contact, handover: Handover, rules: Rules, now_ms: int, decisions: list[Decision]
+) -> None:
+    """Check a message once more and pack it, or say why it does not go out after all.
+
+    An exit, or a consent that was withdrawn, has marked it when it came; see `stop_pending`.
+    """
     pending = find_pending(contact, handover.key)
     if pending is None:
         return
@@ -34,37 +45,69 @@ def hand_over(contact: Contact, handover: Handover, now_ms: int, decisions: list
         decisions.append(_outcome(contact, pending, pending.stopped_as, pending.stopped_why))
         return
     pending.handed_at_ms = now_ms
+    decisions.append(_packed(contact, pending, rules, now_ms))
+
+
+def _packed(contact: Contact, pending: Pending, rules: Rules, now_ms: int) -> Delivery:
+    """Return a message with all that its template may ask for: what is known at the handover."""
     trigger = pending.trigger
     if pending.views:
         trigger = trigger | {"products": products_of(pending.views)}
     language = contact.attributes.get("language")
-    decisions.append(
-        Delivery(
-            key=pending.key,
-            contact=contact.key,
-            journey=pending.journey,
-            node=pending.node,
-            channel=pending.channel,
-            template=pending.template,
-            language=language if isinstance(language, str) else "",
-            purpose=pending.purpose,
-            at_ms=pending.at_ms,
-            attributes=dict(contact.attributes),
-            trigger=trigger,
-            cart=contact.cart,
-        )
+    mentions = rules.mentions
+    past = {name: latest(contact, name, LATEST_MAX) for name in mentions.history}
+    return Delivery(
+        key=pending.key,
+        contact=contact.key,
+        journey=pending.journey,
+        node=pending.node,
+        channel=pending.channel,
+        template=pending.template,
+        language=language if isinstance(language, str) else "",
+        purpose=pending.purpose,
+        at_ms=pending.at_ms,
+        attributes=dict(contact.attributes),
+        trigger=trigger,
+        cart=contact.cart,
+        address=address_of(contact, pending.channel, rules),
+        history={name: events for name, events in past.items() if events},
+        session=summary_of(contact, now_ms) if mentions.session else None,
+        visit=pending.visit,
+        request=pending.request,
     )
 
 
-def settle(contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]) -> None:
-    """Take what the channel said. A message that failed counts for no cap."""
+def settle(
+    contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]
+) -> Pending | None:
+    """Take what the channel said, and return what it settles; None where that was settled before.
+
+    A message that failed counts for no cap.
+    """
+    if receipt.kind:
+        if receipt.kind in FEEDBACK:
+            note_treatment(contact, receipt.key, f"{receipt.kind}_at_ms", now_ms)
+        return None
     pending = find_pending(contact, receipt.key)
     if pending is None:
-        return
+        return None
     contact.pending.remove(pending)
-    if not receipt.delivered:
+    if receipt.delivered:
+        note_treatment(contact, pending.key, "delivered_at_ms", now_ms)
+    else:
         release(contact, pending.key)
         decisions.append(_outcome(contact, pending, FAILED, receipt.reason))
+    return pending
+
+
+def note_treatment(contact: Contact, key: str, field: str, now_ms: int) -> None:
+    """Keep when something first happened to a message; nothing where it is no longer kept.
+
+    In a new Sent: a Guard keeps the old one.
+    """
+    for i, sent in enumerate(contact.messages):
+        if sent.key == key and getattr(sent, field) == 0:
+            contact.messages[i] = replace(sent, **{field: now_ms})
 
 
 def _outcome(contact: Contact, pending: Pending, outcome: str, reason: str) -> Outcome:

@@ -89,8 +89,12 @@ class Place:
         raise NotImplementedError
 
     def due(self, moment: Moment, program: "Program", visit: Visit) -> str | None:
-        """Return where the visit goes on when the time it stayed for is over, or STAYS."""
-        return self.then
+        """Return where the visit goes on when the time it stayed for is over, or STAYS.
+
+        Where nothing else is said, the visit stayed at a node of another kind, which a publish
+        made this of: it does now what the node says now.
+        """
+        return self.enter(moment, program, visit)
 
     def hear(self, moment: Moment, program: "Program", visit: Visit, event: Event) -> str | None:
         """Return where an event sends the visit that stays here, or STAYS. See `hears`."""
@@ -102,6 +106,10 @@ class Place:
 
     def hears(self) -> list[str]:
         """Return the names of the events that may move a visit that stays here."""
+        return []
+
+    def starts(self) -> list[str]:
+        """Return the journeys that it lets the contact enter."""
         return []
 
     def tests(self) -> list[Test]:

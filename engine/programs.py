@@ -4,9 +4,9 @@ from typing import Final
 
 from engine.condition import Test, reads_field
 from engine.history import STANDARD_FIELDS
-from engine.input import SEGMENT_ENTER, SEGMENT_LEAVE, SESSION_START
+from engine.input import IDENTIFY, SEGMENT_ENTER, SEGMENT_LEAVE, SESSION_START, START
 from engine.limits import HISTORY_MS
-from engine.program import Occasion, Program
+from engine.program import NEVER_LATE, Occasion, Program, Way
 from engine.reads import Reads
 from engine.route import KINDS, Route
 from engine.rules import Rules
@@ -44,9 +44,13 @@ class Programs:
         ranked = sorted(programs, key=lambda each: (-each.priority, each.journey))
         for program in ranked:
             self._index(program)
+        for program in ranked:
+            self._index_starts(program)
         self.occasions: dict[str, tuple[Program, Occasion]] = {
             occasion.id: (program, occasion) for program in ranked for occasion in program.occasions
         }
+        if self.occasions:
+            self._asked(IDENTIFY).describes = True
         self.watched = {
             name: test
             for name, test in sorted(segments.items())
@@ -58,8 +62,9 @@ class Programs:
         """Whether conditions are to be looked at again when what they read may have changed."""
         self._index_reads(exits)
         self.session_start = self._is_asked(SESSION_START)
-        self.timed = bool(self.occasions or self.watched)
-        """Whether contacts without any visit have timers: schedules, dates, segments."""
+        self.timed = bool(self.occasions or self.watches)
+        """Whether contacts have timers beside those of sessions and visits: schedules, dates,
+        and conditions that time alone can bring to hold."""
         self.version = version if self.timed else 0
         """Tells publications apart, for the occasions of contacts; 0 where there are none."""
 
@@ -77,7 +82,18 @@ class Programs:
             self._asked(program.goal.name).goals.append(program)
         for place in program.places.values():
             for name in place.hears():
-                self._asked(name).hears.add(journey)
+                route = self._asked(name)
+                route.hears.add(journey)
+                route.reads_products |= any(reads_field(test, "products") for test in place.tests())
+
+    def _index_starts(self, program: Program) -> None:
+        """Let the journeys that this one starts be entered by that, whatever else lets them."""
+        for place in program.places.values():
+            for journey in place.starts():
+                route = self._asked(START + journey)
+                started = self.by_journey[journey]
+                if not route.entries:
+                    route.entries.append((started, Way(route.name, None, NEVER_LATE)))
 
     def _index_reads(self, exits: list[Test]) -> None:
         """Let each event name know what is to be kept of it, and whether watches read it."""
@@ -87,6 +103,8 @@ class Programs:
                 test.note_reads(reads)
         for test in self.segments.values():
             test.note_reads(reads)
+        for name in self.rules.mentions.history:
+            reads.note(name, HISTORY_MS, set(self.rules.mentions.fields))
         for name in reads.names:
             route = self._route(name)
             fields = reads.fields.get(name, set())

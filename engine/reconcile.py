@@ -4,13 +4,18 @@ Newer code may decide otherwise than the code that wrote the log. Then a message
 as on its way must still be delivered or settled, and one that nobody was told of must not go out.
 """
 
-from engine.cap import release, reserve
-from engine.contact import Contact, Pending, Sent
+from typing import Any
+
+from engine.cap import forget_uncounted, release, reserve
+from engine.change import ListChange
+from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
-from engine.identity import message_key
+from engine.moment import Moment
+from engine.need import seen_of
 from engine.outbox import find_pending
 from engine.programs import Programs
 from engine.send import Send
+from engine.webhook import WEBHOOK, Webhook
 
 
 def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
@@ -21,22 +26,48 @@ def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
             contact.pending.remove(pending)
             release(contact, outcome.key)
     elif pending is None:
-        pending = _pending_of(programs, contact, outcome)
+        visit = _visit_of(contact, outcome)
+        if visit is not None:
+            _count(programs, visit, outcome)
+        pending = _pending_of(programs, contact, visit, outcome)
         contact.pending.append(pending)
-        reserve(
-            contact,
-            Sent(
-                outcome.at_ms,
-                outcome.journey,
-                outcome.node,
-                outcome.channel,
-                pending.purpose,
-                outcome.key,
-            ),
-        )
+        forget_uncounted(contact, programs.rules, outcome.at_ms)
+        if outcome.channel != WEBHOOK:
+            reserve(
+                contact,
+                Sent(
+                    outcome.at_ms,
+                    outcome.journey,
+                    outcome.node,
+                    outcome.channel,
+                    pending.purpose,
+                    outcome.key,
+                ),
+            )
 
 
-def _pending_of(programs: Programs, contact: Contact, outcome: Outcome) -> Pending:
+def _visit_of(contact: Contact, outcome: Outcome) -> Visit | None:
+    """Return the visit that decided a message, whichever time it came to the node."""
+    for visit in contact.visits:
+        if outcome.key.startswith(f"{visit.id}.{outcome.node}."):
+            return visit
+    return None
+
+
+def _count(programs: Programs, visit: Visit, outcome: Outcome) -> None:
+    """Let no later pass of the visit mint the key of this message again."""
+    program = programs.by_journey.get(outcome.journey)
+    place = None if program is None else program.places.get(outcome.node)
+    said = outcome.key.rpartition(".")[2]
+    occurrence = int(said) if said.isdecimal() else 1
+    if occurrence > 1 or (place is not None and place.recurs):
+        passes = max(visit.passes.get(outcome.node, 0), occurrence)
+        visit.passes = visit.passes | {outcome.node: passes}
+
+
+def _pending_of(
+    programs: Programs, contact: Contact, visit: Visit | None, outcome: Outcome
+) -> Pending:
     """Return what is still known of the message.
 
     Where its node is gone there is no template: then its courier settles it as failed, which says
@@ -44,10 +75,6 @@ def _pending_of(programs: Programs, contact: Contact, outcome: Outcome) -> Pendi
     """
     program = programs.by_journey.get(outcome.journey)
     place = None if program is None else program.places.get(outcome.node)
-    visit = next(
-        (each for each in contact.visits if message_key(each.id, outcome.node, 1) == outcome.key),
-        None,
-    )
     return Pending(
         key=outcome.key,
         journey=outcome.journey,
@@ -59,4 +86,21 @@ def _pending_of(programs: Programs, contact: Contact, outcome: Outcome) -> Pendi
         at_ms=outcome.at_ms,
         trigger={} if visit is None else visit.trigger,
         views=[] if visit is None else visit.views,
+        request=_request_of(programs, contact, visit, outcome),
+        visit={} if visit is None or not programs.rules.mentions.visit else seen_of(visit),
     )
+
+
+def _request_of(
+    programs: Programs, contact: Contact, visit: Visit | None, outcome: Outcome
+) -> dict[str, Any] | None:
+    """Return what is asked of an audience, or of a server while the visit lasts that asks it."""
+    program = programs.by_journey.get(outcome.journey)
+    place = None if program is None else program.places.get(outcome.node)
+    if isinstance(place, ListChange):
+        return dict(place.request())
+    if not isinstance(place, Webhook) or visit is None:
+        return None
+    moment = Moment(programs.rules, contact, outcome.at_ms, [], visit.trigger)
+    moment.visit = visit
+    return place.request(moment)

@@ -24,6 +24,7 @@ class Route:
 
     __slots__ = (
         "asked",
+        "describes",
         "entries",
         "exits",
         "goals",
@@ -62,3 +63,5 @@ class Route:
         self.goals: list[Program] = []
         self.watched = False
         """Whether a watched segment, or the condition of an exit, may change by it."""
+        self.describes = False
+        """Whether it may change attributes that occasions of journeys rest on."""

@@ -3,6 +3,8 @@
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from engine.mention import NO_MENTIONS
+
 UTC: Final = ZoneInfo("UTC")
 MARKETING: Final = "marketing"
 TRANSACTIONAL: Final = "transactional"
@@ -13,18 +15,19 @@ WEAKEST_CONSENT: Final = "opt_in"
 class Cap:
     """Not more than `messages` in (t - span, t], or in a calendar period; empty fields: any."""
 
-    __slots__ = ("channel", "group", "messages", "period", "purpose", "span_ms", "text")
+    __slots__ = ("channel", "journeys", "messages", "period", "purpose", "span_ms", "text")
 
-    def __init__(self, messages: int, span_ms: int, purpose: str, text: str) -> None:
+    def __init__(self, messages: int, span_ms: int, text: str) -> None:
         self.messages = messages
         self.span_ms = span_ms
         """The window; of a calendar period the longest that it can be."""
+        self.text = text
         self.period = ""
         """`day`, `week` or `month` in the contact's zone; empty where the window slides."""
-        self.purpose = purpose
+        self.purpose = ""
         self.channel = ""
-        self.group = ""
-        self.text = text
+        self.journeys: frozenset[str] | None = None
+        """Of which journeys it counts, and holds back, messages; None for all."""
 
 
 class QuietHours:
@@ -44,9 +47,11 @@ class Rules:
     __slots__ = (
         "addresses",
         "caps",
+        "caps_counting",
         "consent",
         "groups",
         "hold_out",
+        "mentions",
         "no_session",
         "purposes",
         "quiet_hours",
@@ -58,6 +63,8 @@ class Rules:
         self.session_gap_ms = 30 * 60_000
         self.no_session: list[str] = []
         self.caps: list[Cap] = []
+        self.caps_counting: dict[str, list[Cap]] = {}
+        """Journey -> caps of journeys that count its messages: what must not be forgotten."""
         self.consent: dict[str, str] = {}
         """Channel -> the weakest level that suffices for marketing; see WEAKEST_CONSENT."""
         self.purposes: dict[str, str] = {}
@@ -71,3 +78,5 @@ class Rules:
         """Percentage of contacts without any message for marketing."""
         self.zone: ZoneInfo = UTC
         """Of contacts who name none."""
+        self.mentions = NO_MENTIONS
+        """What templates ask for beyond what every message has."""

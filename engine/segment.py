@@ -26,6 +26,10 @@ class InSegment(Test):
         """See Test."""
         return self.test.changes_at_ms(moment)
 
+    def looks_at(self, field: str) -> bool:
+        """See Test."""
+        return self.test.looks_at(field)
+
 
 class OnList(Test):
     """The contact is on a static list."""

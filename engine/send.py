@@ -1,19 +1,68 @@
 """Send: a node that decides a message, if all rules allow it; else it says which does not."""
 
-from engine.cap import cap_reached, reserve
+from typing import Final
+
+from engine.address import address_fault
+from engine.cap import forget_uncounted, frees_at_ms, full_cap, reserve
+from engine.chance import falls_within
 from engine.consent import consent_reason, consent_suffices
 from engine.contact import Pending, Sent, Visit
-from engine.decision import CAPPED, HELD_OUT, NO_CONSENT, SENT, Outcome
+from engine.contact_zone import zone_for
+from engine.decision import (
+    CAPPED,
+    HELD_OUT,
+    MISSING,
+    NO_ADDRESS,
+    NO_CONSENT,
+    QUIET,
+    SENT,
+    Outcome,
+)
+from engine.hold_out import hold_out_reason
 from engine.identity import message_key
-from engine.limits import PENDING_MAX
+from engine.limits import FAR_MS, HOLD_MS_MAX, MESSAGES_COUNTED_MAX, PENDING_MAX
 from engine.moment import Moment
-from engine.program import Place, Program
+from engine.need import Need, seen_of
+from engine.program import STAYS, Place, Program
+from engine.rules import MARKETING
+from engine.span import span_text
+from engine.wait import stay
+from engine.window import Window, window_ends
+
+ALL_HELD_OUT: Final = "*"
+"""Salt of the hold-out over all journeys: no journey has this id."""
+
+
+class Ruling:
+    """What the rules say of a message: an outcome, or until when it is to wait for another one."""
+
+    __slots__ = ("outcome", "over_cap", "reason", "until_ms")
+
+    def __init__(
+        self, outcome: str, reason: str = "", *, until_ms: int = FAR_MS, over_cap: bool = False
+    ) -> None:
+        self.outcome = outcome
+        self.reason = reason
+        self.until_ms = until_ms
+        """FAR_MS: it does not wait."""
+        self.over_cap = over_cap
+        """Whether it is a cap that holds the message back, so that `on_cap` says what is next."""
 
 
 class Send(Place):
-    """Send a message. `consent` is the level needed, empty where none is."""
+    """Send a message, wait until it may be sent, or say why it is not."""
 
-    __slots__ = ("channel", "consent", "purpose", "template")
+    __slots__ = (
+        "channel",
+        "consent",
+        "drops_when_quiet",
+        "instead",
+        "needs",
+        "purpose",
+        "quiet",
+        "template",
+        "waits_for_cap",
+    )
 
     def __init__(
         self, id: str, then: str, channel: str, template: str, purpose: str, consent: str
@@ -23,33 +72,104 @@ class Send(Place):
         self.template = template
         self.purpose = purpose
         self.consent = consent
+        """The level needed, empty where none is."""
+        self.needs: list[Need] = []
+        self.quiet: Window | None = None
+        """When it keeps silent, in the contact's zone."""
+        self.drops_when_quiet = False
+        self.waits_for_cap = False
+        self.instead = ""
+        """The place to go to where a cap is reached; empty: as after any other message."""
 
     def enter(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place."""
+        visit.held_since_ms = 0
+        return self._ask(moment, program, visit)
+
+    def due(self, moment: Moment, program: Program, visit: Visit) -> str | None:
+        """See Place."""
+        if not visit.held_since_ms:  # A publish made this of another kind of node.
+            return super().due(moment, program, visit)
+        return self._ask(moment, program, visit)
+
+    def _ask(self, moment: Moment, program: Program, visit: Visit) -> str | None:
+        """Ask all rules, whether for the first time or after a wait for some of them."""
+        now_ms = moment.now_ms
+        ruling = self._judge(moment, program, visit)
+        if ruling.until_ms < FAR_MS:
+            since_ms = visit.held_since_ms or now_ms
+            if ruling.until_ms <= since_ms + HOLD_MS_MAX:
+                visit.held_since_ms = since_ms
+                stay(moment, visit, ruling.until_ms)
+                return STAYS
+            ruling.reason += f"; that lasts longer than {span_text(HOLD_MS_MAX)}"
+        visit.held_since_ms = 0
         visit.messages += 1
         key = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
-        outcome, reason = self._held_back(moment, program, visit)
-        if outcome == SENT:
+        if ruling.outcome == SENT:
             self._put_out(moment, program, visit, key)
         journey, contact = program.journey, moment.contact.key
         moment.decisions.append(
-            Outcome(key, contact, journey, self.id, self.channel, moment.now_ms, outcome, reason)
+            Outcome(
+                key, contact, journey, self.id, self.channel, now_ms, ruling.outcome, ruling.reason
+            )
         )
-        return self.then
+        return self.instead if ruling.over_cap and self.instead else self.then
 
-    def _held_back(self, moment: Moment, program: Program, visit: Visit) -> tuple[str, str]:
-        """Return SENT, or which rule holds the message back and why."""
+    def edges(self) -> list[str]:
+        """See Place."""
+        return [self.then, self.instead] if self.instead else [self.then]
+
+    def _judge(self, moment: Moment, program: Program, visit: Visit) -> Ruling:
+        """Ask what does not pass by itself, then what does: quiet hours, then caps."""
         contact = moment.contact
+        reason = self._held_out(moment, program, visit)
+        if reason:
+            return Ruling(HELD_OUT, reason)
+        for need in self.needs:
+            if not need.is_met(moment, visit):
+                return Ruling(MISSING, f"{need.text} is missing")
+        reason = address_fault(contact, self.channel, moment.rules)
+        if reason:
+            return Ruling(NO_ADDRESS, reason)
+        needed, purpose = self.consent, self.purpose
+        if needed and not consent_suffices(contact, self.channel, needed, purpose):
+            return Ruling(NO_CONSENT, consent_reason(contact, self.channel, needed, purpose))
+        return self._judge_hours(moment) or self._judge_caps(moment, program)
+
+    def _held_out(self, moment: Moment, program: Program, visit: Visit) -> str:
         if visit.held_out:
-            return HELD_OUT, f"{program.journey}: the {program.hold_out:g} % that are held out"
-        if self.consent and not consent_suffices(contact, self.channel, self.consent):
-            return NO_CONSENT, consent_reason(contact, self.channel, self.consent)
-        reason = cap_reached(
-            moment.rules, program, self.channel, self.purpose, contact, moment.now_ms
-        )
+            return hold_out_reason(program, moment.contact)
+        share = moment.rules.hold_out if self.purpose == MARKETING else 0
+        if falls_within(share, moment.contact.key, ALL_HELD_OUT):
+            return f"all journeys: the {share:g} % that are held out"
+        return ""
+
+    def _judge_hours(self, moment: Moment) -> Ruling | None:
+        if self.quiet is None:
+            return None
+        zone = zone_for(moment.contact, moment.rules)
+        ends_ms = window_ends(moment.now_ms, self.quiet, zone)
+        if ends_ms == moment.now_ms:
+            return None
+        reason = f"{self.channel}: quiet hours, {zone.key}"
+        return Ruling(QUIET, reason, until_ms=FAR_MS if self.drops_when_quiet else ends_ms)
+
+    def _judge_caps(self, moment: Moment, program: Program) -> Ruling:
+        contact, rules, now_ms = moment.contact, moment.rules, moment.now_ms
+        sent = Sent(now_ms, program.journey, self.id, self.channel, self.purpose, "")
+        cap = full_cap(rules, program, sent, contact)
+        if cap is not None:
+            until_ms = FAR_MS
+            if self.waits_for_cap:
+                until_ms = frees_at_ms(cap, rules, contact, now_ms)
+            return Ruling(CAPPED, cap.text, until_ms=until_ms, over_cap=True)
         if len(contact.pending) >= PENDING_MAX:
-            reason = f"outbox: {PENDING_MAX} messages are not settled yet"
-        return (CAPPED, reason) if reason else (SENT, "")
+            return Ruling(CAPPED, f"outbox: {PENDING_MAX} messages are not settled yet")
+        forget_uncounted(contact, rules, now_ms)
+        if len(contact.messages) >= MESSAGES_COUNTED_MAX:
+            return Ruling(CAPPED, f"caps: {MESSAGES_COUNTED_MAX} messages count for them already")
+        return Ruling(SENT)
 
     def _put_out(self, moment: Moment, program: Program, visit: Visit, key: str) -> None:
         contact, now_ms = moment.contact, moment.now_ms
@@ -67,5 +187,6 @@ class Send(Place):
                 at_ms=now_ms,
                 trigger=visit.trigger,
                 views=visit.views,
+                visit=seen_of(visit) if moment.rules.mentions.visit else {},
             )
         )

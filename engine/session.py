@@ -60,6 +60,21 @@ def products_of(views: list[bytes]) -> list[dict[str, Any]]:
     return products
 
 
+def summary_of(contact: Contact, now_ms: int) -> dict[str, Any] | None:
+    """Return what is known of the session at a moment, as at its end; None where there is none."""
+    session = contact.session
+    if session is None:
+        return None
+    return {
+        "started_at_ms": session.started_at_ms,
+        "duration_ms": max(now_ms - session.started_at_ms, 0),
+        "counts": NO_COUNTS | session.counts,
+        "products": products_of(session.views),
+        "cart": contact.cart,
+        "cart_filled": bool(contact.cart) and CART_UPDATE in session.counts,
+    }
+
+
 def end_session(contact: Contact) -> Event:
     """Close the contact's session and return the event that says so, with its summary.
 

@@ -13,6 +13,7 @@ UNIT_MS: Final = {
     "w": 7 * 86_400_000,
 }
 SPAN_FORM: Final = "a whole number and a unit: 45s, 30m, 2h, 7d or 2w"
+OFFSET_FORM: Final = "a span after, or with a minus before: 3d, -3d or -2h"
 _SPAN: Final = re.compile(r"\s*(\d{1,9})\s*(ms|s|min|m|h|d|w)\s*")
 
 
@@ -22,6 +23,14 @@ def span_ms(text: str) -> int | None:
     if match is None:
         return None
     return int(match[1]) * UNIT_MS[match[2]]
+
+
+def offset_ms(text: str) -> int | None:
+    """Read a span that may have a sign, such as `-3d`, as milliseconds; None where it is none."""
+    unsigned = text.strip()
+    sign = unsigned[:1]
+    span = span_ms(unsigned[1:] if sign in ("-", "+") else unsigned)
+    return -span if span is not None and sign == "-" else span
 
 
 def span_text(span: int) -> str:

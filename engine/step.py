@@ -10,6 +10,7 @@ from engine.moment import Moment
 from engine.outbox import hand_over, settle
 from engine.programs import Programs
 from engine.route import Route
+from engine.webhook import WEBHOOK, take_answer
 
 
 def step(
@@ -40,15 +41,17 @@ def step(
         return True
     guard = Guard(contact)
     mark = len(decisions)
+    moment = Moment(programs.rules, contact, now_ms, decisions, {})
+    moment.cause = f"{type(input).__name__} {input.key}"
     try:
         if type(input) is Handover:
-            hand_over(contact, input, now_ms, decisions)
+            hand_over(contact, input, programs.rules, now_ms, decisions)
         else:
             assert type(input) is Receipt
-            settle(contact, input, now_ms, decisions)
-            if programs.watches:
-                moment = Moment(programs.rules, contact, now_ms, decisions, {})
-                follow(moment, programs, watched=True)
+            settled = settle(contact, input, now_ms, decisions)
+            if settled is not None and settled.channel == WEBHOOK:
+                take_answer(moment, programs, settled, input)
+        follow(moment, programs, watched=True)
     except Exception:
         guard.restore(contact)
         del decisions[mark:]

@@ -14,13 +14,14 @@ from engine.input import SESSION_END, payload_of
 from engine.intake import forget_event_ids
 from engine.limits import FAR_MS
 from engine.moment import Moment
-from engine.occasion import carry_out
+from engine.occasion import carry_out, pass_over
 from engine.programs import Programs
 from engine.session import end_session, products_of
 from engine.walk import end_visit, resume
+from engine.watch import WATCH
 
 SESSION: Final = ""
-"""In place of a visit or a plan: the session's end is next."""
+"""In place of a visit or an occasion: the session's end is next."""
 RANK_MAX: Final = FAR_MS
 """Lower than any priority: of what belongs to no journey any more."""
 
@@ -29,9 +30,10 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
     """Apply the timer that is next; True if a session ended.
 
     The first due goes first; of several due at once that of the journey with the higher priority
-    (a session's end has 0), then the one set first. It acts as of its due time, even where load or
-    downtime made it late: so it is the same whether it is applied by an Advance, by the contact's
-    next input, or in a replay. Where it raises, the contact and `decisions` are as before.
+    (a session's end has 0; conditions come before all), then the one set first. It acts as of its
+    due time, even where load or downtime made it late: so it is the same whether it is applied by
+    an Advance, by the contact's next input, or in a replay. Where it raises, the contact and
+    `decisions` are as before.
     """
     timer = _next_timer(programs, contact)
     if timer == SESSION:
@@ -45,6 +47,7 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
             _end_wait(programs, contact, timer, decisions)
         else:
             moment = Moment(programs.rules, contact, contact.occasions[timer], decisions, {})
+            moment.cause = timer
             carry_out(moment, programs, timer)
             follow(moment, programs, watched=False)
     except Exception:
@@ -78,6 +81,7 @@ def _end_wait(
     programs: Programs, contact: Contact, visit: Visit, decisions: list[Decision]
 ) -> None:
     moment = Moment(programs.rules, contact, visit.due_at_ms, decisions, visit.trigger)
+    moment.cause = visit.id
     visit.due_at_ms = FAR_MS
     program = programs.by_journey.get(visit.journey)
     if program is None or visit.node not in program.places:
@@ -102,14 +106,14 @@ def drop_next_timer(
         what = f"end of the session begun at {contact.session.started_at_ms}"
         contact.session = None
     else:
-        what = f"plan {timer}"
-        contact.occasions = {id: due for id, due in contact.occasions.items() if id != timer}
+        what = f"occasion {timer}"
+        pass_over(programs, contact, timer)
     plan_next_due(contact)
     return what
 
 
 def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
-    """Return the visit or the plan whose timer is next, or SESSION."""
+    """Return the visit or the occasion whose timer is next, or SESSION."""
     session = contact.session
     first: Visit | str = SESSION
     order = (FAR_MS, RANK_MAX, 0)
@@ -125,7 +129,9 @@ def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
     for id, due_at_ms in contact.occasions.items():
         if due_at_ms <= order[0]:
             found = programs.occasions.get(id)
-            own = (due_at_ms, RANK_MAX if found is None else -found[0].priority, FAR_MS)
+            rank = RANK_MAX if found is None else -found[0].priority
+            # What ends goes before what goes on: so it is with events as well.
+            own = (due_at_ms, -FAR_MS if id == WATCH else rank, FAR_MS)
             if own < order:
                 first, order = id, own
     return first

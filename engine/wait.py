@@ -21,8 +21,13 @@ class Wait(Place):
         stay(moment, visit, moment.now_ms + self.span_ms)
         return STAYS
 
+    def due(self, moment: Moment, program: Program, visit: Visit) -> str | None:
+        """See Place."""
+        return self.then
+
 
 def stay(moment: Moment, visit: Visit, until_ms: int) -> None:
     """Let a visit stay where it is until then."""
     visit.waits_since_ms = moment.now_ms
     visit.due_at_ms = until_ms
+    moment.contact.next_due_at_ms = min(moment.contact.next_due_at_ms, until_ms)

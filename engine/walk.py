@@ -1,29 +1,34 @@
 """A visit's walk through its journey, node by node, until it waits or ends."""
 
-from engine.contact import Visit
+from typing import Any
+
+from engine.contact import Contact, Visit
 from engine.decision import DECLINED, Outcome
 from engine.identity import message_key
-from engine.limits import NODES_PER_INPUT_MAX, PASSES_MAX
+from engine.input import Event, payload_of
+from engine.limits import ENTRIES_KEPT_MAX, MESSAGES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
 from engine.moment import NO_MESSAGE, Moment
-from engine.outbox import stop_pending
+from engine.outbox import find_pending, stop_pending
 from engine.program import Program
 
 
 def advance(moment: Moment, program: Program, visit: Visit, node: str) -> None:
     """Walk from `node` until the visit waits or ends."""
-    _look_at(moment, visit)
+    moment.moved = True
+    _begin(moment, visit, visit.trigger)
+    _walk(moment, program, visit, node)
+
+
+def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
     for _ in range(NODES_PER_INPUT_MAX):
         if not node:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
         visit.node = node
         place = program.places[node]
-        if place.recurs:
-            passes = visit.passes.get(node, 0) + 1
-            if passes > PASSES_MAX:
-                end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
-                return
-            visit.passes[node] = passes
+        if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
+            end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
+            return
         goes_on = place.enter(moment, program, visit)
         if visit not in moment.contact.visits:
             return  # It ended itself.
@@ -35,33 +40,84 @@ def advance(moment: Moment, program: Program, visit: Visit, node: str) -> None:
 
 
 def resume(moment: Moment, program: Program, visit: Visit) -> None:
-    """Let a visit go on whose time to stay is over."""
-    _look_at(moment, visit)
+    """Let a visit go on whose time to stay is over.
+
+    A publish may have made another kind of node of that where it stays: see `Place.due`.
+    """
+    moment.moved = True
+    _begin(moment, visit, visit.trigger)
     goes_on = program.places[visit.node].due(moment, program, visit)
     if goes_on is not None:
-        advance(moment, program, visit, goes_on)
+        _walk(moment, program, visit, goes_on)
 
 
-def _look_at(moment: Moment, visit: Visit) -> None:
-    moment.moved = True
+def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
+    """Let an event move a visit, if the node where it stays waits for such a one."""
+    _begin(moment, visit, payload_of(event))
+    goes_on = program.places[visit.node].hear(moment, program, visit, event)
+    if goes_on is not None:
+        moment.moved = True
+        moment.trigger = visit.trigger
+        _walk(moment, program, visit, goes_on)
+
+
+def _counted(moment: Moment, visit: Visit, node: str) -> bool:
+    """Count that a visit comes to a node once more; False if that is too often.
+
+    A Guard keeps the counts, so new ones are put in their place.
+    """
+    passes = visit.passes.get(node)
+    if passes is None:
+        passes = 1 if _may_have_sent(moment.contact, visit, node) else 0
+    if passes >= PASSES_MAX:
+        return False
+    visit.passes = visit.passes | {node: passes + 1}
+    return True
+
+
+def _may_have_sent(contact: Contact, visit: Visit, node: str) -> bool:
+    """Say whether a visit may have had a message here before a publish let the node recur.
+
+    Each message has a key of its own: so it is also where there are so many since that this one may
+    be forgotten.
+    """
+    if visit.messages == 0:
+        return False
+    first = message_key(visit.id, node, 1)
+    return (
+        len(contact.messages) > MESSAGES_KEPT_MAX // 2
+        or any(each.key == first for each in contact.messages)
+        or find_pending(contact, first) is not None
+    )
+
+
+def _begin(moment: Moment, visit: Visit, trigger: dict[str, Any]) -> None:
     moment.visit = visit
-    moment.trigger = visit.trigger
+    moment.trigger = trigger
     moment.outcome, moment.reason = DECLINED, NO_MESSAGE
 
 
 def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
-    """End a visit; one that never came to a message says why there is none."""
+    """End a visit; one that never came to a message, or has one waiting, says why there is none."""
     contact = moment.contact
     moment.moved = True
     if visit in contact.visits:
         contact.visits.remove(visit)
     if visit.notes_exit:
-        contact.exited = contact.exited | {entry_key(visit.journey, visit.key): moment.now_ms}
-    if visit.messages == 0:
-        key = message_key(visit.id, visit.node, 1)
+        _note_exit(moment, entry_key(visit.journey, visit.key))
+    if visit.messages == 0 or visit.held_since_ms:
+        key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
         moment.decisions.append(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
+
+
+def _note_exit(moment: Moment, name: str) -> None:
+    exited = moment.contact.exited.copy()
+    exited.pop(name, None)  # It goes to the end: the longest ago stands first.
+    if len(exited) >= ENTRIES_KEPT_MAX:
+        del exited[next(iter(exited))]
+    moment.contact.exited = exited | {name: moment.now_ms}
 
 
 def end_visits(moment: Moment, journey: str, outcome: str, reason: str) -> None:

@@ -37,11 +37,11 @@ def zone_of(name: Any) -> ZoneInfo | None:
 
     Never raises, whatever it is given, and looks at no file for a name that is not known.
     """
-    return _load(name) if isinstance(name, str) and name in _names() else None
+    return _load(name) if isinstance(name, str) and name in zone_names() else None
 
 
 @cache
-def _names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
     """Return the names of the 600 zones; not `localtime`, which each machine has its own of."""
     return frozenset(available_timezones() - {"localtime"})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import secrets
 from time import monotonic
 from typing import Any, Final
@@ -109,6 +110,7 @@ class Gateway:
         self.swept_s = monotonic()
         self._sweep()
         self._watch = asyncio.create_task(self._watch_memory())
+        self._watch.add_done_callback(self._watched)
 
     async def stop(self) -> None:
         """Take no new connections, answer what is in flight, then close everything."""
@@ -282,8 +284,25 @@ class Gateway:
                     memory_max=memory.max_bytes,
                 )
 
+    def _watched(self, watch: asyncio.Task[None]) -> None:
+        """End the process if the watch ended by a fault: unseen, the memory would fill."""
+        if not watch.cancelled():
+            _end_process("memory", watch.exception())
+
     def _sweep(self) -> None:
-        """Once a while end what takes too long; a timer for each request would cost far more."""
+        """Sweep, and again; a fault ends the process: nothing would ever time out any more."""
+        try:
+            pause_s = self._sweep_once()
+        except Exception as error:  # noqa: BLE001 - logged there
+            _end_process("sweep", error)
+            return
+        self._sweeper = asyncio.get_running_loop().call_later(pause_s, self._sweep)
+
+    def _sweep_once(self) -> float:
+        """Once a while end what takes too long; a timer for each request would cost far more.
+
+        Returns after how many seconds it is time again.
+        """
         settings = self._settings
         now_s = monotonic()
         answered = sum(lane.pace.answered for lane in self._lanes)
@@ -301,5 +320,9 @@ class Gateway:
                 limit_s = settings.receive_s if connection.receiving else settings.idle_s
             if now_s - connection.changed_s > limit_s:
                 connection.time_out()
-        pause_s = min(1.0, settings.deadline_s / 4, settings.receive_s / 4, settings.idle_s / 4)
-        self._sweeper = asyncio.get_running_loop().call_later(pause_s, self._sweep)
+        return min(1.0, settings.deadline_s / 4, settings.receive_s / 4, settings.idle_s / 4)
+
+
+def _end_process(what: str, error: BaseException | None) -> None:
+    log.error("the gateway is at fault, and its process ends", at=what, exc_info=error)
+    os._exit(70)

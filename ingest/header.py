@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from channels import KNOWN_CHANNELS
 from engine.author import NAME_FORM
-from engine.consent import STRENGTH
+from engine.consent import STRENGTH, consent_key
+from engine.rules import MARKETING, TRANSACTIONAL
 
 CONTACT: Final = "contact"
 CONTACT_PATHS: Final = ("contact", "anonymous")
@@ -108,9 +109,9 @@ class Header:
     """Reads rows by their columns' names. Raises HeaderError where a name says nothing.
 
     `contact` (or the column named instead, which is an attribute too) says whose the row is;
-    `consent.CHANNEL` and `list.NAME` what they say; all else is an attribute, a text unless the
-    name ends in `:number`, `:bool` or `:date`. With `empty_removes`, an empty cell removes the
-    attribute.
+    `consent.CHANNEL`, `consent.CHANNEL.PURPOSE` and `list.NAME` what they say; all else is an
+    attribute, a text unless the name ends in `:number`, `:bool` or `:date`. With `empty_removes`,
+    an empty cell removes the attribute.
     """
 
     def __init__(
@@ -170,6 +171,8 @@ class Header:
             except _CellValueError as error:
                 raise CellError(column.name, text, error.reason, error.fix) from None
             payload.setdefault(column.section, {})[column.key] = value
+        if "consent" in payload:
+            payload["consent"] = _by_channel(payload["consent"])
         return contact, payload
 
     def column_at(self, path: str) -> str:
@@ -210,8 +213,23 @@ def _channel(where: str, key: str) -> str:
     channel, dot, purpose = key.partition(".")
     if channel not in KNOWN_CHANNELS:
         raise HeaderError(f"{where}: no such channel; use one of {', '.join(KNOWN_CHANNELS)}")
-    if dot and purpose != "marketing":
+    if dot and not NAME_FORM.fullmatch(purpose):
         raise HeaderError(
-            f"{where}: consent is kept for a channel, for marketing; name it `consent.{channel}`"
+            f"{where}: no purpose can have this name; "
+            "use a-z, 0-9, - and _, 64 at most, a letter or digit first"
         )
-    return channel
+    if purpose == TRANSACTIONAL:
+        raise HeaderError(f"{where}: what is transactional needs no consent; take it out")
+    return consent_key(channel, purpose or MARKETING)
+
+
+def _by_channel(levels: dict[str, str]) -> dict[str, Any]:
+    """Return what is said by `consent_key` as an event says it: a level, or one by purpose."""
+    said: dict[str, Any] = {}
+    for key, level in levels.items():
+        channel, _, purpose = key.partition(".")
+        said.setdefault(channel, {})[purpose or MARKETING] = level
+    return {
+        channel: by_purpose[MARKETING] if list(by_purpose) == [MARKETING] else by_purpose
+        for channel, by_purpose in said.items()
+    }

@@ -6,13 +6,26 @@ import msgspec
 
 from engine.author import NAME_FORM
 from engine.consent import STRENGTH
-from engine.input import CART_UPDATE, CONSENT, IDENTIFY, SESSION_END
-from engine.limits import ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, CONSENT_CHANNELS_MAX
+from engine.input import (
+    CART_UPDATE,
+    CONSENT,
+    DERIVED_NAMES,
+    DERIVED_PREFIXES,
+    IDENTIFY,
+    is_derived,
+)
+from engine.limits import (
+    ATTRIBUTE_BYTES_MAX,
+    ATTRIBUTES_MAX,
+    CONSENT_CHANNELS_MAX,
+    CONSENT_PURPOSES_MAX,
+)
+from engine.rules import TRANSACTIONAL
 from ingest.limits import LISTS_PER_EVENT_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
 
 LEVELS: Final = ", ".join(sorted(STRENGTH))
 WITH_ITEMS: Final = frozenset({CART_UPDATE, "purchase"})
-WITH_RULES: Final = frozenset({IDENTIFY, CONSENT, SESSION_END, *WITH_ITEMS})
+WITH_RULES: Final = frozenset({IDENTIFY, CONSENT, *DERIVED_NAMES, *WITH_ITEMS})
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -49,7 +62,7 @@ def check_payload(name: str, payload: bytes) -> None:
         raise _too_deep() from None
     if payload.count(b"{") + payload.count(b"[") > PAYLOAD_DEPTH_MAX:
         _check_depth(value)
-    if name in WITH_RULES:
+    if name in WITH_RULES or name.startswith(DERIVED_PREFIXES):
         _check_rules(name, value)
 
 
@@ -74,8 +87,9 @@ def _check_depth(value: dict[str, Any]) -> None:
 
 
 def _check_rules(name: str, value: dict[str, Any]) -> None:
-    if name == SESSION_END:
-        raise EventError("$.name", "session_end is derived by the engine and cannot be sent")
+    if is_derived(name):
+        shown = name[:NAME_CHARS_MAX]
+        raise EventError("$.name", f"{shown} is derived by the engine and cannot be sent")
     if name == IDENTIFY:
         _check_identify(value)
     elif name == CONSENT:
@@ -148,5 +162,28 @@ def _check_levels(path: str, levels: Any) -> None:
             path, f"consent may name {CONSENT_CHANNELS_MAX} channels, not {len(levels)}"
         )
     for channel, level in levels.items():
-        if not isinstance(level, str) or level not in STRENGTH:
+        if "." in channel:
+            error = 'say a purpose inside its channel: {"email": {"news": "opt_in"}}'
+            raise EventError(f"{path}.{channel[:NAME_CHARS_MAX]}", error)
+        if isinstance(level, dict):
+            _check_purposes(f"{path}.{channel}", level)
+        elif not isinstance(level, str) or level not in STRENGTH:
             raise EventError(f"{path}.{channel}", f"a level of consent must be one of {LEVELS}")
+
+
+def _check_purposes(path: str, levels: dict[str, Any]) -> None:
+    if not levels:
+        error = 'say a level for each purpose: {"marketing": "opt_in"}'
+        raise EventError(path, error)
+    if len(levels) > CONSENT_PURPOSES_MAX:
+        error = f"consent on a channel may name {CONSENT_PURPOSES_MAX} purposes, not {len(levels)}"
+        raise EventError(path, error)
+    for purpose, level in levels.items():
+        if not NAME_FORM.fullmatch(purpose):
+            error = "a purpose has a-z, 0-9, - and _, 64 at most, a letter or digit first"
+            raise EventError(f"{path}.{purpose[:NAME_CHARS_MAX]}", error)
+        if purpose == TRANSACTIONAL:
+            error = "what is transactional needs no consent; leave it out"
+            raise EventError(f"{path}.{purpose}", error)
+        if not isinstance(level, str) or level not in STRENGTH:
+            raise EventError(f"{path}.{purpose}", f"a level of consent must be one of {LEVELS}")

@@ -14,11 +14,12 @@ def journey(name: str = "hello", **fields: Any) -> dict[str, Any]:
     return {"journey": name, "entry": {"event": "hi"}, "nodes": [MAIL]} | fields
 
 
-def source_of(*journeys: dict[str, Any], **settings: Any) -> bytes:
-    """Return the source of a Publish of these journeys."""
+def source_of(*journeys: dict[str, Any], segments: Any = (), **settings: Any) -> bytes:
+    """Return the source of a Publish of these journeys and segments."""
     publication = Publication(
         journeys={f"{each['journey']}.yaml": each for each in journeys},
         settings=settings,
+        segments={f"segments/{each['segment']}.yaml": each for each in segments},
         templates={"hello.en": "---\nsubject: Hello\n---\nHello {{ contact.id }}\n"},
     )
     return msgspec.json.encode(publication, order="sorted")

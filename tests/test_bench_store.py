@@ -13,9 +13,11 @@ from actors.store.manifest import shard_folder
 from actors.store.snapshots import SnapshotFiles
 from actors.verify import verify_store
 from bench.footprint import bytes_per_contact
-from bench.stored import SHARDS, build_store, contact_of_shard
+from bench.stored import SHARDS, build_store, contact_of_shard, key_of
+from bench.waiting import SPAN_MS, build_waiting, write_journeys
+from engine.decision import SENT, Outcome
 from engine.identity import partition_of
-from engine.limits import FAR_MS
+from engine.limits import DAY_MS, FAR_MS
 
 
 def test_a_store_made_to_measure_recovers_with_all_contacts_and_events(tmp_path: Path) -> None:
@@ -50,3 +52,29 @@ def test_what_an_idle_contact_takes_is_counted() -> None:
     assert encoded <= 600
     assert encoded < held <= 1_000
     assert bytes_per_contact(30, contacts=500)[0] <= 1_500
+
+
+def test_a_store_of_contacts_that_wait_has_so_many_due_in_one_second(tmp_path: Path) -> None:
+    contacts, due, due_at_ms = 400, 100, WallClock().read() + DAY_MS
+    journeys = write_journeys(tmp_path / "journeys")
+    build_waiting(tmp_path / "data", journeys, contacts, due, due_at_ms)
+    key = store_key(tmp_path / "data")
+    found: list[Outcome] = []
+    for slot in range(SHARDS):
+        folder = shard_folder(tmp_path / "data", slot)
+        shard = Shard(slot, SHARDS, WallClock())
+        log = open_log(folder, key)
+        Recovery(shard, Outbox()).run(log, SnapshotFiles(folder / "snapshots", key))
+        log.close()
+        while shard.advance(None, due_at_ms - 1):  # The session of the log's one event ends.
+            frame = shard.cut()
+            assert frame is not None
+            assert not frame.outcomes
+        while shard.advance(None, due_at_ms + SPAN_MS):
+            frame = shard.cut()
+            assert frame is not None
+            found += frame.outcomes
+    sent = [each for each in found if each.outcome == SENT]
+    assert {each.contact for each in sent} == {key_of(number) for number in range(due)}
+    assert len({each.key for each in sent}) == len(found) == due
+    assert {due_at_ms <= each.at_ms < due_at_ms + SPAN_MS for each in sent} == {True}

@@ -12,6 +12,10 @@ from actors.store.disk import Disk
 NAME: Final = "erasures.json"
 
 
+class UnsureError(Exception):
+    """Notes may be on the disk or not: the process must not go on, and the next start will see."""
+
+
 class Erasure(Struct, frozen=True, kw_only=True):
     """One contact to be taken out of all files."""
 
@@ -47,14 +51,22 @@ class ErasureNotes:
         return {digest: each.position for digest, each in self._open.items()}
 
     def add(self, erasure: Erasure) -> None:
-        """Note one, durably, in place of an earlier one of the same contact. Raises OSError."""
+        """Note one, durably, in place of an earlier one of the same contact.
+
+        Raises OSError where it is not noted. Raises UnsureError: the process has to end before
+        anything more is folded. The next start carries out what it finds noted; what went on
+        beside a note that nobody knows of would lose the half of a contact.
+        """
         noted = {key: each for key, each in self._open.items() if key != erasure.digest}
         noted[erasure.digest] = erasure
         self._write(noted)
         self._open = noted
 
     def cross_out(self, done: list[Erasure]) -> None:
-        """Note durably that these are finished; not a later one of the same contact."""
+        """Note durably that these are finished; not a later one of the same contact.
+
+        Raises OSError, UnsureError: to do it again does no harm.
+        """
         left = {key: each for key, each in self._open.items() if each not in done}
         self._write(left)
         self._open = left
@@ -78,4 +90,7 @@ class ErasureNotes:
         finally:
             file.close()
         self._disk.rename(new, self._path)
-        self._disk.sync_folder(self._path.parent)
+        try:
+            self._disk.sync_folder(self._path.parent)
+        except OSError as error:
+            raise UnsureError(f"{self._path} may be durable or not: {error}") from error

@@ -11,7 +11,7 @@ import errno
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -32,9 +32,15 @@ from actors.store.spare import Spare, fill
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
-Archive = Callable[[Path], None]
-"""Given a closed segment, which is its own now, to keep and remove: it returns when what it keeps
-is durable. It may be given the same one again after a crash."""
+
+class Archive(NamedTuple):
+    """Where a log's closed segments go."""
+
+    keep: Callable[[Path], None]
+    """Given a closed segment, which is its own now, to keep and remove: it returns when what it
+    keeps is durable. It may be given the same one again after a crash."""
+    prune: Callable[[], object] = lambda: None
+    """Lets go what was kept for long enough. Called with each release."""
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -137,12 +143,15 @@ class FileLog:
     def release(self, position: int) -> None:
         """Hand closed segments wholly before `position` over to the archive, if there is one.
 
+        Before, the archive lets go what it has kept for long enough: also where nothing comes.
         Takes as long as the archive takes: not on the loop. The last segment always stays.
         """
         if self._archive is None:
             return
         with self._releasing:
-            self._release(position, self._archive)
+            self._archive.prune()  # First: on a full disk it makes room.
+            if self._release(position, self._archive):
+                self._archive.prune()  # What came may be old already.
 
     @contextlib.contextmanager
     def closed(self) -> Iterator[list[Path]]:
@@ -158,13 +167,19 @@ class FileLog:
             yield segments
             self._released_bytes += before - sum(self._disk.size(each) for each in segments)
 
-    def _release(self, position: int, archive: Archive) -> None:
-        while len(self._segments) > 1 and position_of(self._segments[1]) <= position:
-            segment = self._segments[0]
+    def _release(self, position: int, archive: Archive) -> int:
+        released = 0
+        while True:
+            # Both at once: the thread that appends may take the last away meanwhile.
+            two = self._segments[:2]
+            if len(two) < 2 or position_of(two[1]) > position:
+                return released
+            segment = two[0]
             size = self._disk.size(segment)
-            archive(segment)
+            archive.keep(segment)
             del self._segments[0]
             self._released_bytes += size
+            released += 1
 
     def close(self) -> None:
         """Close the files and release the lock."""

@@ -12,12 +12,14 @@ from actors.link import (
     UNREAD_BYTES_MAX,
     Accept,
     Accepted,
+    AskStatus,
     Done,
     Link,
     LinkClient,
     LinkError,
     Pull,
     RefusedError,
+    Status,
 )
 from tests.actors.test_service import event, hold_disk, serving, verdicts
 
@@ -72,6 +74,24 @@ async def test_more_links_than_a_system_has_are_closed(
         assert await verdicts(client, event("a")) == [0]
         for other in others:
             other.close()
+
+
+async def test_links_that_come_and_go_leave_nothing_behind_while_nothing_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, where `anlass status` looks again and again."""
+    async with serving(tmp_path) as (service, client):
+        monkeypatch.setattr("actors.service.FRAMES_UNCOMMITTED_MAX", 0)
+        for _ in range(20):
+            other = await LinkClient.connect(str(tmp_path / "s.sock"))
+            assert isinstance(await other.ask(AskStatus(0)), Status)
+            other.close()
+        async with asyncio.timeout(5):
+            while len(service._links) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert not service._inbox
+        monkeypatch.undo()
+        assert await verdicts(client, event("a")) == [0]
 
 
 class Clogged:

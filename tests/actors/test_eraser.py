@@ -30,13 +30,14 @@ from actors.slot_files import SlotFiles
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment, read_archive
 from actors.store.block import LOG, SNAPSHOT, read_blocks
 from actors.store.disk import REAL_DISK
-from actors.store.erased import Erasure, ErasureNotes
-from actors.store.log import open_log, read_log
+from actors.store.erased import Erasure, ErasureNotes, UnsureError
+from actors.store.log import Archive, open_log, read_log
 from actors.store.snapshots import open_snapshots
 from engine.erasure import digest_of
 from engine.identity import partition_of
 from engine.input import Receipt, Verdict
 from engine.limits import DAY_MS
+from tests.actors.store.frames import FailingDisk
 from tests.publications import journey, source_of
 
 NOON = 1_700_000_000_000
@@ -63,7 +64,7 @@ async def serving(
         archive_segment(segment, folder / ARCHIVE_FOLDER, key)
 
     REAL_DISK.make_folder(folder / ARCHIVE_FOLDER)
-    log = open_log(folder, key, archive=archive)
+    log = open_log(folder, key, archive=Archive(archive))
     files = SlotFiles(folder, log=log, snapshots=snapshots, key=key)
     service = ShardService(Shard(0, 1, EventClock()), log, snapshots=snapshots, files=files)
     socket = str(folder / "s.sock")
@@ -264,6 +265,43 @@ async def test_an_erasure_that_cannot_be_noted_is_refused_and_changes_nothing(
         monkeypatch.undo()
         assert state(service, ADA) == before
         assert await verdicts(client, event("more", ADA)) == [0]
+
+
+@pytest.mark.parametrize("operations", range(8))
+def test_a_note_is_on_the_disk_or_not_or_it_says_that_nobody_knows(
+    tmp_path: Path, operations: int
+) -> None:
+    disk = FailingDisk(1_000, OSError)
+    notes = ErasureNotes(tmp_path, disk)
+    first = Erasure(digest=digest_of(ADA), partition=3, position=7, keep_out_ms=1)
+    notes.add(first)
+    disk.left = operations
+    try:
+        notes.add(Erasure(digest=digest_of(BOB), partition=4, position=8, keep_out_ms=1))
+    except UnsureError:
+        return
+    except OSError:
+        assert notes.open == [first]
+    assert ErasureNotes(tmp_path, REAL_DISK).open == notes.open
+
+
+async def test_where_nobody_knows_whether_an_erasure_is_noted_the_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next start carries it out, or not; to go on would lose the half of a contact."""
+    ended = asyncio.Event()
+    monkeypatch.setattr("actors.service.os._exit", lambda _: ended.set())
+    async with serving(tmp_path) as (service, client):
+        await live(client)
+        before = state(service, ADA)
+        monkeypatch.setattr(REAL_DISK.__class__, "sync_folder", refuse)
+        asked = client.ask(EraseContact(0, ADA, DAY_MS))
+        async with asyncio.timeout(20):
+            await ended.wait()
+        monkeypatch.undo()
+        assert not asked.done()
+        assert state(service, ADA) == before, "nothing was folded beside the note"
+        asked.cancel()
 
 
 async def test_a_snapshot_captured_before_and_written_after_does_not_bring_it_back(

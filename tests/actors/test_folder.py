@@ -75,6 +75,37 @@ def test_the_operators_settings_are_kept_out_of_the_publication(folder: Path) ->
     assert b"k1" not in read.source
 
 
+ASKS = {
+    "journey": "asks",
+    "entry": {"event": "hi"},
+    "nodes": [{"id": "ask", "webhook": "https://api.example.com/hook"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        ("{}", ""),
+        ("{webhook: {hosts: [other.example, api.example.com]}}", ""),
+        ("{webhook: {hosts: ['https://api.example.com:443']}}", ""),
+        ("{webhook: {hosts: [other.example]}}", "this server is not allowed - at `$.nodes[0].we"),
+        ("{webhook: {hosts: ['http://api.example.com']}}", "this server is not allowed"),
+        ("{webhook: {hosts: ['*.example.com']}}", "'*.example.com' is no host"),
+        ("{webhook: {hosts: []}}", ">= 1"),
+        ("{webhook: {}}", "the field 'hosts' is missing"),
+    ],
+)
+def test_a_webhook_asks_only_servers_that_the_settings_allow(
+    folder: Path, channels: str, said: str
+) -> None:
+    write(folder, msgspec.json.encode(ASKS).decode(), "asks.json")
+    write(folder, f"channels: {channels}\n")
+    if said:
+        assert said in told(folder)
+    else:
+        assert read_folder(folder).mistakes == []
+
+
 @pytest.mark.parametrize("missing", ["nowhere", "empty"])
 def test_a_folder_without_journeys_is_one_clear_mistake(tmp_path: Path, missing: str) -> None:
     (tmp_path / "empty").mkdir()
@@ -96,6 +127,9 @@ def test_settings_alone_are_no_journey(tmp_path: Path) -> None:
         ("keys: secret\n", "write a list of texts"),
         ("time_zone: Europe/Berlim\n", "did you mean `Europe/Berlin`?"),
         ("time_zone: ../etc\n", "there is no time zone '../etc'"),
+        ("addresses: {emial: email}\n", "did you mean `email`?"),
+        ("quiet_hours: {emial: {from: '21:00', to: '08:00'}}\n", "did you mean `email`?"),
+        ("caps: [{messages: 1, per: day, channel: emial}]\n", "did you mean `email`?"),
         ("channels: {email: {hots: x, sender: a@b.de, host: y}}\n", "did you mean `host`?"),
         ("channels: {email: {host: x, port: 99999, sender: a@b.de}}\n", "<= 65535"),
         ("channels: {emial: {host: x}}\n", "did you mean `email`?"),
@@ -191,3 +225,27 @@ def test_mistakes_of_all_files_come_together(folder: Path) -> None:
     write(folder, "a: [", "more.yaml")
     files = {each.file for each in read_folder(folder).mistakes}
     assert files == {"anlass.yaml", "hello.yaml", "more.yaml"}
+
+
+def test_segments_are_read_from_their_folder(folder: Path) -> None:
+    (folder / "segments").mkdir()
+    write(folder, "segment: vip\nlist: true\n", "segments/vip.yaml")
+    write(folder, '{"segment": "dear", "when": {"segment": "vip"}}', "segments/dear.json")
+    read = read_folder(folder)
+    assert read.mistakes == []
+    assert sorted(read.publication.segments) == ["segments/dear.json", "segments/vip.yaml"]
+    assert sorted(programs_of(read.source).segments) == ["dear", "vip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("segment: vip\nlist: maybe\n", "segments/vip.yaml: Expected `bool`"),
+        ("segment: vip\n", "segments/vip.yaml: a segment is a condition or a list - at `$`"),
+        ("segment: vip\nwhen: {segment: vpi}\n", "there is no segment 'vpi' - at `$.when.segment`"),
+        ("segment: vip\n  when: [\n", "segments/vip.yaml"),
+    ],
+)
+def test_a_segment_that_means_nothing_is_told(folder: Path, text: str, said: str) -> None:
+    (folder / "segments").mkdir()
+    assert said in told(write(folder, text, "segments/vip.yaml"))

@@ -144,3 +144,28 @@ def test_where_nothing_differs_nothing_is_counted() -> None:
     again = life.again()
     assert again.shard.differences == 0
     assert (again.outbox.depth, len(pending_of(again))) == (1, 1)
+
+
+def test_a_request_that_a_refold_does_not_decide_is_put_all_the_same() -> None:
+    life = Life()
+    ask = {
+        "id": "ask",
+        "webhook": "https://a.example",
+        "body": {"size": {"from": "trigger.size"}},
+    }
+    life.publish(journey(nodes=[ask]))
+    life.event(CONTACT, "hi", {"size": 42})
+    (sent,) = life.commit()
+    assert sent.outcome == SENT
+    otherwise(life, published_as(source_of(journey(nodes=[wait("1h"), ask]))))
+    again = life.again()
+    assert again.shard.differences == 1
+    (outcome,) = again.outbox.take("webhook", 9)
+    assert outcome.key == sent.key
+    again.shard.hand_over(partition_of(CONTACT), outcome, again.now_ms)
+    (delivery,) = again.shard.deliveries
+    assert delivery.request is not None
+    assert delivery.request["body"] == {"size": 42}
+    contact = again.shard.partitions[partition_of(CONTACT)].contact(CONTACT)
+    assert contact is not None
+    assert contact.messages == []

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from actors.clock import EventClock
+from actors.clock import EventClock, WallClock
 from actors.errors import LogCorruptError
 from actors.link import Accept, AskStatus, Drain, LinkClient, LinkEvent
 from actors.service import ShardService
@@ -193,3 +194,59 @@ async def test_what_is_too_old_leaves_the_archive(tmp_path: Path) -> None:
                 await send(client, sent, 20, NOON_MS + 3 * DAY_MS)
                 sent += 20
                 await asyncio.sleep(0.05)
+
+
+@dataclass
+class HandClock(WallClock):
+    """The time of day, as a test sets it."""
+
+    at_ms: int = NOON_MS
+
+    def read(self) -> int:
+        return self.at_ms
+
+
+@asynccontextmanager
+async def kept_a_day(folder: Path, clock: HandClock) -> AsyncIterator[ShardService]:
+    """Serve without a walk for snapshots: nothing new comes to the archive."""
+    shard = Shard(0, SHARDS, clock)
+    log, snapshots = open_slot(folder, KEY, DAY_MS, shard.now_ms, sizes=SMALL)
+    never = SnapshotSettings(log_bytes=1 << 60, interval_s=1e9)
+    service = ShardService(shard, log, snapshots=snapshots, settings=never)
+    await service.start(str(folder / "s.sock"))
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+async def until_empty(archive: Path) -> None:
+    async with asyncio.timeout(20):
+        while archive_files(archive):  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0.01)
+
+
+async def test_what_has_grown_too_old_while_nothing_ran_leaves_the_archive_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as (_, client):
+        await until_archived(tmp_path, client)
+    monkeypatch.setattr("actors.snapshotter.FIRST_RELEASE_S", 0.0)
+    async with kept_a_day(tmp_path, HandClock(NOON_MS + 2 * DAY_MS)):
+        await until_empty(tmp_path / "archive")
+
+
+async def test_what_grows_too_old_while_nothing_comes_leaves_the_archive_within_the_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as (_, client):
+        await until_archived(tmp_path, client)
+    monkeypatch.setattr("actors.snapshotter.FIRST_RELEASE_S", 0.0)
+    monkeypatch.setattr("actors.snapshotter.RELEASE_S", 0.1)
+    clock = HandClock(NOON_MS)
+    async with kept_a_day(tmp_path, clock):
+        kept = archive_files(tmp_path / "archive")
+        await asyncio.sleep(0.3)
+        assert archive_files(tmp_path / "archive") == kept != []
+        clock.at_ms += 2 * DAY_MS
+        await until_empty(tmp_path / "archive")

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -71,6 +72,28 @@ async def test_many_timers_due_at_once_and_events_share_the_slices(tmp_path: Pat
     assert both >= len(lots) // 2
     last_event = max(index for index, event in enumerate(served) if event)
     assert sum(advances[last_event + 1 :]) > 0, "events did not wait until all timers were done"
+
+
+async def test_timers_rest_between_their_slices_and_events_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a burst has the cores for itself, which gateway and commits need as well."""
+    log, clock, keys = MemoryLog(), HandClock(), contacts_here(MANY)
+    service = ShardService(Shard(0, SHARDS, clock), log)
+    await service.start(str(tmp_path / "s.sock"))
+    client = await LinkClient.connect(str(tmp_path / "s.sock"))
+    assert isinstance(await client.ask(events(keys, "hi", "e")), Accepted)
+    monkeypatch.setattr("actors.timers.REST_RATIO", 1e9)
+    begun = len(log.kept)
+    clock.at_ms += 2 * HOUR_MS
+    for number in range(10):
+        await client.ask(events(contacts_here(2 * MANY)[MANY:][:9], "x", f"f-{number}"))
+        await asyncio.sleep(0.01)
+    client.close()
+    await service.stop()
+    records = [each for data in log.kept[begun:] for each in decode_frame(data).records]
+    assert sum(isinstance(each, EventRecord) for each in records) == 90
+    assert sum(isinstance(each, AdvanceRecord) for each in records) == 1
 
 
 def test_overdue_timers_fire_in_the_order_in_which_they_were_due() -> None:

@@ -22,6 +22,20 @@ MESSAGE = Message(
 )
 
 
+NOW_MS = 1_700_000_000_987
+"""What the clock of a channel says."""
+
+
+def read_ms() -> int:
+    return NOW_MS
+
+
+def asking(url: str, key: str = MESSAGE.key, **request: Any) -> Message:
+    """Return a webhook's message."""
+    said = {"url": url, "method": "POST", "headers": {}, "body": {}} | request
+    return replace(MESSAGE, key=key, channel="webhook", request=said)
+
+
 def message(key: str = MESSAGE.key, **changes: Any) -> Message:
     return replace(MESSAGE, key=key, **changes)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from channels import KNOWN_CHANNELS
+from channels import SERVED_CHANNELS
 from channels.channel import Channel, Result
 from channels.delivery import Channels, ChannelSettings, open_channels
 from channels.message import Message
-from tests.channels.letters import message
+from tests.channels.letters import message, read_ms
 from tests.channels.mailbox import Postbox
 
 
@@ -45,8 +45,8 @@ def keys_in(folder: Path) -> list[str]:
 
 
 async def test_without_settings_every_channel_goes_to_the_file(tmp_path: Path) -> None:
-    channels = open_channels(ChannelSettings(), tmp_path)
-    batch = [message(f"{name}.n.1", channel=name) for name in KNOWN_CHANNELS]
+    channels = open_channels(ChannelSettings(), tmp_path, read_ms)
+    batch = [message(f"{name}.n.1", channel=name) for name in SERVED_CHANNELS]
     results = await channels.deliver(batch)
     await channels.close()
     assert [each.key for each in results] == [each.key for each in batch]
@@ -57,7 +57,7 @@ async def test_without_settings_every_channel_goes_to_the_file(tmp_path: Path) -
 async def test_with_a_server_e_mails_go_there_and_the_rest_to_the_file(
     tmp_path: Path, postbox: Postbox
 ) -> None:
-    channels = open_channels(ChannelSettings(email=postbox.settings()), tmp_path)
+    channels = open_channels(ChannelSettings(email=postbox.settings()), tmp_path, read_ms)
     names = ["sms", "email", "push", "email"]
     batch = [message(f"v{i}.n.1", channel=name) for i, name in enumerate(names)]
     results = await channels.deliver(batch)

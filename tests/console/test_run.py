@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from actors.errors import OperatorError
-from console.run import run_system
+from channels.channel import ChannelError
+from channels.webhook import WebhookSettings
+from console.run import channel_settings, run_system
 
 
 class FakeSystem:
@@ -47,3 +49,24 @@ async def test_a_start_that_is_refused_is_told_and_ended() -> None:
     with pytest.raises(OperatorError, match="the port is taken"):
         await run_system(system, lambda: system.told.append("ready"))
     assert system.told == ["stops"]
+
+
+def test_the_secret_of_webhooks_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_SECRET", "kept by two")
+    said = {"webhook": {"hosts": ["api.example.com"], "secret": "$HOOK_SECRET"}}
+    expected = WebhookSettings(hosts=["api.example.com"], secret="kept by two")
+    assert channel_settings(said).webhook == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"hosts": ["a.example/path"]}, "is no host"),
+        ({"hosts": ["a.example"], "secret": "whsec_?"}, "is no base64"),
+    ],
+)
+def test_a_start_says_what_is_wrong_with_the_settings_of_webhooks(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ChannelError, match=said):
+        channel_settings({"webhook": settings})

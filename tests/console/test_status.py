@@ -77,6 +77,17 @@ async def test_a_running_system_says_how_each_shard_is(
     assert "shard 1 takes no events: no answer" in said
 
 
+async def test_a_shard_that_cannot_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(tmp_path, 2, "events")
+    write_system(tmp_path, DEAD, DEAD, refusals={"shard-1": "log-1.seg is damaged", "courier": "-"})
+    status = await status_of(tmp_path)
+    assert status.shards[0].stalled.startswith("no answer: ")
+    assert status.shards[1].stalled == "it cannot start: log-1.seg is damaged"
+    assert "shard 1 takes no events: it cannot start: log-1.seg" in shown(status, monkeypatch)
+
+
 async def test_where_nothing_runs_it_says_so_and_shows_what_the_folder_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

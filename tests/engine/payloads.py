@@ -51,3 +51,13 @@ payloads = strategies.dictionaries(
     max_size=6,
 )
 """Any payload, with the names that mean something in it more often than by chance."""
+
+
+def id_of(value: Any) -> str:
+    """Name a test by its value; without backslashes, which pytest escapes at each collection."""
+    said = hex(value) if value.__class__ is int else ascii(value[:24] if _long(value) else value)
+    return said[:24].replace("\\", "/")
+
+
+def _long(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > 24

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.contact import Contact
+from engine.contact import Contact, decode_contact
 from engine.decision import Decision, Delivery, Fault, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict
 from engine.limits import FAR_MS
@@ -89,9 +89,25 @@ class Situation:
         """Let a courier come for a message."""
         return self.fold(Handover(contact, key, as_of_ms or self.now_ms))
 
-    def receipt(self, key: str, *, delivered: bool, reason: str = "") -> list[Decision]:
+    def receipt(
+        self,
+        key: str,
+        *,
+        delivered: bool,
+        reason: str = "",
+        answer: dict[str, Any] | None = None,
+    ) -> list[Decision]:
         """Let a channel say what became of a message."""
-        return self.fold(Receipt("c-1", key, delivered, reason))
+        return self.fold(Receipt("c-1", key, delivered, reason, answer=answer))
+
+    def restore(self) -> None:
+        """Go on with a partition loaded from what a snapshot of this one would hold."""
+        before = self.partition
+        loaded = Partition(0, self.decisions)
+        rows = [(key, decode_contact(row).armed_at_ms, row) for key, row in before.states().items()]
+        loaded.load(before.published, rows)
+        loaded.now_ms, loaded.advanced_to = before.now_ms, before.advanced_to
+        self.partition = loaded
 
     def contact(self, key: str = "c-1") -> Contact:
         """Return what is kept of a contact."""

@@ -20,7 +20,7 @@ from engine.clock_text import (
 from engine.limits import DAY_MS
 from engine.zone import EVERY_DAY, FIRST_MS, LAST_MS
 from tests.engine.almanac import HOUR_MS, MINUTE_MS, at
-from tests.engine.payloads import payloads
+from tests.engine.payloads import id_of, payloads
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -41,7 +41,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
             for text in ("09:00:60", "09:00.5", "9 00", "009:00", "\u0660\u0669:00", "0" * 9_999)
         ),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=id_of,
 )
 def test_a_time_of_day(text: str, ms_of_day: int | None) -> None:
     assert time_of_day(text) == ms_of_day
@@ -138,7 +138,7 @@ def test_a_date_whose_midnight_is_skipped_begins_later() -> None:
         *("1700000000", "9999-12-31T23:59-05:00", "2026-12-24T09:00\0", "2026-12-24Z", "-" * 10),
         *("24.12.2026", "\u0662026-12-24", "1" * 100_000, "2026-12-24T09:00:00.1234567890Z"),
     ],
-    ids=lambda value: ascii(value)[:24] if value.__class__ is not int else hex(value)[:24],
+    ids=id_of,
 )
 def test_what_is_no_moment_is_none(value: Any) -> None:
     assert moment_of(value, BERLIN) is None
@@ -157,6 +157,23 @@ def test_what_is_no_moment_is_none(value: Any) -> None:
 )
 def test_a_day(value: Any, day: date) -> None:
     assert date_of(value, BERLIN) == day
+
+
+def test_the_first_and_the_last_moment_are_read() -> None:
+    for value in (FIRST_MS, "0001-01-01T00:00Z"):
+        assert moment_of(value, BERLIN) == FIRST_MS
+    for value in (LAST_MS, "9999-12-31T23:59:59.999Z"):
+        assert moment_of(value, BERLIN) == LAST_MS
+
+
+def test_spaces_around_a_moment_are_passed_by_within_bounds() -> None:
+    text = "2026-12-24T09:00Z"
+    assert moment_of(text.center(64), BERLIN) == at(text)
+    assert moment_of(text.center(65), BERLIN) is None
+
+
+def test_a_date_is_that_day_where_clocks_skipped_it_too() -> None:
+    assert date_of("2011-12-30", ZoneInfo("Pacific/Apia")) == date(2011, 12, 30)
 
 
 @settings(derandomize=True, max_examples=300, deadline=None)

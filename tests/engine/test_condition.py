@@ -7,12 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.compile import compile_publication
-from engine.condition import COMPARISONS, MISSING, Compare, reads_field
-from engine.contact import Contact
+from engine.condition import reads_field
 from engine.journey import Publication
-from engine.moment import Moment
-from engine.rules import Rules
-from tests.engine.payloads import scalars, values
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail
 from tests.publications import journey
 
@@ -73,6 +69,15 @@ def test_a_path_into_nothing_finds_nothing(path: str) -> None:
     assert holds({"field": path, "exists": True}, payload) == (path == "a.b")
 
 
+def test_a_path_of_the_contact_leads_into_its_attributes() -> None:
+    payload, home = {"home": {"city": "Bonn"}}, {"city": "Köln"}
+    assert holds({"attribute": "home.city", "equals": "Köln"}, payload, home=home)
+    assert not holds({"attribute": "home.city", "equals": "Bonn"}, payload, home=home)
+    assert holds({"field": "home.city", "equals": "Bonn"}, payload, home=home)
+    for case, expected in (("ignore", True), ("exact", False)):
+        assert holds({"field": "home.city", "equals": "BONN", "case": case}, payload) is expected
+
+
 def test_a_missing_count_of_a_session_is_none_at_all() -> None:
     entered = {"event": "session_end", "when": {"field": "counts.no_such", "equals": 0}}
     situation = Situation(journey(entry=entered))
@@ -98,61 +103,6 @@ def test_a_count_missing_among_attributes_is_missing() -> None:
 )
 def test_conditions_combine(condition: dict[str, Any], *, expected: bool) -> None:
     assert holds(condition, {"a": 1, "b": 2}) is expected
-
-
-def plain(operator: str, value: Any, operand: Any) -> bool:
-    """The model: what each operator means, said in another way."""
-    there = value is not MISSING and value is not None
-
-    def same(one: Any, other: Any) -> bool:
-        if isinstance(one, bool) != isinstance(other, bool):
-            return False
-        return one is not MISSING and bool(one == other)
-
-    if operator == "exists":
-        return there is operand
-    if operator == "equals":
-        return same(value, operand)
-    if operator == "not_equals":
-        return not same(value, operand)
-    if operator == "one_of":
-        return any(same(value, each) for each in operand)
-    if operator == "contains":
-        if isinstance(value, str):
-            return isinstance(operand, str) and value.find(operand) >= 0
-        return isinstance(value, list) and any(same(each, operand) for each in value)
-    numbers = [isinstance(each, int | float) and each is not True and each is not False
-               for each in (value, operand)]  # fmt: skip
-    texts = [isinstance(each, str) for each in (value, operand)]
-    if not all(numbers) and not all(texts):
-        return False
-    sign = (value > operand) - (value < operand)
-    wanted = {"at_least": (0, 1), "more_than": (1,), "at_most": (0, -1), "less_than": (-1,)}
-    return sign in wanted[operator]
-
-
-OPERANDS = {
-    "exists": some.booleans(),
-    "one_of": some.lists(scalars.filter(lambda value: value is not None), min_size=1, max_size=4),
-} | dict.fromkeys(
-    ("at_least", "more_than", "at_most", "less_than"),
-    some.integers(-3, 3) | some.floats(allow_nan=False) | some.text(max_size=3),
-)
-
-
-@settings(derandomize=True, max_examples=600, deadline=None)
-@given(data=some.data(), operator=some.sampled_from(sorted(COMPARISONS)))
-def test_every_comparison_agrees_with_a_plain_model_on_any_value(
-    data: some.DataObject, operator: str
-) -> None:
-    operand = data.draw(OPERANDS.get(operator, scalars.filter(lambda value: value is not None)))
-    near = some.just(operand) | some.lists(some.just(operand), max_size=2) | some.integers(-3, 3)
-    value = data.draw(values | near | some.just(MISSING))
-    compare = Compare(["it"], False, operator, operand)  # noqa: FBT003
-    payload = {} if value is MISSING else {"it": value}
-    assert compare.holds(Moment(Rules(), Contact("c-1"), 0, [], payload)) is plain(
-        operator, value, operand
-    )
 
 
 def entered_after(condition: dict[str, Any], *ago_ms: int) -> bool:

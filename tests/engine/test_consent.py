@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.decision import Outcome
-from engine.limits import ATTRIBUTES_MAX, CONSENT_CHANNELS_MAX
+from engine.limits import ATTRIBUTES_MAX, CONSENTS_KEPT_MAX
 from tests.engine.situation import (
     NOON_MS,
     Situation,
@@ -134,11 +134,11 @@ def test_consent_withdrawn_stops_no_transactional_message() -> None:
 
 def test_channels_beyond_the_bound_are_not_kept_and_known_ones_still_change() -> None:
     situation = Situation()
-    for i in range(CONSENT_CHANNELS_MAX + 3):
+    for i in range(CONSENTS_KEPT_MAX + 3):
         situation.consent("opt_in", f"c-{i}")
     situation.consent("opt_out", "c-0")
     consents = situation.contact().consents
-    assert len(consents) == CONSENT_CHANNELS_MAX
+    assert len(consents) == CONSENTS_KEPT_MAX
     assert consents["c-0"].level == "opt_out"
 
 

@@ -108,6 +108,20 @@ def test_what_cannot_be_never_fires(spec: str) -> None:
         assert next_fire(cron(spec), after_ms, BERLIN) == FAR_MS
 
 
+def test_a_schedule_may_be_as_long_as_it_may() -> None:
+    assert read_cron("0 9 * * *".ljust(CRON_CHARS_MAX)) == cron("0 9 * * *")
+
+
+def test_a_schedule_may_take_until_the_end_of_the_fifth_year_of_the_zone() -> None:
+    """2100 is no leap year, so 29 February takes eight years."""
+    kiritimati, leap = ZoneInfo("Pacific/Kiritimati"), cron("0 0 29 2 *")
+    before, after = at("2098-12-31T23:59+14:00"), at("2099-01-01T00:00+14:00")
+    assert next_fire(leap, before - 1, kiritimati) == FAR_MS
+    assert next_fire(leap, after - 1, kiritimati) == at("2104-02-29T00:00+14:00")
+    last = cron("59 23 31 12 *")
+    assert next_fire(last, at("9999-06-01T00:00Z"), UTC) == LAST_MS - MINUTE_MS + 1
+
+
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [

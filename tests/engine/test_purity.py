@@ -16,7 +16,7 @@ from engine.input import SESSION_END, STANDARD_NAMES, Event, Input, Verdict
 from engine.limits import (
     ATTRIBUTES_MAX,
     CART_ITEMS_MAX,
-    CONSENT_CHANNELS_MAX,
+    CONSENTS_KEPT_MAX,
     ENTRIES_KEPT_MAX,
     EVENT_IDS_BURST_MAX,
     HISTORY_EVENTS_MAX,
@@ -151,7 +151,7 @@ def test_what_is_kept_of_a_contact_is_bounded() -> None:
     assert len(contact.history) == HISTORY_NAMES_MAX
     assert max(map(len, contact.history.values())) == HISTORY_EVENTS_MAX
     assert len(contact.attributes) == ATTRIBUTES_MAX
-    assert len(contact.consents) == CONSENT_CHANNELS_MAX
+    assert len(contact.consents) == CONSENTS_KEPT_MAX
     assert len(contact.cart) == CART_ITEMS_MAX
     assert len(contact.messages) == MESSAGES_KEPT_MAX
     assert len(contact.entered) == ENTRIES_KEPT_MAX

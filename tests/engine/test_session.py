@@ -4,7 +4,17 @@ from typing import Any
 
 from engine.input import STANDARD_NAMES
 from engine.limits import SESSION_NAMES_MAX, SESSION_PRODUCTS_MAX, VIEW_BYTES_MAX
-from tests.engine.situation import GAP_MS, MINUTE_MS, NOON_MS, Situation, mail, only_delivery
+from tests.engine.situation import (
+    DAY_MS,
+    GAP_MS,
+    MINUTE_MS,
+    NOON_MS,
+    Situation,
+    mail,
+    only_delivery,
+    only_outcome,
+    outcomes,
+)
 from tests.publications import journey
 
 AT_ITS_END = journey(entry={"event": "session_end"}, nodes=[mail()])
@@ -167,3 +177,28 @@ def test_an_event_at_which_nobody_waits_ends_the_session_silently() -> None:
     assert situation.run_out() == []
     assert situation.contact().session is None
     assert situation.partition.sessions_ended == 1
+
+
+def test_a_session_s_start_says_when_and_by_what_it_began() -> None:
+    by_view = {
+        "event": "session_start",
+        "when": {
+            "all": [
+                {"field": "name", "equals": "page_view"},
+                {"field": "started_at_ms", "equals": NOON_MS},
+            ]
+        },
+    }
+    situation = Situation(journey(entry=by_view))
+    assert outcomes(situation.event("purchase")) == []
+    situation = Situation(journey(entry=by_view))
+    assert outcomes(situation.event("page_view")) == [("hello", "sent")]
+    assert outcomes(situation.event("page_view", after_ms=DAY_MS)) == []
+
+
+def test_each_session_s_start_is_an_event_of_its_own() -> None:
+    situation = Situation(journey(entry={"event": "session_start"}))
+    first = only_outcome(situation.event())
+    second = only_outcome(situation.event(after_ms=DAY_MS))
+    assert (first.outcome, second.outcome) == ("sent", "sent")
+    assert first.key != second.key

@@ -221,11 +221,16 @@ def test_every_kind_of_outcome_comes_with_a_reason_but_sent() -> None:
         journey("exited", nodes=[wait("1h"), mail()], exit_on=["bye"]),
         journey("failed"),
         journey("no-consent", nodes=[mail(purpose="marketing")]),
+        journey("no-address", nodes=[mail(send="sms")]),
+        journey("missing", nodes=[mail(needs=["contact.surname"])]),
+        journey("quiet", nodes=[mail(send="push", in_quiet_hours="drop")]),
         journey("late", entry={"event": "hi", "late_after": "1m"}),
         journey("held-out", hold_out=99.999),
         journey("grouped", group="one"),
         journey("converted", priority=1, group="one", goal={"event": "bye"}),
         groups={"one": {"per": "day"}},
+        addresses={"sms": "phone"},
+        quiet_hours={"push": {"from": "12:00", "to": "08:00"}},
     )
     made = [*situation.event(), *situation.event(at_ms=NOON_MS - 60_001)]
     made += situation.event("bye")
@@ -240,6 +245,9 @@ def test_every_kind_of_outcome_comes_with_a_reason_but_sent() -> None:
         "exited": "bye",
         "failed": "no such mailbox",
         "no_consent": "email: none, needed opt_in",
+        "no_address": "contact.phone is missing",
+        "missing": "contact.surname is missing",
+        "quiet": "push: quiet hours, UTC",
         "late": "hi: 60001 ms old when it came",
         "held_out": "held-out: the 99.999 % that are held out",
         "grouped": "one: one of priority 1 came first in this day",

@@ -118,6 +118,11 @@ def test_quiet_hours_end_in_the_morning(moment: str, ends: str) -> None:
     assert window_ends(at(moment), NIGHT, BERLIN) == at(ends)
 
 
+def test_a_window_that_closes_as_clocks_go_back_into_it_lasts_on() -> None:
+    window = Window(HOUR_MS, 3 * HOUR_MS)
+    assert window_ends(at("2024-10-27T01:30+02:00"), window, BERLIN) == at("2024-10-27T03:00+01:00")
+
+
 @pytest.mark.parametrize(
     ("window", "moment", "opens"),
     [
@@ -152,6 +157,15 @@ def test_quiet_hours_end_in_the_morning(moment: str, ends: str) -> None:
 )
 def test_a_window_opens(window: Window, moment: str, opens: str) -> None:
     assert next_in_window(at(moment), window, BERLIN) == at(opens)
+
+
+def test_the_last_moment_there_is_may_be_in_a_window() -> None:
+    night, noon = Window(22 * HOUR_MS, 2 * HOUR_MS), Window(12 * HOUR_MS, 13 * HOUR_MS)
+    utc = ZoneInfo("UTC")
+    assert next_in_window(LAST_MS, night, utc) == LAST_MS
+    assert next_in_window(LAST_MS, noon, utc) == FAR_MS
+    assert window_ends(LAST_MS, noon, utc) == LAST_MS
+    assert window_ends(LAST_MS, night, utc) == FAR_MS
 
 
 @thorough

@@ -16,6 +16,7 @@ from engine.limits import DAY_MS, FAR_MS
 from engine.recurrence import next_anniversary, next_time
 from engine.zone import (
     EVERY_DAY,
+    FIRST_MS,
     LAST_MS,
     at_local,
     date_start,
@@ -36,6 +37,7 @@ from tests.engine.almanac import (
     minutes_around,
     moments,
 )
+from tests.engine.payloads import id_of
 
 ROOT = Path(__file__).parents[2]
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -65,7 +67,7 @@ def test_every_zone_of_the_world_is_known() -> None:
         *("localtime", "posixrules", "right/UTC", "posix/UTC", "__init__", "Europe/__init__"),
         *("tzdata.zi", "zone.tab", "leapseconds", "iso3166.tab", "__pycache__", "Europe/Berlin\n"),
     ],
-    ids=lambda name: ascii(name[:24]),
+    ids=id_of,
 )
 def test_what_is_no_zone_is_none(name: str) -> None:
     assert zone_of(name) is None
@@ -286,6 +288,27 @@ def test_a_date_at_the_end_of_a_year_that_was_skipped_comes_late() -> None:
     kiritimati = ZoneInfo("Pacific/Kiritimati")
     after_ms = at("1995-01-01T08:00+14:00")
     assert next_anniversary(after_ms, 12, 31, 9 * HOUR_MS, kiritimati) == after_ms + HOUR_MS
+
+
+def test_what_comes_again_goes_by_the_days_of_the_zone() -> None:
+    """Kiritimati is a day ahead of UTC for most of the day, over New Year too."""
+    kiritimati, tuesday = ZoneInfo("Pacific/Kiritimati"), 1 << 1
+    after_ms, expected = at("2024-06-04T10:00+14:00"), at("2024-06-11T09:00+14:00")
+    assert next_time(after_ms, 9 * HOUR_MS, kiritimati, tuesday) == expected
+    after_ms, expected = at("2024-01-01T05:00+14:00"), at("2025-01-01T00:00+14:00")
+    assert next_anniversary(after_ms, 1, 1, 0, kiritimati) == expected
+
+
+def test_a_date_comes_again_in_the_first_and_the_last_year_there_are() -> None:
+    utc = ZoneInfo("UTC")
+    assert next_anniversary(FIRST_MS, 6, 1, 0, utc, 0) == at("0001-06-01T00:00Z")
+    assert next_anniversary(at("9998-12-01T00:00Z"), 6, 1, 0, utc) == at("9999-06-01T00:00Z")
+    assert next_anniversary(at("9999-06-01T00:00Z"), 6, 1, 0, utc) == FAR_MS
+
+
+@pytest.mark.parametrize("month", [-1, 0, 13])
+def test_a_month_that_there_is_not_never_comes(month: int) -> None:
+    assert next_anniversary(0, month, 1, 0, BERLIN) == FAR_MS
 
 
 any_int = (

@@ -31,6 +31,7 @@ def said(name: str, cell: str, *, empty_removes: bool = False) -> dict[str, dict
         ("born:date", "2024-02-29", {"attributes": {"born": "2024-02-29"}}),
         ("consent.email", "Double_Opt_In", {"consent": {"email": "double_opt_in"}}),
         ("consent.sms.marketing", "opt_out", {"consent": {"sms": "opt_out"}}),
+        ("consent.sms.news", "opt_in", {"consent": {"sms": {"news": "opt_in"}}}),
         ("list.spring-2026", "1", {"lists": {"spring-2026": True}}),
         ("list.spring-2026", "false", {"lists": {"spring-2026": False}}),
         *[(name, "", {}) for name in ("zip", "points:number", "consent.email", "list.news")],
@@ -39,6 +40,13 @@ def said(name: str, cell: str, *, empty_removes: bool = False) -> dict[str, dict
 )
 def test_a_cell_says(name: str, cell: str, payload: dict[str, Any]) -> None:
     assert said(name, cell) == payload
+
+
+def test_purposes_of_one_channel_are_said_together() -> None:
+    names = ["contact", "consent.email.news", "consent.email", "consent.sms"]
+    contact, payload = Header(names).said(["c-1", "opt_out", "double_opt_in", "opt_in"])
+    email = {"news": "opt_out", "marketing": "double_opt_in"}
+    assert (contact, payload) == ("c-1", {"consent": {"email": email, "sms": "opt_in"}})
 
 
 def test_an_empty_cell_may_remove_an_attribute_and_no_consent_and_no_list() -> None:
@@ -100,7 +108,10 @@ def test_another_column_may_name_the_contact_and_is_an_attribute_too() -> None:
         (["contact", "address.city"], "name it without a dot"),
         (["contact", "attributes."], "no journey could read"),
         (["contact", "consent.emial"], "no such channel; use one of email, sms"),
-        (["contact", "consent.email.news"], "name it `consent.email`"),
+        (["contact", "consent.email.News"], "no purpose can have this name; use a-z"),
+        (["contact", "consent.email."], "no purpose can have this name; use a-z"),
+        (["contact", "consent.email.transactional"], "needs no consent; take it out"),
+        (["contact", "consent.sms", "consent.sms.marketing"], "a second one of it"),
         (["contact", "list.News!"], "no list can have this name; use a-z"),
     ],
 )

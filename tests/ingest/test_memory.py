@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
+from tests.ingest.raw_http import until
+from tests.ingest.serving import serving
 
 GIB = 1 << 30
 
@@ -87,3 +89,22 @@ def test_a_shard_tells_its_memory_or_its_process_is_looked_at() -> None:
     assert found > 1 << 20
     assert shard_rss_bytes({"pid": 2**22 + 1}) is None  # No process has such a number.
     assert rss_bytes() is not None
+
+
+@pytest.mark.parametrize("fault", ["rss_bytes", "Lane.expire"])
+async def test_what_is_looked_at_all_the_time_ends_the_process_when_it_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Unseen, the memory would fill, or requests wait for ever."""
+
+    def fail(*_: object) -> int:
+        raise ValueError("not to be read")
+
+    ended: list[int] = []
+    monkeypatch.setattr("ingest.gateway.os._exit", ended.append)
+    monkeypatch.setattr("ingest.gateway.WATCH_S", 0.01)
+    async with serving(tmp_path, deadline_s=0.1):
+        assert not ended
+        monkeypatch.setattr(f"ingest.gateway.{fault}", fail)
+        await until(lambda: ended)
+    assert set(ended) == {70}

@@ -92,6 +92,10 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "n" * 129}, "$.name", "length"),
     ({"name": "a\x00"}, "$.name", "control"),
     ({"name": "session_end"}, "$.name", "derived by the engine"),
+    ({"name": "session_start"}, "$.name", "derived by the engine"),
+    ({"name": "segment_enter/vip"}, "$.name", "derived by the engine"),
+    ({"name": "segment_leave/vip"}, "$.name", "derived by the engine"),
+    ({"name": "start/welcome"}, "$.name", "derived by the engine"),
     ({"at": "2026-04-05T17:31:00"}, "$.at", "timezone"),
     ({"at": "yesterday"}, "$.at", "RFC3339"),
     ({"at": "1999-12-31T23:59:59Z"}, "$.at", "2000"),
@@ -124,6 +128,28 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"name": "consent", "payload": {"email": True}}, "$.payload.email", "opt_in"),
     ({"name": "consent", "payload": {}}, "$.payload", "level for each channel"),
+    ({"name": "consent", "payload": {"email": {}}}, "$.payload.email", "level for each purpose"),
+    ({"name": "consent", "payload": {"email.news": "opt_in"}}, "$.payload.email.news", "inside"),
+    (
+        {"name": "consent", "payload": {"email": {"news": "yes"}}},
+        "$.payload.email.news",
+        "must be one of",
+    ),
+    (
+        {"name": "identify", "payload": {"consent": {"sms": {"News!": "opt_in"}}}},
+        "$.payload.consent.sms.News!",
+        "a-z",
+    ),
+    (
+        {"name": "consent", "payload": {"email": {"transactional": "opt_out"}}},
+        "$.payload.email.transactional",
+        "needs no consent",
+    ),
+    (
+        {"name": "consent", "payload": {"email": {str(i): "opt_in" for i in range(21)}}},
+        "$.payload.email",
+        "20 purposes",
+    ),
     ({"name": "consent", "payload": {"consent": {}}}, "$.payload.consent", "level for each"),
     (
         {"name": "consent", "payload": {"consent": {"email": "opt_in"}, "sms": "opt_out"}},
@@ -185,7 +211,8 @@ def test_two_events_on_one_line_are_not_lines() -> None:
 
 @pytest.mark.parametrize("kind", ["identify", "consent"])
 def test_consents_and_attributes_that_hold_are_taken(kind: str) -> None:
-    payload = {"consent": {"email": "double_opt_in", "sms": "opt_out"}}
+    levels = {"marketing": "opt_in", "news": "opt_out"}
+    payload = {"consent": {"email": "double_opt_in", "sms": "opt_out", "push": levels}}
     assert read({**GOOD, "name": kind, "payload": payload})[1] == []
     bare = {"attributes": {"a": None}} if kind == "identify" else {"email": "opt_in"}
     assert read({**GOOD, "name": kind, "payload": bare})[1] == []

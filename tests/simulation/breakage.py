@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from actors import recovery as recovery_module
+from actors.link import Link, Refused
 from actors.outbox import Outbox
 from actors.pulls import Pulls
 from actors.shard import Shard
@@ -257,6 +258,17 @@ def status_taken_for_durable() -> Iterator[None]:
 
 
 @contextmanager
+def end_of_a_request_without_its_beginning() -> Iterator[None]:
+    """A frame behind a refused one is taken in, where there is room for it by then."""
+
+    def refuse(self: Link, request: Any, why: str) -> None:
+        self.send(Refused(request.seq, why))
+
+    with patch.object(Link, "refuse", refuse):
+        yield
+
+
+@contextmanager
 def erased_stays_in_files() -> Iterator[None]:
     """A contact is forgotten, and its traces in files stay."""
     with patch.object(SlotFiles, "erase", lambda *_: Rewritten()):
@@ -284,5 +296,6 @@ BREAKAGES: tuple[Breakage, ...] = (
     counters_left_out_of_snapshots,
     messages_left_out_of_snapshots,
     status_taken_for_durable,
+    end_of_a_request_without_its_beginning,
     erased_stays_in_files,
 )

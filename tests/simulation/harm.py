@@ -29,6 +29,8 @@ class Harm:
             self._stall,
             self._move_clock,
             self._publish,
+            self._publish_twice,
+            self._publish_twice,
             self._fill_disk,
             self._drain,
             self._erase,
@@ -106,6 +108,14 @@ class Harm:
         world = self._world
         world.published += 1
         world.driver.create_task(world.publish())
+
+    def _publish_twice(self) -> None:
+        """Publish twice, and mostly let a shard die right then."""
+        world = self._world
+        world.published += 1
+        world.driver.create_task(world.publish_twice())
+        if self._random.random() < 0.8:
+            world.driver.call_later(0.02 * self._random.random(), self._do, self._kill_shard)
 
     def _drain(self) -> None:
         world = self._world

@@ -27,6 +27,8 @@ SMALL: dict[str, Any] = {
     "actors.service.TICK_S": 0.05,
     "actors.service.SLICE_INPUTS_MAX": 4,
     "actors.service.SETTLE_S": 0.2,
+    "actors.service.INBOX_REQUESTS_MAX": 2,
+    "actors.service.FRAMES_UNCOMMITTED_MAX": 1,
     "actors.snapshotter.PATIENCE_S": 0.1,
     "actors.snapshotter.FILE_REST_S": 0.0,
     "actors.snapshotter.RETRY_S": 0.2,
@@ -233,6 +235,7 @@ def stage(scheduler: Scheduler, **more: Any) -> Iterator[None]:
     put_in = SMALL | {
         "actors.service.time": watch,
         "actors.shard.time": watch,
+        "actors.timers.time": watch,
         "ingest.gateway.monotonic": watch.monotonic,
         "ingest.lane.monotonic": watch.monotonic,
         "ingest.gateway.rss_bytes": lambda *_: 1,

@@ -52,6 +52,7 @@ def judge(world: World) -> None:
         _check_refold(service.shard, frames, erased=bool(world.erased))
         _check_counters(world, slot, frames)
         _check_erased(world, slot, frames)
+        _check_published(world, slot, frames)
     _check_events(world, applied)
     _check_messages(world, outcomes, deliveries)
 
@@ -71,6 +72,14 @@ def _check_erased(world: World, slot: int, frames: list[Frame]) -> None:
         name = msgspec.msgpack.encode(contact)
         _require(not any(name in text for text in texts), f"the log tells of {contact}, erased")
         _require(contact not in keys, f"a snapshot tells of {contact}, erased")
+
+
+def _check_published(world: World, slot: int, frames: list[Frame]) -> None:
+    """What an operator was told is published, the log has."""
+    records = [record for frame in frames for record in frame.records]
+    logged = {record.source for record in records if isinstance(record, PublishRecord)}
+    told = {source for number, source in world.told_published if number == slot}
+    _require(told <= logged, f"the log of shard {slot} lacks a publication that was told to be in")
 
 
 def _check_verdicts(frames: list[Frame]) -> list[tuple[str, str]]:

@@ -101,6 +101,8 @@ class World:
         self.key = bytes(32) if random.random() < 0.1 else None
         self.healed = False
         self.published = 0
+        self.told_published: set[tuple[int, bytes]] = set()
+        """Shard and publication, of those that an operator takes for durable."""
         self.erased: set[str] = set()
         self.erasing = 0
         """Erasures asked for and not answered."""
@@ -230,7 +232,7 @@ class World:
         for slot, service in self.services.items():
             if not self.shard_seats[slot].process.alive or service.outbox.depth:
                 return False
-            if service._inbox or service._uncommitted or service._timers_due:
+            if service._inbox or service._uncommitted or service._timers.due:
                 return False
             if service.shard.timers_due(self.clock.read()):
                 return False
@@ -271,7 +273,7 @@ class World:
     async def publish(self, *, first: bool = False) -> None:
         """Put a publication in force in every shard, as `anlass run` does; then senders begin."""
         source = publication(self.published)
-        for socket in self.sockets:
+        for slot, socket in enumerate(self.sockets):
             while True:
                 try:
                     client = await LinkClient.connect(socket)
@@ -283,6 +285,7 @@ class World:
                     assert isinstance(reply, Status)
                     if reply.status["published"] != source or not TRUSTS_STATUS:
                         await client.ask(PublishNow(0, source))
+                    self.told_published.add((slot, source))
                     break
                 except LinkError:
                     await asyncio.sleep(0.05)
@@ -293,6 +296,19 @@ class World:
                 sender.pace_s = self.random.choice((0.0, 0.01, 0.1))
                 process = sender.process
                 process.call_soon(lambda p=process, s=sender: p.create_task(s.send_all()))
+
+    async def publish_twice(self) -> None:
+        """Publish and go away at once, as if it took too long; then publish the same again."""
+        source = publication(self.published)
+        for socket in self.sockets:
+            try:
+                client = await LinkClient.connect(socket)
+            except OSError:
+                continue
+            client.ask(PublishNow(0, source)).cancel()
+            await asyncio.sleep(0.002)
+            client.close()
+        await self.publish()
 
     def _links(self, contact: str) -> int:
         """Return how many links the courier has had to a contact's shard, one at a time.

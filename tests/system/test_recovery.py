@@ -15,6 +15,7 @@ import yaml
 from actors.courier import PULL_MESSAGES_MAX
 from actors.errors import OperatorError
 from actors.frame import EventRecord, HandoverRecord
+from actors.running import running_system
 from actors.store.history import read_history
 from actors.store.key import store_key
 from actors.store.manifest import open_store
@@ -79,6 +80,7 @@ def test_a_kill_in_the_middle_of_a_stream_loses_and_doubles_nothing(
         ledger = Ledger(system.url, contacts=40, name="tick")
         ledger.start()
         ledger.reach(200)
+        running = running_system(data)
         if killed == "all":
             system.kill_all()
         else:
@@ -87,6 +89,8 @@ def test_a_kill_in_the_middle_of_a_stream_loses_and_doubles_nothing(
         write_journeys(journeys, journey("late", entry={"event": "tick"}, reentry="once"))
         again = AnlassProcess(data, journeys, port=int(system.url.rpartition(":")[2]))
         with again:
+            assert running is not None
+            assert not Path(running.runtime).exists(), "what Ray wrote there goes too"
             ledger.reach(before + 200)
             ledger.end()
             check_ledger(data, ledger.acknowledged)

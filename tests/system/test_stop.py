@@ -33,12 +33,14 @@ def test_after_a_stop_in_good_order_the_next_start_folds_nothing_again(tmp_path:
         running = running_system(data)
         assert running is not None
         assert (running.pid, running.url, len(running.sockets)) == (system.pid, system.url, 2)
+        assert list(Path(running.runtime).glob("ray/session_latest/logs/worker-*"))
         ledger = Ledger(system.url, contacts=40, name="tick")
         ledger.start()
         ledger.reach(200)
         ledger.end()
         assert system.stop() == 0
     assert not (data / "system.json").exists()
+    assert not Path(running.runtime).exists(), "with all that Ray wrote there"
     with AnlassProcess(data, journeys) as again:
         assert metric(again.url, "anlass_shard_refolded") == [0, 0]
         applied = metric(again.url, "anlass_shard_events_applied")

@@ -15,7 +15,7 @@ from actors.frame import Frame, encode_frame
 from actors.store.block import HEADER
 from actors.store.disk import REAL_DISK, Disk, DiskFile, RealDisk, RealFile
 from actors.store.lock import FileLock, take_lock
-from actors.store.log import FileLog, open_log, read_log
+from actors.store.log import Archive, FileLog, open_log, read_log
 from actors.store.port import Log, StoreFullError
 from actors.store.segment import position_of, segment_name, segments_of
 from tests.actors.store.contract import LogContract, LogPlace, append, frame_at, positions
@@ -43,7 +43,12 @@ class FilePlace:
             self.disk.make_folder(self.folder)
             self.lock = take_lock(self.folder / "lock")
         return open_log(
-            self.folder, self.key, self.disk, lock=self.lock, archive=self.archive, sizes=SMALL
+            self.folder,
+            self.key,
+            self.disk,
+            lock=self.lock,
+            archive=Archive(self.archive),
+            sizes=SMALL,
         )
 
     def archive(self, segment: Path) -> None:
@@ -177,7 +182,7 @@ def test_released_segments_go_to_the_archive_whole_and_in_order(tmp_path: Path) 
 
 def test_nothing_is_archived_while_closed_segments_are_held(tmp_path: Path) -> None:
     archived: list[Path] = []
-    log = open_log(tmp_path, archive=archived.append)
+    log = open_log(tmp_path, archive=Archive(archived.append))
     append(log, 3, 3)
     with log.closed() as segments:
         append(log, 3, position=6)
@@ -195,7 +200,7 @@ def test_a_segment_whose_archive_fails_stays(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
     write(tmp_path, 3, position=write(tmp_path, 3))
-    log = open_log(tmp_path, archive=fail)
+    log = open_log(tmp_path, archive=Archive(fail))
     with pytest.raises(OSError, match="no space"):
         log.release(6)
     assert positions(log) == [0, 3]
