@@ -57,7 +57,12 @@ payloads = {
     "consent": some.one_of(
         [some.fixed_dictionaries({channel: levels}) for channel in ("email", "sms", "push")]
     )
-    | some.fixed_dictionaries({"sms": some.fixed_dictionaries({"survey": levels})}),
+    | some.one_of(
+        [
+            some.fixed_dictionaries({channel: some.fixed_dictionaries({"survey": levels})})
+            for channel in ("email", "email", "sms")
+        ]
+    ),
     "identify": some.fixed_dictionaries(
         {
             "attributes": some.one_of(
