@@ -259,6 +259,7 @@ def is_sent(decision: Decision) -> bool:
     return isinstance(decision, Outcome) and decision.outcome == SENT
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("folder", PUBLISHED)
 @tried(200)
 @given(data=some.data())

@@ -6,6 +6,7 @@ is told.
 
 from typing import Any
 
+import pytest
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -319,5 +320,5 @@ def state_of(partition: Partition) -> dict[str, bytes | None]:
     return {key: partition.contact_bytes(key) for key in partition.contact_keys()}
 
 
-Language.TestCase.settings = tried(max_examples=350, stateful_step_count=40)
-TestLanguage = Language.TestCase
+Language.TestCase.settings = tried(max_examples=250, stateful_step_count=40)
+TestLanguage = pytest.mark.timeout(300)(Language.TestCase)
