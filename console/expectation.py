@@ -163,9 +163,8 @@ class Expecter:
         words = f"a goal of {expected.journey}"
         words += f": {expected.goal}" if expected.goal else ""
         instead = [f"{each.outcome.reason}, {self._moment(each.at_ms)}" for each in found]
-        return Miss(
-            words + self._when_words(expected), instead or self._why_no_message(expected.journey)
-        )
+        instead = instead or [f"no visit of {expected.journey} came to a goal"]
+        return Miss(words + self._when_words(expected), instead)
 
     def _differences(self, expected: ExpectedMessage, seen: SeenMessage) -> list[str]:
         """Say in what a message is not as expected."""

@@ -25,6 +25,7 @@ KINDS: Final[dict[type[Struct], dict[str, Any]]] = {
 NOTHING: Final = object()
 PATH_NAMES_MAX: Final = 3 * CONDITION_DEPTH_MAX
 NAME_FORM: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+BOOL_FIX: Final = "YAML reads on, off, yes and no as true or false: put the word in quotes"
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$")
 
 
@@ -83,7 +84,8 @@ class Reader:
             inner = _PATH_AT_END.search(text)
             if inner is not None:
                 text, path = text[: inner.start()], path + inner[1][1:]
-            self.add(path, f"{text} ({data!r:.60})", _fix_for(wanted))
+            fix = BOOL_FIX if isinstance(data, bool) and _takes_text(wanted) else _fix_for(wanted)
+            self.add(path, f"{text} ({data!r:.60})", fix)
             return NOTHING
 
     def _read_struct(self, wanted: type[Struct], data: Any, path: str) -> Any:
@@ -135,13 +137,17 @@ def _is_shaped(choice: Any, data: Any) -> bool:
     return isinstance(data, list) and get_origin(choice) is list
 
 
+def _takes_text(wanted: Any) -> bool:
+    return any(each is str or isinstance(each, str) for each in (wanted, *get_args(wanted)))
+
+
 def _below(path: str, key: object) -> str:
     return f"{path}.{key}"
 
 
 def _field_fix(key: object, known: list[str]) -> str:
     if key is True or key is False:
-        return "YAML reads on, off, yes and no as true or false: put the word in quotes"
+        return BOOL_FIX
     return nearest(str(key), known)
 
 

@@ -2,17 +2,14 @@
 
 from datetime import UTC
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
 from actors.folder import read_folder
 from channels.render import Renderer
 from console import stage as stage_module
-from console.rehearsal import Rehearsal
 from console.replay import Replay, replay_chunks
-from console.scenario import SaidReceipt, Script
-from console.scenario_reader import read_scripts
+from console.scenario import SaidReceipt
 from console.simulator import simulate
 from console.source import chunks_from
 from console.stage import Stage
@@ -20,60 +17,10 @@ from engine.input import payload_of
 from engine.limits import DAY_MS, FAR_MS
 from tests.console.scenarios import EXAMPLES, played, scenarios
 
-REHEARSAL = Rehearsal(read_folder(EXAMPLES))
-SHIPPED, SHIPPED_MISTAKES = read_scripts(EXAMPLES, REHEARSAL.cast)
-
 LEAVES = """
 - consent: {email: double_opt_in}
 - {event: product_view, payload: {product_id: lamp}, times: 7, every: 1m}
 """
-
-
-def test_the_shipped_files_can_be_read_and_there_is_one_for_each_journey() -> None:
-    assert SHIPPED_MISTAKES == []
-    journeys = {f"tests/{journey}.yaml" for journey in REHEARSAL.cast.journeys}
-    assert {script.file for script in SHIPPED} == journeys
-
-
-@pytest.mark.parametrize("script", SHIPPED, ids=lambda script: script.scenario.test)
-def test_the_shipped_journeys_do_what_is_promised(script: Script) -> None:
-    result = REHEARSAL.play(script)
-    assert result.passed, (result.path, result.expected, result.instead)
-    assert result.expectations >= 1
-
-
-@pytest.mark.parametrize(
-    ("file", "words", "instead"),
-    [
-        ("favourites.yaml", "wait: 2h", "wait: 150m"),
-        ("favourites.yaml", "at_least: 7", "at_least: 6"),
-        ("favourites.yaml", "at_least: 7", "at_least: 8"),
-        ("favourites.yaml", "exit_on: [purchase]", ""),
-        ("favourites.yaml", "is: double_opt_in", "is: opt_in"),
-        ("favourites.yaml", "messages: 1, per: 7d", "messages: 2, per: 7d"),
-        ("favourites.yaml", "messages: 1, per: 7d", "messages: 1, per: 8d"),
-        (
-            "favourites.yaml",
-            "counts.checkout_start, equals: 0",
-            "counts.checkout_start, at_least: 0",
-        ),
-        ("checkout-help.yaml", "wait: 5m", "wait: 6m"),
-        ("checkout-help.yaml", "exit_on: [purchase]", ""),
-        ("checkout-help.yaml", "cart_filled, equals: true", "cart_filled, exists: true"),
-        ("checkout-help.yaml", "messages: 1, per: 24h", "messages: 2, per: 24h"),
-        ("anlass.yaml", "session_gap: 30m", "session_gap: 31m"),
-        ("anlass.yaml", "language: de", "language: en"),
-        ("templates/favourites.de.liquid", "contact.surname", "contact.firstname"),
-    ],
-)
-def test_a_journey_that_breaks_its_promise_is_found(
-    file: str, words: str, instead: str, tmp_path: Path
-) -> None:
-    folder = copytree(EXAMPLES, tmp_path / "journeys")
-    text = (folder / file).read_text()
-    assert words in text
-    (folder / file).write_text(text.replace(words, instead))
-    assert not all(result.passed for result in played(folder))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from engine.compile import compile_publication
-from engine.condition import Happened
+from engine.condition import Happened, Test
 from engine.contact import pack, unpack
 from engine.errors import Mistake
 from engine.history import fields_of, happened_at_ms
@@ -18,7 +18,11 @@ from engine.limits import (
     HISTORY_EVENTS_MAX,
     HISTORY_MS,
 )
+from engine.moment import Moment
 from engine.programs import Programs
+from engine.reads import Reads
+from engine.recall import Recall, Window
+from engine.rules import Rules
 from tests.engine.payloads import payloads
 from tests.engine.situation import (
     DAY_MS,
@@ -138,6 +142,15 @@ def test_a_contact_who_never_has_a_session_is_forgotten_too() -> None:
     assert kept(situation) == [NOON_MS + HISTORY_MS]
 
 
+def test_nor_is_what_is_asked_for_longer() -> None:
+    situation = Situation(asks({"happened": "seen", "within": "90d"}), no_session=["seen"])
+    situation.event("seen")
+    situation.event("seen", after_ms=90 * DAY_MS - 1)
+    assert len(kept(situation)) == 2
+    situation.event("seen", after_ms=1)
+    assert len(kept(situation)) == 2
+
+
 def test_a_long_memory_is_bounded_by_count() -> None:
     situation = Situation(asks(RED | {"within": "400d"}))
     for _ in range(HISTORY_EVENTS_MAX + 5):
@@ -176,6 +189,39 @@ def test_the_session_that_ended_is_looked_at_with_its_first_event() -> None:
     situation.event("seen", at_ms=situation.now_ms - 200)  # As it was on its way that long.
     situation.event("seen", after_ms=1)
     assert len(outcomes(situation.run_out())) == 1
+
+
+def test_another_session_is_looked_at_as_soon_as_it_begins() -> None:
+    none = {"happened": "seen", "within": "session", "exactly": 0}
+    nodes = [wait("10h"), mail()]
+    program = journey(entry={"event": "session_end"}, nodes=nodes, exit_on=[{"when": none}])
+    situation = Situation(program)
+    situation.event("seen")
+    assert situation.pass_time(HOUR_MS) == []
+    assert outcomes(situation.event("other")) == [("hello", "exited")]
+
+
+class Fickle(Test):
+    """Comes out otherwise at a moment that each past event names."""
+
+    def holds(self, moment: Moment) -> bool:
+        """See Test."""
+        return False
+
+    def changes_at_ms(self, moment: Moment) -> int:
+        """See Test."""
+        at_ms: int = moment.trigger["price"]
+        return at_ms
+
+
+def test_what_is_asked_of_each_event_may_change_by_itself() -> None:
+    situation = Situation(asks({"happened": "seen", "sum": "price", "at_least": 5}))
+    for at_ms in (70, 50, 60):
+        situation.event("seen", {"price": at_ms})
+    recall = Recall(["seen"], Window(DAY_MS), 1, 1)
+    recall.where, recall.fields = Fickle(), {"price"}
+    moment = Moment(Rules(), situation.contact(), situation.now_ms, [], {})
+    assert recall.changes_at_ms(moment) == 50
 
 
 def test_a_visit_is_left_exactly_when_an_event_has_grown_old() -> None:
@@ -277,3 +323,25 @@ def test_more_fields_of_one_event_than_are_kept_are_refused() -> None:
     _, (mistake,) = published(*journeys)
     assert "48 fields of 'seen'" in mistake.problem
     assert published(*journeys[:2])[1] == []
+
+
+def test_the_event_that_began_the_session_is_in_it_though_it_came_late() -> None:
+    situation = Situation(asks({"happened": "seen", "within": "session"}))
+    situation.event("seen", at_ms=NOON_MS - 200)
+    assert situation.event("hi", after_ms=1)
+    situation.event("seen", at_ms=NOON_MS - HOUR_MS, contact="c-2")
+    assert situation.event("hi", contact="c-2") == []
+
+
+def test_true_and_one_are_two_values() -> None:
+    situation = Situation(asks({"happened": "seen", "distinct": "it", "exactly": 3}))
+    for value in (1, 1.0, True, "1", None, [1]):
+        situation.event("seen", {"it": value})
+    assert situation.event("hi")
+
+
+def test_what_a_condition_begins_after_is_read_as_far_back() -> None:
+    test, _ = compiled({"not_happened": "a", "since": "b", "within": "60d"})
+    reads = Reads()
+    test.note_reads(reads)
+    assert reads.spans == {"a": 60 * DAY_MS, "b": 60 * DAY_MS}
