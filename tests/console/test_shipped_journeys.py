@@ -73,6 +73,7 @@ def test_a_journey_that_breaks_its_promise_is_found(
         ("delivery-status.yaml", "same: [order_id, status]", "same: [order_id]"),
         ("delivery-status.yaml", "status, delivery_date]", "status]"),
         ("delivery-status.yaml", "same: [order_id], then: sent-back", "then: sent-back"),
+        ("delivery-status.yaml", "within: 60d", "within: 6d"),
         ("delivery-status.yaml", "timeout: 3d", "timeout: 2d"),
         ("delivery-status.yaml", "purpose: service", "purpose: transactional"),
         ("delivery-status.yaml", "    in_quiet_hours: delay\n", ""),
