@@ -12,7 +12,7 @@ from actors.link import LinkEvent
 from engine.decision import Fault, Outcome
 from engine.input import Advance, Erase, Event, Handover, Input, Publish, Receipt
 
-FOLD_VERSION: Final = 2
+FOLD_VERSION: Final = 3
 """Raised with each change that lets the same inputs fold to other decisions."""
 
 

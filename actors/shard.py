@@ -287,6 +287,8 @@ class Shard:
             "outcomes": self.total.outcomes.by_journey,
             "decision_ns_counts": self.decision_times.counts,
             "position": self.position,
+            "now_ms": max((each.now_ms for each in partitions), default=0),
+            "timed": any(each.programs.timed for each in partitions),
             "differences": self.differences,
             "events_erased": self.events_erased,
             "tombstones": sum(len(each.tombstones) for each in partitions),

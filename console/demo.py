@@ -13,7 +13,7 @@ from actors.cluster import LAST_MS
 from actors.errors import OperatorError
 from actors.tally import Durations, merge_tallies
 from console.logbook import outcomes_in
-from console.replay import write_outcomes
+from console.replay import RUN_ON_MS, write_outcomes
 from console.run import System
 from engine.decision import SENT, Outcome
 from ingest.readers import Chunk
@@ -57,7 +57,7 @@ async def play(
     wall_s = time.perf_counter() - began
     if sent.error:
         raise OperatorError(sent.error)
-    await system.cluster.run_out(LAST_MS)
+    await system.cluster.run_out(_last_ms(await system.cluster.status()))
     statuses = await _settled(system)
     outcomes = outcomes_in(folder)
     write_outcomes(folder / OUTCOMES_FILE, outcomes.values())
@@ -88,6 +88,13 @@ async def play(
         messages=sample_messages(folder / "messages.jsonl", outcomes),
         folder=str(folder),
     )
+
+
+def _last_ms(statuses: list[dict[str, Any]]) -> int:
+    """Return how far time runs on: schedules have no end, so not for ever where there are any."""
+    if any(status["timed"] for status in statuses):
+        return max(int(status["now_ms"]) for status in statuses) + RUN_ON_MS
+    return LAST_MS
 
 
 async def _settled(system: System) -> list[dict[str, Any]]:

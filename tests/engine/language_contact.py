@@ -12,8 +12,9 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 QUARTER = 15 * MINUTE
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
+WEEKEND = (5, 6)
 STRENGTH = ["opt_out", "opt_in", "double_opt_in"]
-HOT, CALM = "hot", "calm"
+CALM, EVENING, HOT, PESTERED = SEGMENTS = ("calm", "evening", "hot", "pestered")
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Person:
     groups: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     took_part: int | None = None
     segments: set[str] = field(default_factory=set)
-    looked_at: int = 0
+    flips_at: int | None = None
     published_at: int | None = None
     morning: int | None = None
 
@@ -115,7 +116,20 @@ class Person:
     def holds(self, segment: str, now: int) -> bool:
         if segment == CALM:
             return not self.happened("page_view", 6 * HOUR, now)
+        if segment == EVENING:
+            shown = self.shown(now)
+            return shown.weekday() in WEEKEND and shown.hour in (18, 19)
+        if segment == PESTERED:
+            return sum(each.counts and now - 6 * HOUR < each.at for each in self.letters) >= 3
         return self.happened("product_view", 2 * HOUR, now) >= 3
+
+    def flips(self, now: int) -> list[int]:
+        """Return when, after now, a segment may be entered or left though nothing comes in."""
+        spans = {"product_view": 2 * HOUR, "page_view": 6 * HOUR}
+        flips = [at + spans[name] for name, at in self.past if name in spans]
+        flips += [each.at + 6 * HOUR for each in self.letters]
+        flips += [self.next_time(now, (hour, 0), WEEKEND) for hour in (18, 20)]
+        return [each for each in flips if each > now]
 
     def zone(self) -> ZoneInfo:
         name = self.attributes.get("time_zone")

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 from zlib import crc32
 
-from tests.engine.language_contact import CALM, DAY, HOT, HOUR, MINUTE, Letter, Person, Stay
+from tests.engine.language_contact import CALM, DAY, HOUR, MINUTE, SEGMENTS, Letter, Person, Stay
 from tests.engine.language_rules import (
     AGAIN,
     GOAL_WITHIN,
@@ -126,10 +126,8 @@ class Model:
         if person.published_at is not None:
             return [(person.published_at, -1_000, 0, 0, self._baseline)]
         timers: list[tuple[Any, ...]] = []
-        for name, span in (("product_view", 2 * HOUR), ("page_view", 6 * HOUR)):
-            for each, at in person.past:
-                if each == name and at + span > person.looked_at:
-                    timers.append((at + span, -1_000, 0, 0, self.review))
+        if person.flips_at is not None:
+            timers.append((person.flips_at, -1_000, 0, 0, self.review))
         if person.session is not None:
             timers.append((person.session["end"], 0, person.session["start"], 0, self._session_end))
         for i, stay in enumerate(person.stays):
@@ -155,7 +153,7 @@ class Model:
     def _baseline(self, person: Person) -> None:
         """Segments are taken as given; who has a reason to leave leaves."""
         person.published_at = None
-        person.segments = {each for each in (HOT, CALM) if person.holds(each, self.now)}
+        person.segments = {each for each in SEGMENTS if person.holds(each, self.now)}
         if person.morning is None:
             person.morning = person.next_time(self.now, (8, 0), range(7))
         self.review(person)
@@ -216,8 +214,7 @@ class Model:
 
     def look(self, person: Person) -> None:
         """Segments entered and left; visits, and messages of visits that ended, to be ended."""
-        person.looked_at = self.now
-        for segment in (CALM, HOT):
+        for segment in SEGMENTS:
             if person.holds(segment, self.now) == (segment in person.segments):
                 continue
             person.segments ^= {segment}
@@ -235,6 +232,7 @@ class Model:
                 person, letter.stay.journey, self.variant, self.now
             ):
                 self._stop(letter, "exited", why)
+        person.flips_at = min(person.flips(self.now), default=None)
 
     def _arrive(
         self, person: Person, name: str, payload: dict[str, Any], late: int, session: int

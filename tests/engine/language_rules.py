@@ -2,18 +2,37 @@
 
 from typing import Any
 
-from tests.engine.language_contact import CALM, DAY, HOUR, Person
+from tests.engine.language_contact import CALM, DAY, HOUR, PESTERED, Person
 from tests.engine.language_world import NODES
 
 PROMO, DAILY = "promo", "daily"
 GROUPS = {"basket": PROMO, "browse": PROMO, "leaver": PROMO, "tips": DAILY, "digest": DAILY}
 NEVER = 1 << 62
-AGAIN = {"order": 6 * HOUR, "tips": 12 * HOUR, "digest": 2 * HOUR, "welcome": NEVER}
+USUAL = 6 * HOUR
+LATE_AFTER = {
+    ("order", "purchase"): NEVER,
+    ("welcome", "signup"): USUAL,
+    ("basket", "cart_update"): USUAL,
+    ("digest", "page_view"): USUAL,
+    ("gift", "start gift"): NEVER,
+    ("hot", "enters hot"): NEVER,
+    ("cold", "leaves hot"): NEVER,
+    ("missed", "enters calm"): NEVER,
+    ("relief", "leaves pestered"): NEVER,
+}
+"""Entries without a condition."""
+AGAIN = {
+    "relief": 12 * HOUR,
+    "order": 6 * HOUR,
+    "tips": 12 * HOUR,
+    "digest": 2 * HOUR,
+    "welcome": NEVER,
+}
 GOAL_WITHIN = {"order": 2 * DAY, "gift": DAY}
 FIRSTS = {
     "welcome": "hello", "order": "arrival", "basket": "idle", "browse": "rarely", "tips": "tip",
     "digest": "hours", "hot": "tell", "cold": "stop", "missed": "wait", "alert": "now",
-    "leaver": "why", "gift": "lot", "morning": "day",
+    "leaver": "why", "party": "come", "relief": "sorry", "gift": "lot", "morning": "day",
 }  # fmt: skip
 
 
@@ -25,6 +44,8 @@ def must_leave(person: Person, journey: str, variant: str, now: int) -> bool:
     """Say whether a condition holds that ends visits of the journey."""
     if journey == "welcome" or (journey == "gift" and variant == "b"):
         return person.attributes.get("vip") is True
+    if journey == "missed":
+        return person.holds(PESTERED, now)
     return journey == "digest" and variant == "a" and person.holds(CALM, now)
 
 
@@ -50,21 +71,17 @@ def opens(
     """Return how late the event may be to let the contact enter; None if it does not."""
     if journey not in NODES[variant]:
         return None
-    usual = 6 * HOUR
+    happened = person.happened(name, 2 * HOUR, now)
     match journey, name:
-        case ("browse", "product_view") if person.happened(name, 2 * HOUR, now) >= 2:
+        case ("browse", "product_view") if happened >= 2:
             return HOUR
         case ("tips", "session_end") if payload["names"]["product_view"] >= 1:
-            return usual
+            return USUAL
         case ("leaver", "session_end") if payload["names"]["cart_update"] >= 1:
-            return usual
+            return USUAL
         case ("alert", "hot_alert") if payload["heat"] > 2:
-            return usual
-        case ("order", "purchase") | ("gift", "start gift"):
-            return NEVER
-        case ("welcome", "signup") | ("basket", "cart_update") | ("digest", "page_view"):
-            return usual
-        case ("hot", "enters hot") | ("cold", "leaves hot") | ("missed", "enters calm"):
+            return USUAL
+        case ("party", "enters evening") if not person.holds(PESTERED, now):
             return NEVER
         case _:
-            return None
+            return LATE_AFTER.get((journey, name))

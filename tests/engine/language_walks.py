@@ -126,6 +126,12 @@ class Walk:
         yield from self.until(self.model.now + HOUR)
         yield from self.send("where", "push", "transactional", hours="delay")
 
+    def party(self) -> Iterator[None]:
+        yield from self.send("come", "email", "survey")
+
+    def relief(self) -> Iterator[None]:
+        yield from self.send("sorry", "email", "survey")
+
     def alert(self) -> Iterator[None]:
         yield from self.send("now", "sms", "transactional")
 

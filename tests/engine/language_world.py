@@ -32,6 +32,12 @@ SETTINGS: dict[str, Any] = {
 }
 HOT = {"segment": "hot", "when": {"happened": "product_view", "within": "2h", "at_least": 3}}
 CALM = {"segment": "calm", "when": {"not": {"happened": "page_view", "within": "6h"}}}
+PESTERED = {"segment": "pestered", "when": {"message": "sent", "within": "6h", "at_least": 3}}
+EVENING = {
+    "segment": "evening",
+    "when": {"time": ["18:00", "20:00"], "weekdays": ["sat", "sun"]},
+}
+SEGMENTS = [HOT, CALM, PESTERED, EVENING]
 VIP = {"attribute": "vip", "equals": True}
 
 
@@ -152,11 +158,22 @@ def world(variant: str) -> list[dict[str, Any]]:
         journey(
             "missed",
             entry={"enters": "calm"},
-            exit_on=["page_view"],
+            exit_on=["page_view", {"when": {"segment": "pestered"}}],
             nodes=[
                 wait("1h"),
                 send("where", "push", "transactional", in_quiet_hours="delay"),
             ],
+        ),
+        journey(
+            "party",
+            entry={"enters": "evening", "when": {"not": {"segment": "pestered"}}},
+            nodes=[send("come", "email", "survey")],
+        ),
+        journey(
+            "relief",
+            entry={"leaves": "pestered"},
+            reentry="12h",
+            nodes=[send("sorry", "email", "survey")],
         ),
         journey(
             "alert",
@@ -199,7 +216,7 @@ def world(variant: str) -> list[dict[str, Any]]:
     return journeys if other else [*journeys, digest]
 
 
-SOURCES = {name: source_of(*world(name), segments=[HOT, CALM], **SETTINGS) for name in ("a", "b")}
+SOURCES = {name: source_of(*world(name), segments=SEGMENTS, **SETTINGS) for name in ("a", "b")}
 NODES = {
     name: {each["journey"]: {node["id"] for node in each["nodes"]} for each in world(name)}
     for name in ("a", "b")

@@ -103,6 +103,14 @@ def test_a_condition_looks_at_the_event_that_came_not_at_that_of_the_entry() -> 
     assert outcomes(situation.event("bought", {"price": 4})) == [("hello", "sent")]
 
 
+def test_a_condition_looks_at_the_visit_that_waits() -> None:
+    late = {"event": "next", "when": {"visit": "age_ms", "at_least": 1_000}}
+    situation = Situation(journey(nodes=[wait_for(late), mail()]))
+    situation.event()
+    assert situation.event("next", after_ms=999) == []
+    assert outcomes(situation.event("next", after_ms=1)) == [("hello", "sent")]
+
+
 def test_what_comes_after_the_wait_looks_at_the_event_of_the_entry_again() -> None:
     situation = Situation(journey(nodes=[wait_for("bought"), decide(CHEAP), mail()]))
     situation.event("hi", {"price": 1})

@@ -1,9 +1,16 @@
 """Caps: so many messages in (t - span, t], counted from the decision on."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
+from engine.cap import frees_at_ms, full_cap
+from engine.contact import Contact, Sent
 from engine.decision import Outcome
 from engine.limits import MESSAGES_KEPT_MAX, PENDING_MAX
+from engine.program import Program
+from engine.rules import Cap, Rules
+from tests.engine.almanac import at
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -178,3 +185,44 @@ def test_many_messages_of_others_do_not_make_a_cap_forget() -> None:
     for _ in range(MESSAGES_KEPT_MAX):
         situation.event("ho", after_ms=1)
     assert outcomes(situation.event()) == [("rare", "capped")]
+
+
+PERIODS = [
+    ("day", "Europe/Berlin", "2024-03-30T12:00+01:00", "2024-03-31T00:00+01:00"),
+    ("day", "Europe/Berlin", "2024-03-31T00:00+01:00", "2024-04-01T00:00+02:00"),
+    ("week", "Europe/Berlin", "2024-06-05T12:00+02:00", "2024-06-10T00:00+02:00"),
+    ("week", "Europe/Berlin", "2024-06-10T00:30+02:00", "2024-06-17T00:00+02:00"),
+    ("week", "Europe/Berlin", "2024-06-09T23:59+02:00", "2024-06-10T00:00+02:00"),
+    ("month", "Europe/Berlin", "2024-01-31T12:00+01:00", "2024-02-01T00:00+01:00"),
+    ("month", "Europe/Berlin", "2024-06-01T00:30+02:00", "2024-07-01T00:00+02:00"),
+    ("month", "Europe/Berlin", "2024-12-31T23:59+01:00", "2025-01-01T00:00+01:00"),
+]
+
+
+@pytest.mark.parametrize(("period", "zone", "moment", "ends"), PERIODS)
+@pytest.mark.parametrize("own", [True, False])
+def test_a_cap_of_a_period_is_full_until_the_next_one_of_the_zone(
+    period: str, zone: str, moment: str, ends: str, *, own: bool
+) -> None:
+    """Of the contact's own zone, or that of the settings."""
+    rules, contact = Rules(), Contact("c-1")
+    rules.zone = ZoneInfo("UTC" if own else zone)
+    contact.attributes = {"time_zone": zone} if own else {}
+    cap = Cap(1, 33 * DAY_MS, "")
+    cap.period = period
+    rules.caps.append(cap)
+    at_ms, ends_ms = at(moment), at(ends)
+    contact.messages.append(Sent(at_ms, "a", "mail", "email", "", "m-1"))
+    assert frees_at_ms(cap, rules, contact, at_ms) == ends_ms
+    program = Program("b", 0)
+    for later_ms, expected in ((at_ms, cap), (ends_ms - 1, cap), (ends_ms, None)):
+        later = Sent(later_ms, "b", "mail", "email", "", "m-2")
+        assert full_cap(rules, program, later, contact) is expected
+
+
+def test_a_day_that_clocks_went_back_to_ends_as_they_show_the_next_again() -> None:
+    """In St. John's they showed 7 November for a minute, and went back to the 6th."""
+    rules, contact, cap = Rules(), Contact("c-1"), Cap(1, 2 * DAY_MS, "")
+    rules.zone, cap.period = ZoneInfo("America/St_Johns"), "day"
+    now_ms, expected = at("2010-11-06T23:30-03:30"), at("2010-11-07T00:00-03:30")
+    assert frees_at_ms(cap, rules, contact, now_ms) == expected

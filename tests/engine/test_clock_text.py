@@ -159,6 +159,23 @@ def test_a_day(value: Any, day: date) -> None:
     assert date_of(value, BERLIN) == day
 
 
+def test_the_first_and_the_last_moment_are_read() -> None:
+    for value in (FIRST_MS, "0001-01-01T00:00Z"):
+        assert moment_of(value, BERLIN) == FIRST_MS
+    for value in (LAST_MS, "9999-12-31T23:59:59.999Z"):
+        assert moment_of(value, BERLIN) == LAST_MS
+
+
+def test_spaces_around_a_moment_are_passed_by_within_bounds() -> None:
+    text = "2026-12-24T09:00Z"
+    assert moment_of(text.center(64), BERLIN) == at(text)
+    assert moment_of(text.center(65), BERLIN) is None
+
+
+def test_a_date_is_that_day_where_clocks_skipped_it_too() -> None:
+    assert date_of("2011-12-30", ZoneInfo("Pacific/Apia")) == date(2011, 12, 30)
+
+
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(
     payloads

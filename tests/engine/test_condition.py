@@ -69,6 +69,15 @@ def test_a_path_into_nothing_finds_nothing(path: str) -> None:
     assert holds({"field": path, "exists": True}, payload) == (path == "a.b")
 
 
+def test_a_path_of_the_contact_leads_into_its_attributes() -> None:
+    payload, home = {"home": {"city": "Bonn"}}, {"city": "Köln"}
+    assert holds({"attribute": "home.city", "equals": "Köln"}, payload, home=home)
+    assert not holds({"attribute": "home.city", "equals": "Bonn"}, payload, home=home)
+    assert holds({"field": "home.city", "equals": "Bonn"}, payload, home=home)
+    for case, expected in (("ignore", True), ("exact", False)):
+        assert holds({"field": "home.city", "equals": "BONN", "case": case}, payload) is expected
+
+
 def test_a_missing_count_of_a_session_is_none_at_all() -> None:
     entered = {"event": "session_end", "when": {"field": "counts.no_such", "equals": 0}}
     situation = Situation(journey(entry=entered))

@@ -108,6 +108,10 @@ def test_what_cannot_be_never_fires(spec: str) -> None:
         assert next_fire(cron(spec), after_ms, BERLIN) == FAR_MS
 
 
+def test_a_schedule_may_be_as_long_as_it_may() -> None:
+    assert read_cron("0 9 * * *".ljust(CRON_CHARS_MAX)) == cron("0 9 * * *")
+
+
 def test_a_schedule_may_take_until_the_end_of_the_fifth_year_of_the_zone() -> None:
     """2100 is no leap year, so 29 February takes eight years."""
     kiritimati, leap = ZoneInfo("Pacific/Kiritimati"), cron("0 0 29 2 *")

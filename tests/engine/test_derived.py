@@ -226,7 +226,9 @@ def test_a_visit_without_a_message_that_is_ended_says_so() -> None:
         on("ho", "a", nodes=[node(end="b")]), journey("b", nodes=[wait("1d"), mail()])
     )
     situation.event()
-    assert outcomes(situation.event("ho")) == [("b", EXITED), ("a", DECLINED)]
+    decided = situation.event("ho")
+    assert outcomes(decided) == [("b", EXITED), ("a", DECLINED)]
+    assert only_outcome(decided[:1]).reason == "ended by a"
 
 
 def test_a_journey_that_ends_itself_ends_there() -> None:

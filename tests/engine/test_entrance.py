@@ -132,6 +132,16 @@ def test_exits_remembered_are_bounded_the_longest_ago_goes() -> None:
     assert list(exited)[0] == "hello/1"  # noqa: RUF015
 
 
+def test_who_comes_again_is_the_last_to_be_forgotten() -> None:
+    reentry = {"again": "1d", "since": "exit", "key": "order.id"}
+    situation = Situation(journey(reentry=reentry))
+    for id in ("a", "b", "c"):
+        order(situation, id)
+    order(situation, "a", after_ms=DAY_MS)
+    for kept in (situation.contact().entered, situation.contact().exited):
+        assert list(kept) == ["hello/b", "hello/c", "hello/a"]
+
+
 # Again, since the exit
 
 

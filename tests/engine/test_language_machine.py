@@ -203,7 +203,7 @@ class Language(RuleBasedStateMachine):
 
     @rule(
         contact=contacts,
-        pause=pauses,
+        pause=pauses | some.sampled_from([2 * HOUR, 5 * HOUR]),
         count=some.integers(2, 4),
         between=some.sampled_from([0, 0, MINUTE]),
     )
@@ -216,15 +216,33 @@ class Language(RuleBasedStateMachine):
     @rule(
         contact=contacts,
         ids=some.lists(orders, min_size=1, max_size=3, unique=True),
-        status=some.sampled_from(["", "lost", "there"]),
-        pause=some.sampled_from([0, 6 * HOUR - 1, 6 * HOUR]),
+        status=some.sampled_from(["", "lost", "there", "broken"]),
+        pause=some.sampled_from([0, 6 * HOUR - 1, 6 * HOUR, 48 * HOUR - 1, 48 * HOUR]),
+        stars=some.sampled_from([0, 0, 5]),
     )
-    def orders_come(self, contact: str, ids: list[Any], status: str, pause: int) -> None:
+    def orders_come(
+        self, contact: str, ids: list[Any], status: str, pause: int, stars: int
+    ) -> None:
         for id in ids:
             self.happens(contact, "purchase", {"order_id": id}, 0)
         for id in ids if status else ():
             self.happens(contact, "parcel", {"order_id": id, "status": status}, 0)
         self.now += pause
+        if stars:
+            self.happens(contact, "review", {"stars": stars}, 0)
+
+    @rule(
+        contact=contacts,
+        carts=some.lists(
+            some.tuples(payloads["cart_update"], some.sampled_from([0, 15 * MINUTE, 45 * MINUTE])),
+            min_size=2,
+            max_size=3,
+        ),
+    )
+    def carts_are_filled(self, contact: str, carts: list[tuple[dict[str, Any], int]]) -> None:
+        for payload, pause in carts:
+            self.happens(contact, "cart_update", payload, 0)
+            self.now += pause
 
     @precondition(lambda self: self.events)
     @rule(data=some.data(), pause=pauses)
@@ -296,5 +314,5 @@ def state_of(partition: Partition) -> dict[str, bytes | None]:
     return {key: partition.contact_bytes(key) for key in partition.contact_keys()}
 
 
-Language.TestCase.settings = tried(max_examples=500, stateful_step_count=40)
+Language.TestCase.settings = tried(max_examples=350, stateful_step_count=40)
 TestLanguage = Language.TestCase

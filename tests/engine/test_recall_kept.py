@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from engine.compile import compile_publication
-from engine.condition import Happened
+from engine.condition import Happened, Test
 from engine.contact import pack, unpack
 from engine.errors import Mistake
 from engine.history import fields_of, happened_at_ms
@@ -18,7 +18,10 @@ from engine.limits import (
     HISTORY_EVENTS_MAX,
     HISTORY_MS,
 )
+from engine.moment import Moment
 from engine.programs import Programs
+from engine.recall import Recall, Window
+from engine.rules import Rules
 from tests.engine.payloads import payloads
 from tests.engine.situation import (
     DAY_MS,
@@ -138,6 +141,15 @@ def test_a_contact_who_never_has_a_session_is_forgotten_too() -> None:
     assert kept(situation) == [NOON_MS + HISTORY_MS]
 
 
+def test_nor_is_what_is_asked_for_longer() -> None:
+    situation = Situation(asks({"happened": "seen", "within": "90d"}), no_session=["seen"])
+    situation.event("seen")
+    situation.event("seen", after_ms=90 * DAY_MS - 1)
+    assert len(kept(situation)) == 2
+    situation.event("seen", after_ms=1)
+    assert len(kept(situation)) == 2
+
+
 def test_a_long_memory_is_bounded_by_count() -> None:
     situation = Situation(asks(RED | {"within": "400d"}))
     for _ in range(HISTORY_EVENTS_MAX + 5):
@@ -176,6 +188,39 @@ def test_the_session_that_ended_is_looked_at_with_its_first_event() -> None:
     situation.event("seen", at_ms=situation.now_ms - 200)  # As it was on its way that long.
     situation.event("seen", after_ms=1)
     assert len(outcomes(situation.run_out())) == 1
+
+
+def test_another_session_is_looked_at_as_soon_as_it_begins() -> None:
+    none = {"happened": "seen", "within": "session", "exactly": 0}
+    nodes = [wait("10h"), mail()]
+    program = journey(entry={"event": "session_end"}, nodes=nodes, exit_on=[{"when": none}])
+    situation = Situation(program)
+    situation.event("seen")
+    assert situation.pass_time(HOUR_MS) == []
+    assert outcomes(situation.event("other")) == [("hello", "exited")]
+
+
+class Fickle(Test):
+    """Comes out otherwise at a moment that each past event names."""
+
+    def holds(self, moment: Moment) -> bool:
+        """See Test."""
+        return False
+
+    def changes_at_ms(self, moment: Moment) -> int:
+        """See Test."""
+        at_ms: int = moment.trigger["price"]
+        return at_ms
+
+
+def test_what_is_asked_of_each_event_may_change_by_itself() -> None:
+    situation = Situation(asks({"happened": "seen", "sum": "price", "at_least": 5}))
+    for at_ms in (70, 50, 60):
+        situation.event("seen", {"price": at_ms})
+    recall = Recall(["seen"], Window(DAY_MS), 1, 1)
+    recall.where, recall.fields = Fickle(), {"price"}
+    moment = Moment(Rules(), situation.contact(), situation.now_ms, [], {})
+    assert recall.changes_at_ms(moment) == 50
 
 
 def test_a_visit_is_left_exactly_when_an_event_has_grown_old() -> None:

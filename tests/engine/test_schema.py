@@ -61,6 +61,11 @@ def places_in(data: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+def is_whole(value: Any) -> bool:
+    """Say whether it is 5.0: JSON knows no difference from 5, which the reader asks for."""
+    return isinstance(value, float) and value.is_integer()
+
+
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(data=some.data())
 def test_what_the_reader_refuses_for_its_shape_the_schema_refuses(data: some.DataObject) -> None:
@@ -72,7 +77,7 @@ def test_what_the_reader_refuses_for_its_shape_the_schema_refuses(data: some.Dat
         holder = holder[each]
     change = data.draw(some.sampled_from(["remove", "rename", "replace"]))
     if change == "replace":
-        holder[key] = data.draw(values)
+        holder[key] = data.draw(values.filter(lambda value: not is_whole(value)))
     else:
         value = holder.pop(key)
         if change == "rename" and isinstance(holder, dict):

@@ -23,6 +23,7 @@ from tests.engine.situation import (
     outcomes,
     wait,
 )
+from tests.engine.test_await import wait_for
 from tests.engine.tests_of import compiled_well, moment_at
 from tests.publications import journey
 
@@ -160,6 +161,19 @@ def test_a_message_sent_opened_and_past_its_window_is_noticed() -> None:
         ("in", NOON_MS + 5)
     ]
     assert moved(situation.pass_time(9 * DAY_MS)) == [("out", NOON_MS + 5 + 3 * DAY_MS)]
+
+
+def test_a_consent_is_noticed() -> None:
+    situation = watching({"consent": "email", "is": "opt_in"})
+    assert moved(situation.consent("opt_in")) == [("in", NOON_MS)]
+    assert moved(situation.consent("opt_out")) == [("out", NOON_MS)]
+
+
+def test_a_message_sent_after_a_wait_for_an_event_is_noticed() -> None:
+    waits = journey(nodes=[wait_for("next"), mail()])
+    situation = watching({"message": "sent", "journey": "hello"}, waits)
+    assert moved(situation.event()) == []
+    assert moved(situation.event("next")) == [("in", NOON_MS)]
 
 
 def test_a_message_that_fails_is_noticed() -> None:
