@@ -147,7 +147,7 @@ class ScenarioCheck:
             for name in expectation.segments:
                 if name not in self._cast.segments:
                     problem = f"there is no segment {name!r}"
-                    fix = nearest(name, self._cast.segments)
+                    fix = nearest(str(name), self._cast.segments)
                     self._reader.add(f"{path}.segments.{name}", problem, fix)
 
     def _check_message(self, expected: ExpectedMessage, path: str) -> None:

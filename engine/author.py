@@ -133,7 +133,9 @@ class Reader:
 def _is_shaped(choice: Any, data: Any) -> bool:
     """Say whether data looks like what is meant by this one of several types."""
     if isinstance(data, dict):
-        return isinstance(choice, type) and issubclass(choice, Struct)
+        return get_origin(choice) is dict or (
+            isinstance(choice, type) and issubclass(choice, Struct)
+        )
     return isinstance(data, list) and get_origin(choice) is list
 
 

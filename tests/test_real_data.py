@@ -1,17 +1,23 @@
 """Real shop data: what the engine decides, and what SQL says it should have decided."""
 
+import csv
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from zlib import crc32
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+import zstandard
 
 from actors.folder import read_folder
-from engine.decision import Decision, Outcome
+from engine.decision import Decision, Delivery, Outcome
 from engine.identity import partition_of
 from engine.input import Advance, Event, Handover, Publish, Receipt
 from engine.limits import FAR_MS, PARTITIONS
@@ -92,6 +98,7 @@ class Fold:
         assert not read.mistakes
         self.decisions: list[Decision] = []
         self.outcomes: list[Outcome] = []
+        self.deliveries: list[Delivery] = []
         self.partitions = [Partition(number, self.decisions) for number in range(PARTITIONS)]
         for partition in self.partitions:
             partition.fold(Publish(read.source), 0)
@@ -104,6 +111,7 @@ class Fold:
     def settle(self) -> None:
         while self.decisions:
             decided, self.decisions[:] = self.decisions[:], []
+            self.deliveries += [each for each in decided if isinstance(each, Delivery)]
             for outcome in (each for each in decided if isinstance(each, Outcome)):
                 self.outcomes.append(outcome)
                 if outcome.outcome == "sent":
@@ -215,3 +223,107 @@ def test_w1_has_its_published_answer(tmp_path: Path) -> None:
         crc32(f"{journey}|{contact}|{at_ms}".encode()) for contact, journey, at_ms in fold.sent()
     )
     assert checksum % (1 << 61) == 6_860_880_403_061
+
+
+PARCELS_AT = ZoneInfo("America/Sao_Paulo")
+STATUS = {"handed_to_carrier": "shipped", "delivered_to_customer": "delivered"}
+TEXTS = {"parcel-shipped", "parcel-moved", "parcel-delivered", "parcel-rating"}
+HALF_OF_ALL = set("89abcdef")
+"""Contacts whose id begins with one of these are enough, and quicker."""
+Parcel = tuple[int, str, dict[str, str]]
+"""When what is reported of a contact's parcel."""
+
+
+def parcel_reports(path: Path) -> Iterator[Parcel]:
+    """Yield what a carrier would have reported: a deadline that passes moves the date."""
+    with zstandard.open(path, "rt", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    delivered = {
+        row["order_id"]: row["event_time"]
+        for row in rows
+        if row["event"] == "delivered_to_customer"
+    }
+    handed: set[str] = set()
+    for row in rows:
+        if row["customer_unique_id"][0] not in HALF_OF_ALL:
+            continue
+        order, event, moment = row["order_id"], row["event"], row["event_time"]
+        report = {"order_id": order, "status": STATUS.get(event, "date_moved")}
+        if event == "handed_to_carrier":
+            handed.add(order)
+        if event == "estimated_delivery_deadline":
+            if order not in handed or delivered.get(order, "9") <= moment:
+                continue
+            if order in delivered:  # Else it is lost, and nobody knows when it comes.
+                report["delivery_date"] = delivered[order][:10]
+        elif event not in STATUS:
+            continue
+        at_ms = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1_000)
+        yield at_ms, row["customer_unique_id"], report
+
+
+def when_awake(at_ms: int, silent_from: int, silent_to: int) -> int:
+    """Return the moment, or the end of the night that it falls into."""
+    at = datetime.fromtimestamp(at_ms / 1_000, PARCELS_AT)
+    if silent_to <= at.hour < silent_from:
+        return at_ms
+    morning = at + timedelta(days=at.hour >= silent_from)
+    morning = morning.replace(hour=silent_to, minute=0, second=0, microsecond=0)
+    return int(morning.timestamp() * 1_000)
+
+
+def told_of(reports: list[Parcel]) -> Counter[tuple[str, str, str, int]]:
+    """Return (order, node, outcome, moment) of all that is to be said, by plain arithmetic."""
+    told: Counter[tuple[str, str, str, int]] = Counter()
+    delivered: set[str] = set()
+    for at_ms, _, report in reports:
+        order, status = report["order_id"], report["status"]
+        if order in delivered:
+            continue  # Real carriers do report that it is on its way by then.
+        if status == "shipped":
+            told[order, "tell-shipped", "sent", at_ms] += 1
+        elif status == "date_moved":
+            outcome = "sent" if "delivery_date" in report else "missing"
+            told[order, "tell-moved", outcome, at_ms] += 1
+        else:
+            sms_ms = when_awake(at_ms, 21, 8)
+            told[order, "tell-delivered", "sent", sms_ms] += 1
+            told[order, "ask", "sent", when_awake(sms_ms + 3 * DAY_MS, 22, 7)] += 1
+            delivered.add(order)
+    return told
+
+
+def test_real_parcels_are_reported_as_arithmetic_says() -> None:
+    reports = list(parcel_reports(shared("data/olist_status_events.csv.zst")))
+    fold = Fold(ROOT / "examples" / "scenarios")
+    known: set[str] = set()
+    who: dict[str, Any] = {
+        "attributes": {"email": "a@example.com", "phone": "+551100000000"}
+        | {"time_zone": PARCELS_AT.key},
+        "consent": {"email": "opt_in"},
+    }
+    for i, (at_ms, contact, report) in enumerate(reports):
+        if contact not in known:
+            known.add(contact)
+            fold.event(Event("who", contact, "identify", at_ms, who))
+        fold.event(Event(f"report-{i}", contact, "delivery_status", at_ms, report))
+    fold.run_out()
+    told = told_of(reports)
+    orders = {each.key: each.trigger["order_id"] for each in fold.deliveries}
+    sent = Counter(
+        (orders[each.key], each.node, each.outcome, each.at_ms)
+        for each in fold.outcomes
+        if each.outcome == "sent"
+    )
+    assert sent == Counter({key: count for key, count in told.items() if key[2] == "sent"})
+    missing = [each.at_ms for each in fold.outcomes if each.outcome == "missing"]
+    assert sorted(missing) == sorted(key[3] for key in told.elements() if key[2] == "missing")
+    declined = sum(each.outcome == "declined" for each in fold.outcomes)
+    assert {each.outcome for each in fold.outcomes} == {"sent", "missing", "declined"}
+    assert {each.template for each in fold.deliveries} == TEXTS
+    once = Counter((orders[each.key], each.template) for each in fold.deliveries)
+    assert set(once.values()) == {1}
+    nodes = Counter(key[1] for key in told.elements())
+    handed = sum(report["status"] == "shipped" for _, _, report in reports)
+    assert nodes["tell-shipped"] == handed - 2  # These were handed over after their delivery,
+    assert declined == 1  # one of them days later, the other while we waited to ask.

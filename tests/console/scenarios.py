@@ -12,10 +12,10 @@ from engine.errors import Mistake
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
 
 
-def scenarios(folder: Path, given: str, head: str = "") -> Path:
-    """Make a folder of the example journeys with one scenario, `given` being its entries."""
+def scenarios(folder: Path, given: str, head: str = "", shipped: Path = EXAMPLES) -> Path:
+    """Make a folder of shipped journeys with one scenario, `given` being its entries."""
     if not folder.exists():
-        copytree(EXAMPLES, folder)
+        copytree(shipped, folder)
         for each in (folder / "tests").iterdir():
             each.unlink()
     text = "tests:\n  - test: it\n" + indent(dedent(head), "    ")

@@ -9,7 +9,7 @@ from actors.folder import read_folder
 from console.rehearsal import Rehearsal
 from console.scenario import Script
 from console.scenario_reader import read_scripts
-from tests.console.scenarios import EXAMPLES, played
+from tests.console.scenarios import EXAMPLES, played, scenarios
 
 FOLDERS = {name: EXAMPLES.parent / name for name in ("journeys", "scenarios")}
 REHEARSALS = {name: Rehearsal(read_folder(folder)) for name, folder in FOLDERS.items()}
@@ -73,6 +73,7 @@ def test_a_journey_that_breaks_its_promise_is_found(
         ("delivery-status.yaml", "same: [order_id, status]", "same: [order_id]"),
         ("delivery-status.yaml", "status, delivery_date]", "status]"),
         ("delivery-status.yaml", "same: [order_id], then: sent-back", "then: sent-back"),
+        ("delivery-status.yaml", "within: 60d", "within: 6d"),
         ("delivery-status.yaml", "timeout: 3d", "timeout: 2d"),
         ("delivery-status.yaml", "purpose: service", "purpose: transactional"),
         ("delivery-status.yaml", "    in_quiet_hours: delay\n", ""),
@@ -121,6 +122,64 @@ def test_a_scenario_that_breaks_its_promise_is_found(
     file: str, words: str, instead: str, tmp_path: Path
 ) -> None:
     assert is_found(FOLDERS["scenarios"], file, words, instead, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "instead"),
+    [
+        (
+            "- identify: {lists: {newsletter: true}}\n"
+            "- expect: {segments: {newsletter: false, lapsed: true, subscribers: false}}",
+            "not in newsletter, in lapsed",
+            ["in newsletter", "not in lapsed"],
+        ),
+        (
+            "- {contact: other, identify: {lists: {newsletter: true}}}\n"
+            "- expect: {segments: {newsletter: true}}",
+            "in newsletter",
+            ["not in newsletter"],
+        ),
+        (
+            "- {event: paywall_view, times: 3}\n"
+            "- expect: {converted: {journey: paywall, goal: subscribe, after_start: 0m}}",
+            "a goal of paywall: subscribe at Mon 2026-03-02 10:00",
+            ["no visit of paywall came to a goal"],
+        ),
+        (
+            "- {event: paywall_view, times: 3}\n- event: subscribe\n"
+            "- expect: {converted: {journey: paywall, goal: purchase}}",
+            "a goal of paywall: purchase",
+            ["subscribe, Mon 2026-03-02 10:00"],
+        ),
+        (  # What one expectation has taken is not there for the next one.
+            "- {event: paywall_view, times: 3}\n- event: subscribe\n"
+            "- expect: {converted: {journey: paywall}}\n"
+            "- expect: {converted: {journey: paywall}}",
+            "a goal of paywall",
+            ["subscribe, Mon 2026-03-02 10:00"],
+        ),
+        (  # A goal that is reached is no message that did not come.
+            "- {event: paywall_view, times: 3}\n- event: subscribe\n"
+            "- expect: {none: {journey: paywall}}",
+            "no message from paywall",
+            ["message from paywall, node offer (in_app) at Mon"],
+        ),
+        (
+            "- {event: paywall_view, times: 3}\n- {receipt: {message: offer, kind: opened}}\n"
+            "- {receipt: {message: offer, kind: opened}}\n- expect: nothing",
+            "that this can happen",
+            ["no message from node offer waits for a receipt"],
+        ),
+    ],
+)
+def test_a_failure_says_what_is_so_of_segments_goals_and_receipts(
+    given: str, expected: str, instead: list[str], tmp_path: Path
+) -> None:
+    (result,) = played(scenarios(tmp_path / "it", given, shipped=FOLDERS["scenarios"]))
+    assert not result.passed
+    assert result.expected == expected
+    assert len(result.instead) == len(instead)
+    assert all(map(str.startswith, result.instead, instead)), result.instead
 
 
 def is_found(shipped: Path, file: str, words: str, instead: str, tmp_path: Path) -> bool:

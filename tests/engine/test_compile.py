@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.author import BOOL_FIX
 from engine.compile import compile_publication, programs_of
 from engine.compile_ways import ROUND_FIX
 from engine.errors import AuthorError
@@ -137,12 +138,13 @@ def test_programs_of_raises_what_an_author_can_read() -> None:
             {"exit_onn": []},
             ("$.exit_onn", "unknown field 'exit_onn'", "did you mean `exit_on`?"),
         ),
+        ({True: "purchase"}, ("$.True", "unknown field True", BOOL_FIX)),
         (
-            {True: "purchase"},
+            {"entry": {"event": "hi", "late_after": False}},
             (
-                "$.True",
-                "unknown field True",
-                "YAML reads on, off, yes and no as true or false: put the word in quotes",
+                "$.entry.late_after",
+                "Expected `str`, got `bool` (False)",
+                BOOL_FIX,
             ),
         ),
         (
