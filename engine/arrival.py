@@ -33,21 +33,25 @@ def happen(
     """
     mark = len(decisions)
     event = looked_into(event)
-    moment = Moment(programs.rules, contact, now_ms, decisions, payload_of(event))
+    payload = payload_of(event)
+    moment = Moment(programs.rules, contact, now_ms, decisions, payload)
     moment.cause = event.id
     moment.described = route.describes
     guard = Guard(contact) if _may_move(route, contact) else None
     try:
         if guard is not None:
             _move(moment, programs, route, event)
+            moment.visit, moment.trigger = None, payload
         for program, way in route.entries:
             test = way.test
-            moment.visit, moment.trigger = None, payload_of(event)
             if test is None or test.holds(moment):
                 if guard is None:
                     guard = Guard(contact)
                 enter(moment, program, event, way.late_after_ms, views)
-        if guard is None and (route.watched or route.describes):
+                moment.visit, moment.trigger = None, payload
+        if guard is None:
+            if not (route.watched or route.describes):
+                return  # Nothing has moved, so nothing follows.
             guard = Guard(contact)
         follow(moment, programs, watched=route.watched)
     except Exception:

@@ -142,7 +142,7 @@ class Walk:
         while self.stay.outcomes < 3:
             self.come("pause")
             yield from self.until(self.model.now + 5 * HOUR)
-            yield from self.send("nag", "email")
+            yield from self.send("nag", "email", on_cap="wait")
             self.come("more")
         self.stay.reason = "more did not hold"
 

@@ -46,14 +46,22 @@ def send(id: str, channel: str, purpose: str = "marketing", **fields: Any) -> di
     return {"id": id, "send": channel, "template": "hello", "purpose": purpose} | fields
 
 
+SUNDAY = {"time": "02:30", "weekdays": ["mon", "wed", "sun"]}
+OFFICE = {"between": ["06:00", "18:00"], "weekdays": ["mon", "tue", "wed", "thu", "fri"]}
+ARRIVES = {"event": "parcel", "same": ["order_id"]}
+LOST = ARRIVES | {"when": {"field": "status", "equals": "lost"}, "then": "sorry"}
+
+
 def world(variant: str) -> list[dict[str, Any]]:
     """Return the journeys of a publication: `a`, or `b` in which some are gone or otherwise."""
     other = variant == "b"
-    sunday = {"time": "02:30", "weekdays": ["mon", "wed", "sun"]}
-    office = {"between": ["06:00", "18:00"], "weekdays": ["mon", "tue", "wed", "thu", "fri"]}
-    arrives = {"event": "parcel", "same": ["order_id"]}
-    lost = arrives | {"when": {"field": "status", "equals": "lost"}, "then": "sorry"}
-    journeys = [
+    journeys = [*bought(other=other), *looked(), *watched(), *given(other=other)]
+    return journeys if other else [*journeys, DIGEST]
+
+
+def bought(*, other: bool) -> list[dict[str, Any]]:
+    """Return journeys of those who sign up and buy."""
+    return [
         journey(
             "welcome",
             priority=2,
@@ -63,7 +71,7 @@ def world(variant: str) -> list[dict[str, Any]]:
             exit_on=[{"when": VIP}],
             nodes=[
                 send("hello", "email", "transactional"),
-                {"id": "rest" if other else "sleep", "wait": sunday},
+                {"id": "rest" if other else "sleep", "wait": SUNDAY},
                 send("news", "email", on_cap="wait"),
             ],
         ),
@@ -80,9 +88,9 @@ def world(variant: str) -> list[dict[str, Any]]:
                 {
                     "id": "arrival-2" if other else "arrival",
                     "wait_for": [
-                        lost,
+                        LOST,
                         {"event": "call", "again": True},
-                        arrives | {"then": "thanks"},
+                        ARRIVES | {"then": "thanks"},
                     ],
                     "timeout": "1d",
                     "else": "ask",
@@ -94,6 +102,12 @@ def world(variant: str) -> list[dict[str, Any]]:
                 send("ask", "push", "survey", then="leave"),
             ],
         ),
+    ]
+
+
+def looked() -> list[dict[str, Any]]:
+    """Return journeys of a session, which take turns."""
+    return [
         journey(
             "basket",
             priority=1,
@@ -140,6 +154,12 @@ def world(variant: str) -> list[dict[str, Any]]:
             entry={"event": "session_end", "when": {"field": "counts.cart_update", "at_least": 1}},
             nodes=[send("why", "email", "survey")],
         ),
+    ]
+
+
+def watched() -> list[dict[str, Any]]:
+    """Return journeys that segments lead to."""
+    return [
         journey(
             "hot",
             priority=4,
@@ -175,6 +195,12 @@ def world(variant: str) -> list[dict[str, Any]]:
             reentry="12h",
             nodes=[send("sorry", "email", "survey")],
         ),
+    ]
+
+
+def given(*, other: bool) -> list[dict[str, Any]]:
+    """Return journeys that others lead to, and a schedule."""
+    return [
         journey(
             "alert",
             priority=5,
@@ -195,7 +221,7 @@ def world(variant: str) -> list[dict[str, Any]]:
                     ],
                 },
                 wait("5h", "pause"),
-                send("nag", "email"),
+                send("nag", "email", on_cap="wait"),
                 decide({"visit": "messages", "less_than": 3}, "more", then="pause"),
             ],
         ),
@@ -205,15 +231,16 @@ def world(variant: str) -> list[dict[str, Any]]:
             nodes=[send("day", "email")],
         ),
     ]
-    digest = journey(
-        "digest",
-        group="daily",
-        entry={"event": "page_view"},
-        exit_on=[{"when": {"segment": "calm"}}],
-        reentry="2h",
-        nodes=[{"id": "hours", "wait": office}, send("read", "sms", "survey")],
-    )
-    return journeys if other else [*journeys, digest]
+
+
+DIGEST = journey(
+    "digest",
+    group="daily",
+    entry={"event": "page_view"},
+    exit_on=[{"when": {"segment": "calm"}}],
+    reentry="2h",
+    nodes=[{"id": "hours", "wait": OFFICE}, send("read", "sms", "survey")],
+)
 
 
 SOURCES = {name: source_of(*world(name), segments=SEGMENTS, **SETTINGS) for name in ("a", "b")}

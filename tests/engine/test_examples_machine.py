@@ -58,6 +58,8 @@ class Asked:
         self.fields: dict[str, list[Any]] = {name: [*few] for name, few in ORDINARY.items()}
         self.attributes: dict[str, list[Any]] = {"time_zone": ["America/New_York", "Mars"]}
         self.lists: set[str] = set()
+        self.good: dict[str, Any] = {}
+        """Attributes of a contact of whom all is known."""
         for each in files.values():
             self._look_into(each)
         self.names = {each for each in self.names if not is_derived(each)} - {"identify", "consent"}
@@ -87,6 +89,18 @@ class Asked:
         for name in ("attribute", "date"):
             for each in _texts(written.get(name)):
                 self.attributes.setdefault(each, ["x", 3, "2026-03-30", None]).extend(near)
+                self.good[each] = next(iter(near), "1990-03-30")
+        for each in _texts(written.get("needs")):
+            if each.startswith("contact."):
+                self.good[each.removeprefix("contact.")] = "Ann"
+        for channel, attribute in (written.get("addresses") or {}).items():
+            self.good[attribute] = "ann@example.com" if channel == "email" else "+4915112345678"
+
+    def known(self) -> dict[str, Any]:
+        """Return the payload of an `identify` that says all, and that the contact agrees."""
+        consent = dict.fromkeys(("email", "sms", "push", "web"), "double_opt_in")
+        lists = dict.fromkeys(sorted(self.lists), True)
+        return {"attributes": _nested(self.good), "consent": consent, "lists": lists}
 
     def payloads(self) -> some.SearchStrategy[dict[str, Any]]:
         """Return payloads with some of the fields, those in others where a path says so."""
@@ -144,17 +158,21 @@ def _nested(flat: dict[str, Any]) -> dict[str, Any]:
 
 def published(folder: Path) -> tuple[bytes, Asked]:
     read = read_folder(folder)
-    files = {**read.publication.journeys, **read.publication.segments}
+    said = read.publication
+    files = {**said.journeys, **said.segments, said.settings_file: said.settings}
     return msgspec.json.encode(read.publication, order="sorted"), Asked(files)
 
 
 PUBLISHED = {folder.name: published(folder) for folder in FOLDERS}
 pauses = some.sampled_from(
     [*[0] * 4, 1, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS - 1, 30 * MINUTE_MS, HOUR_MS,
-     2 * HOUR_MS, 6 * HOUR_MS, DAY_MS, 8 * DAY_MS]
+     2 * HOUR_MS, 6 * HOUR_MS, DAY_MS, 8 * DAY_MS, 40 * DAY_MS]
 )  # fmt: skip
 lateness = some.sampled_from([*[0] * 5, -MINUTE_MS, MINUTE_MS, HOUR_MS, 7 * HOUR_MS, 3 * DAY_MS])
-courses = some.sampled_from(["event"] * 6 + ["again", "advance", "handover", "delivered", "failed"])
+courses = some.sampled_from(
+    ["event"] * 6
+    + ["burst", "burst", "again", "advance", "handover", "delivered", "opened", "failed"]
+)
 
 
 class Course:
@@ -183,19 +201,30 @@ class Course:
                 self.fold(event)
         elif kind == "advance":
             self.fold(Advance(self.now_ms))
-        elif kind in ("handover", "delivered", "failed"):
+        elif kind in ("handover", "delivered", "opened", "failed"):
             self.settle(kind)
+        elif kind == "burst":
+            for j in range(7):
+                self.happens(f"e-{i}-{j}", contact, name, payload | {"product_id": f"p-{j}"}, 0)
+                self.now_ms += MINUTE_MS
         else:
-            raw = msgspec.Raw(msgspec.json.encode(payload))
-            event = Event(f"e-{i}", contact, name, self.now_ms - late_ms, raw)
-            self.events.append((event, self.now_ms))
-            self.fold(event)
+            self.happens(f"e-{i}", contact, name, payload, late_ms)
+
+    def happens(
+        self, id: str, contact: str, name: str, payload: dict[str, Any], late_ms: int
+    ) -> None:
+        raw = msgspec.Raw(msgspec.json.encode(payload))
+        event = Event(id, contact, name, self.now_ms - late_ms, raw)
+        self.events.append((event, self.now_ms))
+        self.fold(event)
 
     def settle(self, kind: str) -> None:
         for sent in [each for each in self.decisions if is_sent(each)][-2:]:
             assert isinstance(sent, Outcome)
             if kind == "handover":
                 self.fold(Handover(sent.contact, sent.key, self.now_ms))
+            elif kind == "opened":
+                self.fold(Receipt(sent.contact, sent.key, delivered=True, kind=kind))
             else:
                 self.fold(Receipt(sent.contact, sent.key, kind == "delivered", "bounced"))
 
@@ -230,6 +259,7 @@ def is_sent(decision: Decision) -> bool:
     return isinstance(decision, Outcome) and decision.outcome == SENT
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("folder", PUBLISHED)
 @tried(200)
 @given(data=some.data())
@@ -238,6 +268,9 @@ def test_any_order_of_events_leads_somewhere(folder: str, data: some.DataObject)
     drawn = some.tuples(courses, some.sampled_from(CONTACTS), asked.happenings(), pauses, lateness)
     stream = data.draw(some.lists(drawn, min_size=10, max_size=40))
     course, again = Course(source, rests=False), Course(source, rests=True)
+    for contact in data.draw(some.sets(some.sampled_from(CONTACTS))):
+        for each_course in (course, again):
+            each_course.happens(f"known-{contact}", contact, "identify", asked.known(), 0)
     for i, each in enumerate(stream):
         course.go_on(i, each)
         again.go_on(i, each)

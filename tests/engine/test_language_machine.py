@@ -6,6 +6,7 @@ is told.
 
 from typing import Any
 
+import pytest
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -57,7 +58,12 @@ payloads = {
     "consent": some.one_of(
         [some.fixed_dictionaries({channel: levels}) for channel in ("email", "sms", "push")]
     )
-    | some.fixed_dictionaries({"sms": some.fixed_dictionaries({"survey": levels})}),
+    | some.one_of(
+        [
+            some.fixed_dictionaries({channel: some.fixed_dictionaries({"survey": levels})})
+            for channel in ("email", "email", "sms")
+        ]
+    ),
     "identify": some.fixed_dictionaries(
         {
             "attributes": some.one_of(
@@ -314,5 +320,5 @@ def state_of(partition: Partition) -> dict[str, bytes | None]:
     return {key: partition.contact_bytes(key) for key in partition.contact_keys()}
 
 
-Language.TestCase.settings = tried(max_examples=350, stateful_step_count=40)
-TestLanguage = Language.TestCase
+Language.TestCase.settings = tried(max_examples=250, stateful_step_count=40)
+TestLanguage = pytest.mark.timeout(300)(Language.TestCase)

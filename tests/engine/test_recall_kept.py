@@ -20,6 +20,7 @@ from engine.limits import (
 )
 from engine.moment import Moment
 from engine.programs import Programs
+from engine.reads import Reads
 from engine.recall import Recall, Window
 from engine.rules import Rules
 from tests.engine.payloads import payloads
@@ -322,3 +323,25 @@ def test_more_fields_of_one_event_than_are_kept_are_refused() -> None:
     _, (mistake,) = published(*journeys)
     assert "48 fields of 'seen'" in mistake.problem
     assert published(*journeys[:2])[1] == []
+
+
+def test_the_event_that_began_the_session_is_in_it_though_it_came_late() -> None:
+    situation = Situation(asks({"happened": "seen", "within": "session"}))
+    situation.event("seen", at_ms=NOON_MS - 200)
+    assert situation.event("hi", after_ms=1)
+    situation.event("seen", at_ms=NOON_MS - HOUR_MS, contact="c-2")
+    assert situation.event("hi", contact="c-2") == []
+
+
+def test_true_and_one_are_two_values() -> None:
+    situation = Situation(asks({"happened": "seen", "distinct": "it", "exactly": 3}))
+    for value in (1, 1.0, True, "1", None, [1]):
+        situation.event("seen", {"it": value})
+    assert situation.event("hi")
+
+
+def test_what_a_condition_begins_after_is_read_as_far_back() -> None:
+    test, _ = compiled({"not_happened": "a", "since": "b", "within": "60d"})
+    reads = Reads()
+    test.note_reads(reads)
+    assert reads.spans == {"a": 60 * DAY_MS, "b": 60 * DAY_MS}
