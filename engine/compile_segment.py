@@ -1,11 +1,25 @@
 """Segments -> tests: those that a segment names come before it, and none names itself."""
 
+from typing import Final
+
 from engine.author import NOTHING, Reader
+from engine.clause import (
+    AllCondition,
+    AnyCondition,
+    Condition,
+    FieldCondition,
+    MessageCondition,
+    NotCondition,
+    PastCondition,
+    VisitCondition,
+)
 from engine.compile_condition import compile_condition
 from engine.condition import All, Test
 from engine.journey import Segment
 from engine.known import Known
 from engine.segment import OnList
+
+OF_CONTACT: Final = "a segment is of the contact, wherever it is asked: it knows of no {}"
 
 
 def compile_segments(
@@ -60,7 +74,32 @@ def _compile(
     if segment.when is None:
         test: Test = OnList(name)
     else:
+        _check_of_contact(segment.when, "$.when", reader)
         known = around.with_segments(segment_test, list(written))
         test = compile_condition(segment.when, "$.when", reader, known)
     tests[name] = test
     return test
+
+
+def _check_of_contact(condition: Condition, path: str, reader: Reader) -> None:
+    """Note what rests on an event or a visit: it would be another segment in each place."""
+    match condition:
+        case AllCondition(all=parts) | AnyCondition(any=parts):
+            name = "all" if isinstance(condition, AllCondition) else "any"
+            for i, part in enumerate(parts):
+                _check_of_contact(part, f"{path}.{name}[{i}]", reader)
+        case NotCondition(not_=part):
+            _check_of_contact(part, f"{path}.not", reader)
+        case FieldCondition():
+            fix = "write `happened:` with `where:` around it, or ask for it beside the segment"
+            reader.add(f"{path}.field", OF_CONTACT.format("event"), fix)
+        case PastCondition(same=[_, *_]):
+            fix = "ask for it beside the segment"
+            reader.add(f"{path}.same", OF_CONTACT.format("event"), fix)
+        case VisitCondition():
+            reader.add(f"{path}.visit", OF_CONTACT.format("visit"), "ask for it beside the segment")
+        case MessageCondition(within="visit"):
+            fix = "write a span such as `7d`"
+            reader.add(f"{path}.within", OF_CONTACT.format("visit"), fix)
+        case _:
+            pass

@@ -272,7 +272,7 @@ def test_a_stage_comes_to_the_same_as_a_replay() -> None:
 def test_the_example_in_the_docs_passes(tmp_path: Path) -> None:
     section = (EXAMPLES.parents[1] / "docs" / "journeys.md").read_text().partition("## Test it")[2]
     folder = scenarios(tmp_path / "journeys", "- expect: nothing")
-    example = section.partition("```yaml\n")[2].partition("```")[0]
+    example = section.partition("```yaml tests\n")[2].partition("```")[0]
     (folder / "tests" / "it.yaml").write_text(example)
     results = played(folder)
     assert len(results) == 2

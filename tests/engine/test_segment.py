@@ -109,6 +109,26 @@ def test_segments_may_name_each_other() -> None:
     [
         ([{"segment": "a", "when": {"segment": "a"}}], "$.when", "circle: a -> a"),
         (
+            [{"segment": "a", "when": {"any": [{"field": "price", "exists": True}]}}],
+            "$.when.any[0].field",
+            "it knows of no event",
+        ),
+        (
+            [{"segment": "a", "when": {"not": {"visit": "messages", "at_least": 1}}}],
+            "$.when.not.visit",
+            "it knows of no visit",
+        ),
+        (
+            [{"segment": "a", "when": {"happened": "hi", "same": ["order_id"]}}],
+            "$.when.same",
+            "it knows of no event",
+        ),
+        (
+            [{"segment": "a", "when": {"message": "sent", "within": "visit"}}],
+            "$.when.within",
+            "it knows of no visit",
+        ),
+        (
             [
                 {"segment": "a", "when": {"not": {"segment": "b"}}},
                 {"segment": "b", "when": {"any": [{"segment": "c"}, {"segment": "a"}]}},
