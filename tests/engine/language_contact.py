@@ -127,6 +127,7 @@ class Person:
         """Return when, after now, a segment may be entered or left though nothing comes in."""
         spans = {"product_view": 2 * HOUR, "page_view": 6 * HOUR}
         flips = [at + spans[name] for name, at in self.past if name in spans]
+        flips += [at + 5 * HOUR for name, at in self.past if name == "page_view"]
         flips += [each.at + 6 * HOUR for each in self.letters]
         flips += [self.next_time(now, (hour, 0), WEEKEND) for hour in (18, 20)]
         return [each for each in flips if each > now]

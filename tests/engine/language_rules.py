@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.engine.language_contact import CALM, DAY, HOUR, PESTERED, Person
+from tests.engine.language_contact import DAY, HOUR, PESTERED, Person
 from tests.engine.language_world import NODES
 
 PROMO, DAILY = "promo", "daily"
@@ -46,7 +46,9 @@ def must_leave(person: Person, journey: str, variant: str, now: int) -> bool:
         return person.attributes.get("vip") is True
     if journey == "missed":
         return person.holds(PESTERED, now)
-    return journey == "digest" and variant == "a" and person.holds(CALM, now)
+    return (
+        journey == "digest" and variant == "a" and not person.happened("page_view", 5 * HOUR, now)
+    )
 
 
 def converts(journey: str, name: str, payload: dict[str, Any]) -> bool:
@@ -79,7 +81,7 @@ def opens(
             return USUAL
         case ("leaver", "session_end") if payload["names"]["cart_update"] >= 1:
             return USUAL
-        case ("alert", "hot_alert") if payload["heat"] > 2:
+        case ("alert", "hot_alert") if person.happened(name, DAY, now) <= 2 < payload["heat"]:
             return USUAL
         case ("party", "enters evening") if not person.holds(PESTERED, now):
             return NEVER

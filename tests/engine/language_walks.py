@@ -118,7 +118,7 @@ class Walk:
 
     def cold(self) -> Iterator[None]:
         self.come("stop")
-        self.model.end_all(self.person, ["basket"], "ended by cold")
+        self.model.end_all(self.person, ["gift"], "ended by cold")
         yield from self.send("miss", "email")
 
     def missed(self) -> Iterator[None]:
@@ -141,7 +141,7 @@ class Walk:
             self.stay.held_out = True
         while self.stay.outcomes < 3:
             self.come("pause")
-            yield from self.until(self.model.now + 5 * HOUR)
+            yield from self.until(self.model.now + HOUR)
             yield from self.send("nag", "email", on_cap="wait")
             self.come("more")
         self.stay.reason = "more did not hold"

@@ -173,7 +173,7 @@ def watched() -> list[dict[str, Any]]:
         journey(
             "cold",
             entry={"leaves": "hot"},
-            nodes=[{"id": "stop", "end": "basket"}, send("miss", "email")],
+            nodes=[{"id": "stop", "end": "gift"}, send("miss", "email")],
         ),
         journey(
             "missed",
@@ -204,7 +204,15 @@ def given(*, other: bool) -> list[dict[str, Any]]:
         journey(
             "alert",
             priority=5,
-            entry={"event": "hot_alert", "when": {"field": "heat", "more_than": 2}},
+            entry={
+                "event": "hot_alert",
+                "when": {
+                    "all": [
+                        {"field": "heat", "more_than": 2},
+                        {"happened": "hot_alert", "within": "1d", "at_most": 2},
+                    ]
+                },
+            },
             nodes=[send("now", "sms", "transactional")],
         ),
         journey(
@@ -220,7 +228,7 @@ def given(*, other: bool) -> list[dict[str, Any]]:
                         {"share": 30, "then": "pause", "hold_out": True},
                     ],
                 },
-                wait("5h", "pause"),
+                wait("1h", "pause"),
                 send("nag", "email", on_cap="wait"),
                 decide({"visit": "messages", "less_than": 3}, "more", then="pause"),
             ],
@@ -237,7 +245,7 @@ DIGEST = journey(
     "digest",
     group="daily",
     entry={"event": "page_view"},
-    exit_on=[{"when": {"segment": "calm"}}],
+    exit_on=[{"when": {"not": {"happened": "page_view", "within": "5h"}}}],
     reentry="2h",
     nodes=[{"id": "hours", "wait": OFFICE}, send("read", "sms", "survey")],
 )

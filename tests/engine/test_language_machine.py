@@ -287,6 +287,14 @@ class Language(RuleBasedStateMachine):
             self.fold(Handover(contact, key, self.now))
 
     @precondition(lambda self: self.letters)
+    @rule(channel=some.sampled_from(["email", "sms", "push"]), after=some.integers(0, 1))
+    def consent_is_withdrawn_for_a_while(self, channel: str, after: int) -> None:
+        contact, _ = self.letters[-1]
+        self.happens(contact, "consent", {channel: "opt_out"}, 0)
+        self.couriers_come(3, after)
+        self.happens(contact, "consent", {channel: "double_opt_in"}, 0)
+
+    @precondition(lambda self: self.letters)
     @rule(data=some.data(), delivered=some.booleans())
     def a_channel_answers(self, data: some.DataObject, *, delivered: bool) -> None:
         contact, key = data.draw(some.sampled_from(self.letters[-4:]))
