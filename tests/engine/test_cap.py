@@ -14,6 +14,7 @@ from tests.engine.almanac import at
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
+    MINUTE_MS,
     Situation,
     mail,
     only_outcome,
@@ -226,3 +227,11 @@ def test_a_day_that_clocks_went_back_to_ends_as_they_show_the_next_again() -> No
     rules.zone, cap.period = ZoneInfo("America/St_Johns"), "day"
     now_ms, expected = at("2010-11-06T23:30-03:30"), at("2010-11-07T00:00-03:30")
     assert frees_at_ms(cap, rules, contact, now_ms) == expected
+
+
+def test_a_sliding_cap_is_free_when_the_message_leaves_that_made_it_full() -> None:
+    rules, contact, cap = Rules(), Contact("c-1"), Cap(2, HOUR_MS, "")
+    for minute in (0, 10, 20):
+        sent = Sent(minute * MINUTE_MS, "a", "mail", "email", "", f"m-{minute}")
+        contact.messages.append(sent)
+    assert frees_at_ms(cap, rules, contact, 30 * MINUTE_MS) == 70 * MINUTE_MS
