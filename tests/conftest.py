@@ -1,9 +1,15 @@
-"""What no test may do by accident: start Ray."""
+"""What holds for all tests: none starts Ray by accident, and none is tried by chance."""
 
 import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+SUITE = "suite"
+settings.register_profile(SUITE, derandomize=True, deadline=None)
+if settings.get_current_profile_name() == "default":  # Unless --hypothesis-profile names one.
+    settings.load_profile(SUITE)
 
 
 @pytest.fixture(autouse=True)

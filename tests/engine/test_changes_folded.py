@@ -80,7 +80,9 @@ def folded(steps: list[Any], *, restored: bool) -> tuple[list[Any], dict[str, An
         situation.now_ms += after_ms
         if input[0] in ("publish", "advance"):  # Timers due before a publish are of what it ends.
             while situation.partition.next_due_at_ms <= situation.now_ms:
-                decided.append(situation.fold(Advance(situation.now_ms)))
+                made = situation.fold(Advance(situation.now_ms))
+                if made:  # A timer put off leaves an Advance that finds nothing; a snapshot none.
+                    decided.append(made)
         if input[0] == "publish":
             situation.publish(*PUBLICATIONS[input[1]], segments=SEGMENTS)
         elif input[0] != "advance":

@@ -36,7 +36,7 @@ from tests.engine.situation import (
 from tests.publications import journey
 
 VIP = {"segment": "vip", "list": True}
-ANYWAY = {"field": "nothing", "exists": False}
+ANYWAY = {"attribute": "nothing", "exists": False}
 
 
 def node(id: str = "node", **fields: Any) -> dict[str, Any]:
