@@ -36,7 +36,7 @@ CONVERTED: Final = "converted"
 
 OUTCOMES: Final = {
     SENT: "a message was decided and is on its way or out",
-    CAPPED: "a cap of the journey or over all held the message back",
+    CAPPED: "a cap held the message back, or as many visits were there as may be at a time",
     NO_CONSENT: "the contact gave no sufficient consent for this channel and purpose",
     NO_ADDRESS: "the contact has no valid address for this channel",
     MISSING: "something that the message needs is not there",

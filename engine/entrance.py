@@ -3,7 +3,7 @@
 from engine.chance import falls_within
 from engine.contact import Awaiting, Contact, Entered, Visit
 from engine.contact_zone import zone_for
-from engine.decision import EXITED, GROUPED, LATE, Outcome
+from engine.decision import CAPPED, EXITED, GROUPED, LATE, Outcome
 from engine.identity import message_key, shortened_id, visit_id
 from engine.input import SESSION_END, Event, payload_of
 from engine.limits import (
@@ -27,7 +27,7 @@ def enter(
 
     `views` are those of the session that ended, if that is the event. Who is inside already, or
     may not come again yet, does not enter; that is no decision, and nothing is said of it. An
-    event too late, or a group whose turn is taken, is recorded.
+    event too late, too many visits at a time, or a group whose turn is taken, is recorded.
     """
     contact, now_ms = moment.contact, moment.now_ms
     key = _key_of(program.reentry, payload_of(event))
@@ -56,6 +56,10 @@ def enter(
     moment.visit, moment.trigger = visit, trigger
     if any(test.holds(moment) for test in program.exit_when):
         _refuse(moment, program, id, EXITED, "its condition to leave holds already")
+        return
+    crowded = _crowded(contact, program)
+    if crowded:
+        _refuse(moment, program, id, CAPPED, crowded)
         return
     if program.group:
         reason = _taken(moment, program, event)
@@ -89,14 +93,9 @@ def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
 
 def _may_enter(moment: Moment, program: Program, key: str) -> bool:
     contact, reentry = moment.contact, program.reentry
-    inside = 0
     for visit in contact.visits:
-        if visit.journey == program.journey:
-            if visit.key == key:
-                return False
-            inside += 1
-    if inside >= reentry.at_most or len(contact.visits) >= VISITS_MAX:
-        return False
+        if visit.journey == program.journey and visit.key == key:
+            return False
     if reentry.again_ms == REENTRY_ALWAYS:
         return True
     name = entry_key(program.journey, key)
@@ -105,6 +104,16 @@ def _may_enter(moment: Moment, program: Program, key: str) -> bool:
     last = contact.exited if reentry.since_exit else contact.entered
     last_at_ms = last.get(name)
     return last_at_ms is None or moment.now_ms - last_at_ms >= reentry.again_ms
+
+
+def _crowded(contact: Contact, program: Program) -> str:
+    """Say which bound on visits at a time is reached; empty where none is."""
+    at_most = program.reentry.at_most
+    if sum(visit.journey == program.journey for visit in contact.visits) >= at_most:
+        return f"journey {program.journey}: {at_most} visits at a time"
+    if len(contact.visits) >= VISITS_MAX:
+        return f"all journeys: {VISITS_MAX} visits at a time"
+    return ""
 
 
 def _note_entry(moment: Moment, program: Program, key: str) -> None:

@@ -284,10 +284,7 @@ class Model:
         self._go_on(person, stay)
 
     def _may_enter(self, person: Person, journey: str, key: str) -> bool:
-        inside = [stay for stay in person.stays if stay.journey == journey]
-        if any(stay.key == key for stay in inside):
-            return False
-        if len(inside) >= (2 if journey == "order" else 1):
+        if any((stay.journey, stay.key) == (journey, key) for stay in person.stays):
             return False
         last = person.entered.get((journey, key))
         if last is not None and self.now - last < AGAIN.get(journey, 0):
@@ -302,6 +299,9 @@ class Model:
             return "late", too_late
         if must_leave(person, journey, self.variant, self.now):
             return "exited", "its condition to leave holds already"
+        inside = sum(stay.journey == journey for stay in person.stays)
+        if journey == "order" and inside >= 2:
+            return "capped", "journey order: 2 visits at a time"
         taken = self._taken(person, GROUPS.get(journey, ""), PRIORITIES[journey], session)
         return ("grouped", taken) if taken else None
 

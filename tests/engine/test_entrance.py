@@ -66,9 +66,11 @@ def test_an_event_without_the_key_does_not_enter(payload: dict[str, Any]) -> Non
 
 def test_visits_of_different_keys_are_bounded() -> None:
     situation = Situation(keyed(at_most=2))
-    for id in ("a", "b", "c"):
-        order(situation, id)
+    decided = [order(situation, id) for id in ("a", "b", "c")]
     assert keys(situation) == ["a", "b"]
+    assert decided[:2] == [[], []]
+    refused = only_outcome(decided[2])
+    assert (refused.outcome, refused.reason) == ("capped", "journey hello: 2 visits at a time")
     situation.pass_time(DAY_MS)
     order(situation, "c")
     assert keys(situation) == ["c"]
@@ -76,9 +78,10 @@ def test_visits_of_different_keys_are_bounded() -> None:
 
 def test_visits_of_a_contact_are_bounded() -> None:
     situation = Situation(keyed(at_most=VISITS_MAX), journey("other", nodes=[wait("1d"), mail()]))
-    for id in range(VISITS_MAX + 1):
-        order(situation, id)
+    decided = [order(situation, id) for id in range(VISITS_MAX + 1)]
     assert len(situation.contact().visits) == VISITS_MAX
+    reasons = [each.reason for each in decided[-1] if isinstance(each, Outcome)]
+    assert f"all journeys: {VISITS_MAX} visits at a time" in reasons
 
 
 def test_a_key_too_long_is_told_from_others_all_the_same() -> None:
