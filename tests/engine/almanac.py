@@ -53,9 +53,9 @@ def clock(at_ms: int, zone: ZoneInfo) -> int:
 
 @cache
 def minutes_around(name: str, change: str) -> dict[int, int]:
-    """Return what clocks show in each minute, by moment, 2 days before to 10 after a change."""
+    """Return what clocks show in each minute, by moment, 4 days before to 10 after a change."""
     zone, middle = ZoneInfo(name), at(change) // MINUTE_MS * MINUTE_MS
-    moments = range(middle - 2 * DAY_MS, middle + 10 * DAY_MS, MINUTE_MS)
+    moments = range(middle - 4 * DAY_MS, middle + 10 * DAY_MS, MINUTE_MS)
     return {at_ms: clock(at_ms, zone) for at_ms in moments}
 
 
