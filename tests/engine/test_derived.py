@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from engine.compile import compile_publication
 from engine.decision import (
     CONVERTED,
     DECLINED,
@@ -15,7 +14,6 @@ from engine.decision import (
     Outcome,
 )
 from engine.identity import visit_id
-from engine.journey import Publication
 from engine.limits import (
     FOLLOWS_MAX,
     HOPS_MAX,
@@ -33,18 +31,8 @@ from tests.engine.situation import (
     outcomes,
     wait,
 )
+from tests.engine.test_change import does, mistake_of, node
 from tests.publications import journey
-
-VIP = {"segment": "vip", "list": True}
-ANYWAY = {"attribute": "nothing", "exists": False}
-
-
-def node(id: str = "node", **fields: Any) -> dict[str, Any]:
-    return {"id": id} | fields
-
-
-def does(*nodes: dict[str, Any], **fields: Any) -> Situation:
-    return Situation(journey(nodes=[*nodes], **fields), segments=[VIP])
 
 
 def emits(name: str, emitted: str, **fields: Any) -> dict[str, Any]:
@@ -58,22 +46,6 @@ def starts(name: str, other: str, **fields: Any) -> dict[str, Any]:
 
 def on(event: str, name: str, **fields: Any) -> dict[str, Any]:
     return journey(name, **({"entry": {"event": event}} | fields))
-
-
-def mistake_of(*nodes: dict[str, Any], **fields: Any) -> tuple[str, str, str]:
-    """Return path, problem and fix of the one mistake of a journey with these nodes."""
-    publication = Publication(
-        journeys={"j.yaml": journey(nodes=[*nodes], **fields)},
-        segments={
-            "segments/vip.yaml": VIP,
-            "segments/rich.yaml": {"segment": "rich", "when": ANYWAY},
-        },
-        templates={"hello.en": ""},
-    )
-    programs, mistakes = compile_publication(publication)
-    assert programs is None
-    (mistake,) = mistakes
-    return mistake.path, mistake.problem, mistake.fix
 
 
 # Events that follow
