@@ -57,7 +57,7 @@ async def play(
     wall_s = time.perf_counter() - began
     if sent.error:
         raise OperatorError(sent.error)
-    await system.cluster.run_out(_last_ms(await system.cluster.status()))
+    await system.cluster.run_out(last_ms(await system.cluster.status()))
     statuses = await _settled(system)
     outcomes = outcomes_in(folder)
     write_outcomes(folder / OUTCOMES_FILE, outcomes.values())
@@ -90,7 +90,7 @@ async def play(
     )
 
 
-def _last_ms(statuses: list[dict[str, Any]]) -> int:
+def last_ms(statuses: list[dict[str, Any]]) -> int:
     """Return how far time runs on: schedules have no end, so not for ever where there are any."""
     if any(status["timed"] for status in statuses):
         return max(int(status["now_ms"]) for status in statuses) + RUN_ON_MS
