@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +13,8 @@ import structlog
 
 from actors.answer import Answer, give_all
 from actors.committer import Committer
+from actors.credentials import Credentials
+from actors.door import Door, forbidden
 from actors.eraser import Eraser
 from actors.frame import Frame, encode_frame
 from actors.limits import (
@@ -21,7 +22,6 @@ from actors.limits import (
     FULL,
     INBOX_REQUESTS_MAX,
     INBOX_SHORT,
-    LINKS_MAX,
     SETTLE_S,
     SLICE_INPUTS_MAX,
     SLICE_NS_MAX,
@@ -91,9 +91,8 @@ class ShardService:
         self._draining: asyncio.Task[None] | None = None
         self._committer: Committer | None = None
         self._failed = failed
-        self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
-        self._links: set[Link] = set()
+        self.door = Door(self._received, self._lost)
         self._files = files
         self._sightings = ShardSightings(files, self._settings.interval_s)
         self._eraser: Eraser | None = None
@@ -110,8 +109,8 @@ class ShardService:
         self._quiet = asyncio.Event()
         """Set while nothing waits to be folded or to become durable."""
 
-    async def start(self, socket: str) -> None:
-        """Recover from snapshots and log, then serve the link at this path."""
+    async def start(self, *addresses: str, credentials: Credentials | None = None) -> None:
+        """Recover from snapshots and log, then serve links at these addresses."""
         began = time.perf_counter()
         erased = {} if self._files is None else self._files.notes.erased
         recovery = Recovery(self.shard, self.outbox, erased)
@@ -133,20 +132,18 @@ class ShardService:
             self._eraser = Eraser(self._files, self._snapshotter)
             for frame, answer in self._eraser.resume(self.shard, self.outbox):
                 self._commit(frame, [answer])
-        Path(socket).unlink(missing_ok=True)  # noqa: ASYNC240 - before anything is served
-        self._server = await self._loop.create_unix_server(self._new_link, socket)
+        for address in addresses:
+            await self.door.open(address, credentials)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
 
     async def stop(self) -> None:
         """Finish what is folded, commit it, answer, and close the log."""
         self._closing = True
-        if self._server is not None:
-            self._server.close()
+        self.door.close()
         if (self._inbox or self._uncommitted) and not self.stalled:
             self._quiet.clear()
             await self._quiet.wait()
-        for link in list(self._links):
-            link.close()
+        self.door.close_links()
         if self._draining is not None:
             await self._draining
         if self._snapshotter is not None:
@@ -158,16 +155,7 @@ class ShardService:
             self._committer.close()
         self.log.close()
 
-    def _new_link(self) -> Link:
-        link = Link(self._received, self._lost)
-        self._links.add(link)
-        if len(self._links) > LINKS_MAX:
-            log.warning("too many links to a shard; the new one is closed", links=LINKS_MAX)
-            self._loop.call_later(TICK_S, link.close)  # It is not made yet.
-        return link
-
     def _lost(self, link: Link) -> None:
-        self._links.discard(link)
         if self.outbox.knows(link):  # Any other leaves nothing: they come and go by the thousand.
             self._inbox.append((link, None))  # What it has settled already is folded before.
         self._pulls.lose(link)
@@ -179,7 +167,9 @@ class ShardService:
         except msgspec.DecodeError:
             link.close()
             return
-        if isinstance(request, AskStatus):
+        if refusal := forbidden(link, request):
+            link.refuse(request, refusal)
+        elif isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
         elif isinstance(request, AskSightings):
             link.send(self._sightings.answer(request))
