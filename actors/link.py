@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from actors.address import connect
 from actors.credentials import Credentials, Peer
+from actors.map import ClusterMap, Move
 from engine.decision import Delivery
 from engine.input import Receipt
 from engine.sighting import Sightings
@@ -89,6 +90,20 @@ class EraseContact(Struct, array_like=True, tag="erase", gc=False):
     """How long its late events are kept out."""
 
 
+class OpenPartition(Struct, array_like=True, tag="open", gc=False):
+    """Open a partition that the store says is this slot's now. Answered by Done when it serves."""
+
+    seq: int
+    slot: int
+    partition: int
+
+
+class AskMap(Struct, array_like=True, tag="map", gc=False):
+    """Ask which slots own the partitions, as far as the shard knows. Answered by MapIs."""
+
+    seq: int
+
+
 class AskStatus(Struct, array_like=True, tag="status", gc=False):
     """Ask how the shard is. Answered by Status."""
 
@@ -106,6 +121,8 @@ class Accepted(Struct, array_like=True, tag="accepted", gc=False):
 
     seq: int
     verdicts: bytes
+    moves: list[Move] = []
+    """Of the partitions whose events were not taken (Verdict.MOVED), as far as is known."""
 
 
 class Handed(Struct, array_like=True, tag="handed", gc=False):
@@ -122,6 +139,22 @@ class Done(Struct, array_like=True, tag="done", gc=False):
     """It is done and durable."""
 
     seq: int
+    elsewhere: list[int] = []
+    """Of a Settle: indexes of the receipts that another slot has to get, as a partition moved."""
+
+
+class Moves(Struct, array_like=True, tag="moves", gc=False):
+    """Partitions have moved, or stay after all; sent unasked, so its number is 0."""
+
+    seq: int
+    moves: list[Move]
+
+
+class MapIs(Struct, array_like=True, tag="map_is", gc=False):
+    """The map as the shard knows it."""
+
+    seq: int
+    map: ClusterMap
 
 
 class Erased(Struct, array_like=True, tag="erased", gc=False):
@@ -159,8 +192,8 @@ class Refused(Struct, array_like=True, tag="refused", gc=False):
 Folded = Accept | Settle | PublishNow | RunOut | EraseContact
 """Requests that come to inputs, in the order of arrival."""
 
-Request = Folded | Pull | Drain | AskStatus | AskSightings
-Reply = Accepted | Handed | Done | Erased | Status | Seen | Refused
+Request = Folded | Pull | Drain | OpenPartition | AskMap | AskStatus | AskSightings
+Reply = Accepted | Handed | Done | Erased | Moves | MapIs | Status | Seen | Refused
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode

@@ -1,0 +1,52 @@
+"""The map: which slot owns each partition, and where it is served. The store decides."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from engine.limits import PARTITIONS
+
+ON_ITS_WAY: Final = -1
+"""In place of a slot: the partition is being moved, and who asks will be told where to."""
+
+
+class Site(Struct, frozen=True, array_like=True, gc=False):
+    """Where a slot is served: by its Unix socket on the same host, else by TCP."""
+
+    host: str
+    """Who is on the same one reaches the Unix socket (see actors.host)."""
+    socket: str
+    """The path of the Unix socket."""
+    tcp: str = ""
+    """`host:port` for all others; empty where there is one machine only."""
+
+
+class Move(Struct, frozen=True, array_like=True, gc=False):
+    """Which slot owns a partition since a version of the map."""
+
+    partition: int
+    slot: int
+    """ON_ITS_WAY where it is not known yet."""
+    version: int
+    site: Site | None = None
+    """Where the slot is served; None where that is not known."""
+
+
+class ClusterMap(Struct, frozen=True, array_like=True, gc=False):
+    """All partitions at one version."""
+
+    version: int
+    owners: list[int]
+    """The slot of each partition."""
+    sites: dict[int, Site]
+    """By slot; a slot that nobody serves just now is not there."""
+
+    def partitions_of(self, slot: int) -> list[int]:
+        """Return the partitions that a slot owns."""
+        return [number for number, owner in enumerate(self.owners) if owner == slot]
+
+
+def even_map(slots: int, sites: dict[int, Site] | None = None) -> ClusterMap:
+    """Return the map of a new store: an even share of partitions, in a row, to each slot."""
+    owners = [((number + 1) * slots - 1) // PARTITIONS for number in range(PARTITIONS)]
+    return ClusterMap(0, owners, sites or {})
