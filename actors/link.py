@@ -7,6 +7,8 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
+from actors.address import connect
+from actors.credentials import Credentials, Peer
 from actors.map import ClusterMap, Move
 from engine.decision import Delivery
 from engine.input import Receipt
@@ -223,6 +225,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._stuck = False
         """Whether more waits to be read by the other side than its socket holds."""
+        self.peer: Peer | None = None
+        """Who is at the other end, by TCP; on a Unix socket, somebody of this host and account."""
         self.attempt_refused = -1
         """The last attempt of which an Accept was refused on this link."""
         self.refused_why = ""
@@ -299,9 +303,8 @@ class LinkClient:
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
 
     @classmethod
-    async def connect(cls, path: str) -> "LinkClient":
-        """Connect to the Unix socket of a shard. Raises OSError where none listens."""
-        loop = asyncio.get_running_loop()
+    async def connect(cls, address: str, credentials: Credentials | None = None) -> "LinkClient":
+        """Connect to a shard's address. Raises OSError where none serves there for us."""
         client: LinkClient | None = None
 
         def received(_: Link, data: bytes) -> None:
@@ -312,8 +315,7 @@ class LinkClient:
             if client is not None:
                 client.fail()
 
-        _, link = await loop.create_unix_connection(lambda: Link(received, closed), path)
-        client = cls(link)
+        client = cls(await connect(address, lambda: Link(received, closed), credentials))
         return client
 
     def ask(self, request: Request) -> "asyncio.Future[Reply]":

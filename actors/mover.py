@@ -48,8 +48,11 @@ class Home(Protocol):
     """What the mover asks of the service that it belongs to."""
 
     outbox: Outbox
-    links: set[Link]
-    """All there are now."""
+
+    @property
+    def links(self) -> set[Link]:
+        """All links there are now."""
+        ...
 
     def commit(self, frame: Frame) -> None:
         """Let a frame become durable."""

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +13,8 @@ import structlog
 
 from actors.answer import Answer, give_all
 from actors.committer import Committer
+from actors.credentials import Credentials
+from actors.door import Door, forbidden
 from actors.eraser import Eraser
 from actors.frame import Frame, encode_frame
 from actors.inbox import Inbox
@@ -22,7 +23,6 @@ from actors.limits import (
     FULL,
     INBOX_REQUESTS_MAX,
     INBOX_SHORT,
-    LINKS_MAX,
     SETTLE_S,
     SLICE_INPUTS_MAX,
     SLICE_NS_MAX,
@@ -96,9 +96,8 @@ class ShardService:
         self._draining: asyncio.Task[None] | None = None
         self._committer: Committer | None = None
         self._failed = failed
-        self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
-        self.links: set[Link] = set()
+        self.door = Door(self._received, self._lost)
         self.mover: Mover | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._moving = moving
@@ -115,8 +114,8 @@ class ShardService:
         self._quiet = asyncio.Event()
         """Set while nothing waits to be folded or to become durable."""
 
-    async def start(self, socket: str) -> None:
-        """Recover from snapshots and log, then serve the link at this path."""
+    async def start(self, *addresses: str, credentials: Credentials | None = None) -> None:
+        """Recover from snapshots and log, then serve links at these addresses."""
         began = time.perf_counter()
         erased = {} if self._files is None else self._files.notes.erased
         recovery = Recovery(self.shard, self.outbox, erased)
@@ -147,20 +146,18 @@ class ShardService:
                 self.commit(frame, [answer])
         if self.mover is not None:
             self.mover.open_all(recovery.unopened)
-        Path(socket).unlink(missing_ok=True)  # noqa: ASYNC240 - before anything is served
-        self._server = await self._loop.create_unix_server(self._new_link, socket)
+        for address in addresses:
+            await self.door.open(address, credentials)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
 
     async def stop(self) -> None:
         """Finish what is folded, commit it, answer, and close the log."""
         self._closing = True
-        if self._server is not None:
-            self._server.close()
+        self.door.close()
         if (self._inbox or self._uncommitted) and not self.stalled:
             self._quiet.clear()
             await self._quiet.wait()
-        for link in list(self.links):
-            link.close()
+        self.door.close_links()
         if self._draining is not None:
             await self._draining
         if self._snapshotter is not None:
@@ -172,16 +169,7 @@ class ShardService:
             self._committer.close()
         self.log.close()
 
-    def _new_link(self) -> Link:
-        link = Link(self._received, self._lost)
-        self.links.add(link)
-        if len(self.links) > LINKS_MAX:
-            log.warning("too many links to a shard; the new one is closed", links=LINKS_MAX)
-            self._loop.call_later(TICK_S, link.close)  # It is not made yet.
-        return link
-
     def _lost(self, link: Link) -> None:
-        self.links.discard(link)
         if self.outbox.knows(link):  # Any other leaves nothing: they come and go by the thousand.
             self._inbox.put(link, None)  # What it has settled already is folded before.
         self._pulls.lose(link)
@@ -193,7 +181,9 @@ class ShardService:
         except msgspec.DecodeError:
             link.close()
             return
-        if isinstance(request, AskStatus):
+        if refusal := forbidden(link, request):
+            link.refuse(request, refusal)
+        elif isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
         elif isinstance(request, AskSightings):
             link.send(self._sightings.answer(request))
@@ -210,6 +200,11 @@ class ShardService:
         else:
             self._inbox.put(link, request)
         self._schedule()
+
+    @property
+    def links(self) -> set[Link]:
+        """All links there are now."""
+        return self.door.links
 
     def _answer_mover(self, link: Link, request: AskMap | OpenPartition) -> None:
         if self.mover is None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from actors.credentials import Credentials
 from ingest.admission import Admission, Refusal, full
 from ingest.exchange import Exchange, encode
 from ingest.files import connections_that_fit
@@ -39,12 +40,17 @@ log = structlog.get_logger()
 
 
 class Gateway:
-    """Serves HTTP on one port; `sockets` are the Unix sockets of the shards, in their order.
+    """Serves HTTP on one port; `sockets` are the addresses of the shards, in their order.
 
     It is the desk at which all connections ask (see ingest.protocol.Desk).
     """
 
-    def __init__(self, settings: GatewaySettings, sockets: list[str]) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        sockets: list[str],
+        credentials: Credentials | None = None,
+    ) -> None:
         self._settings = settings
         self._keyring = Keyring(settings.keys)
         self._counters = Counters()
@@ -52,7 +58,7 @@ class Gateway:
         bounds = LaneBounds(
             settings.lane_events_max, settings.lane_bytes_max, settings.queue_delay_s
         )
-        self._lanes = [Lane(path, bounds, self.admission.freed) for path in sockets]
+        self._lanes = [Lane(each, bounds, self.admission.freed, credentials) for each in sockets]
         self._router = Router(self._lanes, self.admission)
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.
         self._reader = Reader(f"{secrets.token_hex(5)}-")

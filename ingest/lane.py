@@ -9,6 +9,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from actors.address import connect, note_refusal
+from actors.credentials import Credentials
 from actors.link import (
     Accept,
     Accepted,
@@ -63,8 +65,17 @@ class Lane:
     its beginning.
     """
 
-    def __init__(self, path: str, bounds: LaneBounds, freed: Callable[[int], None]) -> None:
-        self._path = path
+    def __init__(
+        self,
+        address: str,
+        bounds: LaneBounds,
+        freed: Callable[[int], None],
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._refused_why = ""
+        """Why one side of the link does not trust the other, as was logged last."""
         self._bounds = bounds
         self._freed = freed
         """Called with the number of events that have left the lane, answered or not."""
@@ -339,13 +350,14 @@ class Lane:
                 return
 
     async def _connect(self) -> bool:
-        loop = asyncio.get_running_loop()
         try:
-            _, link = await loop.create_unix_connection(
-                lambda: Link(self._received, self._lost), self._path
+            link = await connect(
+                self._address, lambda: Link(self._received, self._lost), self._credentials
             )
-        except OSError:
+        except OSError as error:
+            self._refused_why = note_refusal(error, self._refused_why)
             return False
+        self._refused_why = ""
         if not link.open:
             return False
         self._link = link
