@@ -188,9 +188,9 @@ decode_contact = msgspec.msgpack.Decoder(Contact).decode
 def plan_next_due(contact: Contact) -> None:
     """Set exactly when the contact's next timer is due: session's end, waiting visit or plan."""
     session = contact.session
-    due_at_ms = session.due_at_ms if session is not None else FAR_MS
+    due_at_ms = FAR_MS if session is None else session.due_at_ms
     for visit in contact.visits:
         due_at_ms = min(due_at_ms, visit.due_at_ms)
-    for planned_at_ms in contact.occasions.values():
-        due_at_ms = min(due_at_ms, planned_at_ms)
+    if contact.occasions:  # Few have any.
+        due_at_ms = min(due_at_ms, *contact.occasions.values())
     contact.next_due_at_ms = due_at_ms
