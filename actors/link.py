@@ -63,6 +63,8 @@ class PublishNow(Struct, array_like=True, tag="publish", gc=False):
 
     seq: int
     source: bytes
+    serial: int = 0
+    """See actors.frame.PublishRecord."""
 
 
 class RunOut(Struct, array_like=True, tag="run_out", gc=False):
@@ -228,6 +230,8 @@ class Link(asyncio.Protocol):
         self.attempt_refused = -1
         """The last attempt of which an Accept was refused on this link."""
         self.refused_why = ""
+        self.moved: dict[int, int] = {}
+        """By partition, the last attempt of which an event was not taken as it has moved."""
 
     def send(self, message: Request | Reply) -> None:
         """Send one message; after the link is closed it goes nowhere."""

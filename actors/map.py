@@ -46,7 +46,17 @@ class ClusterMap(Struct, frozen=True, array_like=True, gc=False):
         return [number for number, owner in enumerate(self.owners) if owner == slot]
 
 
+def partitions_of(slot: int, shards: int) -> range:
+    """Return the partitions that slot `slot` of `shards` owns: an even share, in a row."""
+    return range(slot * PARTITIONS // shards, (slot + 1) * PARTITIONS // shards)
+
+
+def shard_of(partition: int, shards: int) -> int:
+    """Return the slot that owns a partition: the inverse of `partitions_of`."""
+    return ((partition + 1) * shards - 1) // PARTITIONS
+
+
 def even_map(slots: int, sites: dict[int, Site] | None = None) -> ClusterMap:
     """Return the map of a new store: an even share of partitions, in a row, to each slot."""
-    owners = [((number + 1) * slots - 1) // PARTITIONS for number in range(PARTITIONS)]
+    owners = [shard_of(number, slots) for number in range(PARTITIONS)]
     return ClusterMap(0, owners, sites or {})

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from actors.link import LinkEvent
-from actors.shard import shard_of
+from actors.map import shard_of
 from engine.identity import partition_of
 from engine.limits import PARTITIONS
 from ingest.admission import Admission

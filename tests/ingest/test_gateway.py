@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.shard import partitions_of
+from actors.map import partitions_of
 from engine.identity import partition_of
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
