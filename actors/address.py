@@ -11,7 +11,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from actors.credentials import Credentials, Peer, Role, peer_of, refusal_words
+from actors.certificate import Role
+from actors.credentials import Credentials, Peer, peer_of, refusal_words
 from actors.errors import OperatorError
 
 CONNECT_S: Final = 5.0
@@ -125,6 +126,8 @@ async def connect(
         return cast(WiredT, link)
     if credentials is None:
         raise OperatorError(f"{address} is reached by TLS; say with --keys where the keys are")
+    if refusal := credentials.refusal():
+        raise RefusedConnectionError(f"{address}: {refusal}")
     greeted: asyncio.Future[WiredT] = loop.create_future()
     try:
         async with asyncio.timeout(CONNECT_S):

@@ -13,7 +13,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from actors.credentials import BUNDLE_FILE, CERTIFICATE_FILE, KEY_FILE, ROLE_URI
+from actors.certificate import (
+    BUNDLE_FILE,
+    CERTIFICATE_FILE,
+    KEY_FILE,
+    ROLE_URI,
+    issued_folders,
+    line_of,
+    read_certificates,
+)
 from actors.errors import OperatorError
 
 AUTHORITY_KEY_FILE: Final = "ca.key"
@@ -102,6 +110,11 @@ class Authority:
         _write(folder / CERTIFICATE_FILE, _pem([certificate]), PUBLIC_MODE)
         return folder
 
+    def renew(self, folder: Path, days: int) -> None:
+        """Make a folder's certificate anew, with another key: for the same roles and hosts."""
+        line = line_of(read_certificates(folder / CERTIFICATE_FILE)[0], folder)
+        self.issue(folder.name, line.roles, line.hosts, days)
+
     def has_issued(self, certificate: x509.Certificate) -> bool:
         """Whether a certificate is of this authority, not of the one before."""
         return certificate.issuer == self.certificate.subject
@@ -130,22 +143,6 @@ class Authority:
         self.bundle = bundle
         for folder in (self.folder, *issued_folders(self.folder)):
             _write(folder / BUNDLE_FILE, _pem(bundle), PUBLIC_MODE)
-
-
-def issued_folders(folder: Path) -> list[Path]:
-    """Return the folders with the certificates that an authority's folder holds."""
-    return sorted(path.parent for path in folder.glob(f"*/{CERTIFICATE_FILE}"))
-
-
-def read_certificates(path: Path) -> list[x509.Certificate]:
-    """Read a file of certificates. Raises OperatorError."""
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except FileNotFoundError:
-        text = f"{path} is not there"
-        raise OperatorError(f"{text}; begin with `anlass keys make {path.parent}`") from None
-    except (OSError, ValueError) as error:
-        raise OperatorError(f"{path} holds no certificate that can be read: {error}") from None
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:

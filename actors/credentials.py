@@ -3,22 +3,22 @@
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import structlog
 from msgspec import Struct
 
+from actors.certificate import (
+    BUNDLE_FILE,
+    CERTIFICATE_FILE,
+    KEY_FILE,
+    ROLE_URI,
+    Role,
+    line_of,
+    read_certificates,
+)
+from actors.clock import WallClock
 from actors.errors import OperatorError
-
-Role = Literal["shard", "gateway", "courier", "operator"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-
-ROLE_URI: Final = "urn:anlass:role:"
-"""A certificate names a role by a URI of its alternative names that begins so."""
-
-BUNDLE_FILE: Final = "ca.pem"
-CERTIFICATE_FILE: Final = "cert.pem"
-KEY_FILE: Final = "key.pem"
 
 log = structlog.get_logger()
 
@@ -42,7 +42,8 @@ class Peer(Struct, frozen=True):
         """Say why it may not serve on a host; empty where it may."""
         if not self.hosts or _canonical(host) in self.hosts:
             return ""
-        return f"the certificate of {self.name!r} is for {_listed(self.hosts)}, not for {host}"
+        what = f"the certificate of {self.name!r} is for {_listed(self.hosts)}, not for {host}"
+        return f"{what}; make one with `anlass keys host --address {host}`"
 
 
 def peer_of(certificate: dict[str, Any]) -> Peer:
@@ -75,7 +76,7 @@ class Credentials:
         self._contexts: dict[int, ssl.SSLContext] = {}
         try:
             self._load(self._stamps())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OperatorError) as error:
             raise OperatorError(self._fault(error)) from None
 
     def client_context(self) -> ssl.SSLContext:
@@ -88,12 +89,30 @@ class Credentials:
         self._refresh()
         return self._contexts[ssl.PROTOCOL_TLS_SERVER]
 
+    def must_be(self, role: Role) -> "Credentials":
+        """Return them if they may act in a role. Raises OperatorError."""
+        if role not in self.own.roles:
+            text = f"{self.own.file} is of {_listed(self.own.roles)}, and this is for {role}"
+            raise OperatorError(f"{text}; make one with `anlass keys host --role {role}`")
+        return self
+
+    def refusal(self) -> str:
+        """Say why nobody would let us in; empty where some may."""
+        self._refresh()
+        if WallClock().read() < self.own.until_ms:
+            return ""
+        return "our certificate has ended; renew it with `anlass keys renew`"
+
     def _refresh(self) -> None:
         try:
             stamps = self._stamps()
             if stamps != self._read_at:
                 self._load(stamps)
-        except (OSError, ValueError) as error:  # Amid a renewal: the next link looks again.
+        except (
+            OSError,
+            ValueError,
+            OperatorError,
+        ) as error:  # Amid a renewal: the next link looks again.
             log.warning("links go on with the keys as they were", error=self._fault(error))
 
     def _stamps(self) -> list[int]:
@@ -112,6 +131,8 @@ class Credentials:
             contexts[int(side)] = context
         # What is resumed would be trusted without a look at its certificate.
         contexts[ssl.PROTOCOL_TLS_SERVER].num_tickets = 0
+        path = self.folder / CERTIFICATE_FILE
+        self.own = line_of(read_certificates(path)[0], path)
         self._contexts, self._read_at = contexts, stamps
 
     def _fault(self, error: Exception) -> str:

@@ -18,7 +18,8 @@ from actors.address import (
     encode_greeting,
     tune,
 )
-from actors.credentials import ROLES, Credentials, Role, peer_of, refusal_words
+from actors.certificate import ROLES, Role
+from actors.credentials import Credentials, peer_of, refusal_words
 from actors.errors import OperatorError
 from actors.limits import HANDSHAKES_MAX, LINKS_MAX, TICK_S
 from actors.link import Accept, AskMap, AskStatus, Link, OpenPartition, Pull, Request, Settle
@@ -36,6 +37,8 @@ ASKED_BY: Final[dict[type, tuple[Role, ...]]] = {
     Accept: ("gateway",),
     Pull: ("courier",),
     Settle: ("courier",),
+    OpenPartition: ("shard", "operator"),
+    AskMap: ROLES,
     AskStatus: ROLES,
     AskMap: ROLES,
     OpenPartition: ("shard",),
@@ -63,6 +66,7 @@ class Door:
         self._received = received
         self._on_lost = lost
         self._servers: list[asyncio.Server] = []
+        self._listening: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._said: dict[str, float] = {}
 
@@ -81,6 +85,7 @@ class Door:
         else:
             listening = await _listen(here)
             address = str(Address(host=here.host, port=listening.getsockname()[1]))
+            self._listening.append(listening)
             self._keep(self._accept(listening, credentials))
         self.addresses.append(address)
         return address
@@ -91,6 +96,8 @@ class Door:
             server.close()
         for task in self._tasks:
             task.cancel()
+        for listening in self._listening:
+            asyncio.get_running_loop().call_soon(listening.close)  # When its task lets go of it.
 
     def close_links(self) -> None:
         """Close all links."""
@@ -118,19 +125,18 @@ class Door:
     async def _accept(self, listening: socket.socket, credentials: Credentials) -> None:
         """Take connections by TCP; each proves in a task of its own who it is."""
         loop = asyncio.get_running_loop()
-        with listening:
-            while True:
-                try:
-                    sock, name = await loop.sock_accept(listening)
-                except OSError as error:  # No file is left to open: some will be closed.
-                    self._say("", str(error))
-                    await asyncio.sleep(ACCEPT_AGAIN_S)
-                    continue
-                if len(self._tasks) > HANDSHAKES_MAX:
-                    self._say(name[0], f"more than {HANDSHAKES_MAX} come in at once")
-                    sock.close()
-                    continue
-                self._keep(self._admit(sock, name[0], credentials))
+        while True:
+            try:
+                sock, name = await loop.sock_accept(listening)
+            except OSError as error:  # No file is left to open: some will be closed.
+                self._say("", str(error))
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            if len(self._tasks) > HANDSHAKES_MAX:
+                self._say(name[0], f"more than {HANDSHAKES_MAX} come in at once")
+                sock.close()
+                continue
+            self._keep(self._admit(sock, name[0], credentials))
 
     async def _admit(self, sock: socket.socket, host: str, credentials: Credentials) -> None:
         """Let somebody in, if it proves who it is."""

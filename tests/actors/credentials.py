@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from actors.authority import Authority
+from actors.certificate import ROLES
 from actors.clock import WallClock
-from actors.credentials import ROLES, Credentials
+from actors.credentials import Credentials
 from engine.limits import DAY_MS
 
 

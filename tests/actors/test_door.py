@@ -86,11 +86,15 @@ async def test_nobody_of_another_authority_comes_in(tmp_path: Path) -> None:
         assert not door.links
 
 
-async def test_an_ended_certificate_opens_no_link(tmp_path: Path) -> None:
+async def test_an_ended_certificate_opens_no_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good, ended = credentials(tmp_path), ended_credentials(tmp_path)
     async with open_door(ended) as (_, address):
         assert "it has ended; renew it" in await refused(address, good)
     async with open_door(good) as (door, address):
+        assert "our certificate has ended; renew it" in await refused(address, ended)
+        monkeypatch.setattr(ended, "refusal", lambda: "")  # Its clock is wrong.
         with structlog.testing.capture_logs() as logs:
             assert "its log says why" in await refused(address, ended)
         assert ["it has ended; renew it" in line["why"] for line in logs] == [True]
