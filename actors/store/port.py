@@ -9,8 +9,20 @@ from actors.errors import LogCorruptError
 from actors.frame import Frame
 
 
-class StoreFullError(Exception):
-    """There is no space. Nothing was written that counts: the same may be tried again."""
+class StoreStalledError(Exception):
+    """The store takes nothing just now. The same may be tried again, and more behind it."""
+
+
+class StoreFullError(StoreStalledError):
+    """There is no space. Nothing was written that counts."""
+
+
+class StoreLostError(StoreStalledError):
+    """The store cannot be reached, or not make durable what it has: it may be there or not."""
+
+
+class FencedError(Exception):
+    """Another process owns the slot by now: this one must stop serving it, at once."""
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):
@@ -44,6 +56,8 @@ class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):
     outcomes: dict[str, dict[str, int]]
     """Messages by journey and outcome."""
     rows: int
+    slot: int = -1
+    """Whose log `position` is of; -1 where a partition stays in one slot."""
 
 
 class Log(Protocol):
@@ -69,8 +83,8 @@ class Log(Protocol):
     def append(self, position: int, frames: list[bytes]) -> None:
         """Write frames, the first at `position`, and return when they are durable.
 
-        Raises StoreFullError; any other error leaves it unknown what is durable, and the process
-        must not go on.
+        Raises StoreStalledError: the next call must begin with the same frames. Raises FencedError;
+        any other error leaves it unknown what is durable, and the process must not go on.
         """
         ...
 
