@@ -2,7 +2,8 @@
 
 `{P}:map` is a hash: version, the controller's document, and who changed it last. `{P}:owners` is a
 hash: partition -> slot. A slot's own hash (`{P}:slot:<n>`, see redis_log) holds the epoch by which
-a partition is given away.
+a partition is given away. Scripts begin as `redis_server.script` says, so that the map can be
+changed in a server without memory.
 """
 
 import os
@@ -28,6 +29,7 @@ _CHANGE: Final = script(
         fits = tonumber(version) < tonumber(following)
     end
     if not fits then return {'CHANGED', version} end
+    redis.call('HDEL', map, '')
     redis.call('HSET', map, 'version', following, 'last', ARGV[2])
     if ARGV[4] == '1' then redis.call('HSET', map, 'document', ARGV[5]) end
     if #ARGV > 5 then redis.call('HSET', owners, unpack(ARGV, 6)) end
@@ -46,6 +48,7 @@ _GIVE: Final = script(
     if current ~= epoch then return {'FENCED', current} end
     if owner ~= from then return {'ELSEWHERE', owner} end
     version = string.format('%.0f', version + 1)
+    redis.call('HDEL', map, '')
     redis.call('HSET', owners, partition, to)
     redis.call('HSET', map, 'version', version)
     return {'OK', version}

@@ -99,7 +99,12 @@ class Script(Struct, frozen=True):
 
 
 def script(text: str) -> Script:
-    """Return a script."""
+    """Return a script.
+
+    A server without memory refuses commands that may need some, unless the script has written
+    already. What must be possible all the same, to take a slot over or to make room, removes a
+    field first that there never is: `HDEL key ''`.
+    """
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -169,16 +169,16 @@ def new_settings(server: Server, **more: Any) -> RedisSettings:
 
 
 @pytest.fixture(scope="session")
-def shared_server() -> Iterator[Server]:
+def redis_server() -> Iterator[Server]:
     """One server for all tests of a session that do it no harm that stays."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture
-def settings(shared_server: Server) -> RedisSettings:
+def redis_settings(redis_server: Server) -> RedisSettings:
     """Settings of a store that no other test has, in the server that all share."""
-    return new_settings(shared_server)
+    return new_settings(redis_server)
 
 
 def lose_first_answer(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

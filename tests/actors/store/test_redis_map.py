@@ -9,16 +9,14 @@ from actors.settings import RedisSettings
 from actors.store.port import FencedError
 from actors.store.redis_map import NOBODY, Map, MapChangedError, RedisMap
 from actors.store.redis_server import RedisServer
-from tests.actors.store.redis_server import lose_first_answer, settings, shared_server
-
-__all__ = ["settings", "shared_server"]
+from tests.actors.store.redis_server import lose_first_answer
 
 EVEN = {number: number % 2 for number in range(256)}
 
 
 @pytest.fixture
-def server(settings: RedisSettings) -> Iterator[RedisServer]:
-    made = RedisServer(settings)
+def server(redis_settings: RedisSettings) -> Iterator[RedisServer]:
+    made = RedisServer(redis_settings)
     yield made
     made.close()
 
@@ -55,11 +53,11 @@ def test_a_change_of_a_version_that_is_gone_changes_nothing(the_map: RedisMap) -
     assert the_map.read() == Map(1, [0, 1] * 128, b"first")
 
 
-def test_of_many_who_change_the_same_version_one_does(settings: RedisSettings) -> None:
+def test_of_many_who_change_the_same_version_one_does(redis_settings: RedisSettings) -> None:
     won: list[int] = []
 
     def change(who: int) -> None:
-        server = RedisServer(settings)
+        server = RedisServer(redis_settings)
         try:
             RedisMap(server).change(0, {0: who})
             won.append(who)
@@ -73,7 +71,7 @@ def test_of_many_who_change_the_same_version_one_does(settings: RedisSettings) -
         thread.start()
     for thread in threads:
         thread.join()
-    server = RedisServer(settings)
+    server = RedisServer(redis_settings)
     assert RedisMap(server).read().owners[:1] == won
     server.close()
 
