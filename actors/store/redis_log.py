@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
@@ -77,8 +78,8 @@ log = structlog.get_logger()
 class StreamArchive(NamedTuple):
     """Where goes what a log releases."""
 
-    keep: Callable[[int, Iterator[tuple[str, list[bytes]]]], object]
-    """Given a position, and from there on the frames of each entry with the entry's name; it
+    keep: Callable[[int, Iterator[tuple[Path, list[bytes]]]], object]
+    """Given a position, and from there on the frames of each entry with its place; it
     returns when what it keeps is durable. It may be given the same again after a crash."""
     prune: Callable[[], object] = lambda: None
     """Lets go what was kept for long enough. Called with each release."""
@@ -100,7 +101,7 @@ class RedisLog:
         """Entries that the server had lost in a failover, and has again."""
         self.before_release: Callable[[int], None] | None = None
         """Asked whether the log is needed from a position on only; raises where it is not."""
-        self._owner = owner
+        self.owner = owner
         self._server = owner.server
         self._reader_server = RedisServer(self._server.settings)
         """Another connection: what is read and released must not hold up what is appended."""
@@ -125,7 +126,7 @@ class RedisLog:
 
     def frames(self, position: int = 0) -> Iterator[Frame]:
         """See Log."""
-        return read_redis_log(self._reader_server, self._owner.slot, self._key, position)
+        return read_redis_log(self._reader_server, self.owner.slot, self._key, position)
 
     def append(self, position: int, frames: list[bytes]) -> None:
         """Append frames as one entry, and wait until the server has made it durable.
@@ -188,7 +189,7 @@ class RedisLog:
             if said == b"FULL":
                 raise StoreFullError(self._full_text(int(more[0])))
             if said == b"FENCED" and int(more[0]) > self.epoch:
-                raise self._owner.fenced(int(more[0]))
+                raise self.owner.fenced(int(more[0]))
             self._server.again(self._confirm)  # It has lost something, or it is not as we left it.
         raise StoreLostError(f"the store's server {self._server.name} does not keep what it takes")
 
@@ -204,7 +205,7 @@ class RedisLog:
         wait = [("WAIT", settings.replicas, int(settings.timeout_s * 500))]
         said, *replicas = self._server.send_script(
             _APPEND,
-            [self._owner.key, self._log_key],
+            [self.owner.key, self._log_key],
             (
                 self.epoch,
                 entry.first,
@@ -225,7 +226,7 @@ class RedisLog:
     def _meet(self) -> None:
         """Meet a server that is another one, or was restarted: it may have forgotten something."""
         if time.monotonic() - self._heard_at_s > LEASE_S:
-            self._owner.confirm()
+            self.owner.confirm()
             time.sleep(GRACE_S)
         self._confirm()
 
@@ -234,7 +235,7 @@ class RedisLog:
 
         Raises FencedError, LogCorruptError.
         """
-        position, mark = self._owner.confirm()
+        position, mark = self.owner.confirm()
         self._heard_at_s = time.monotonic()
         if (position, mark) == self._ring.end:
             return
@@ -272,15 +273,15 @@ class RedisLog:
 
     def _release(self, archive: StreamArchive, entries: list[tuple[Entry, int]]) -> None:
         reader = Reader(self._log_key, self._key)
-        bodies = ((str(reader.place(entry)), reader.bodies(entry)) for entry, _ in entries)
+        bodies = ((reader.place(entry), reader.bodies(entry)) for entry, _ in entries)
         archive.keep(entries[0][0].first, bodies)
         end = entries[-1][1]
         size = sum(len(entry.value) for entry, _ in entries)
         said, *more = self._reader_server.call(
-            _RELEASE, [self._owner.key, self._log_key], self.epoch, end, id_of(end), size
+            _RELEASE, [self.owner.key, self._log_key], self.epoch, end, id_of(end), size
         )
         if said == b"FENCED":
-            raise self._owner.fenced(int(more[0]))
+            raise self.owner.fenced(int(more[0]))
         self._bytes -= size
 
     def _reread(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,7 @@ class RedisPlace:
         self._opened.append(log)
         return log
 
-    def archive(self, first: int, bodies: Iterator[tuple[str, list[bytes]]]) -> None:
+    def archive(self, first: int, bodies: Iterator[tuple[Path, list[bytes]]]) -> None:
         self.archived += [first for _ in bodies]
 
     def crash(self, log: Log) -> None:
