@@ -1,4 +1,4 @@
-"""A snapshot that is being written to Redis, part by part; see redis_snapshots for what is where."""
+"""Parts of a snapshot in Redis, as they are written; see redis_snapshots for what is where."""
 
 from typing import Final
 
@@ -158,4 +158,5 @@ class SnapshotWriting:
 
 
 def field_of(slot: int, head: SnapshotHead) -> str:
+    """Return how the index names a snapshot of a slot."""
     return f"{slot}:{head.position}"
