@@ -9,6 +9,7 @@ import os
 import socket
 from typing import Final
 
+from actors.errors import LogCorruptError
 from actors.store.port import FencedError
 from actors.store.redis_server import RedisServer, script
 
@@ -33,14 +34,14 @@ _ACQUIRE: Final = script(
 _CONFIRM: Final = script(
     """
     local slot, epoch, owner = KEYS[1], ARGV[1], ARGV[2]
-    local current = redis.call('HGET', slot, 'epoch') or '0'
+    local current = redis.call('HGET', slot, 'epoch')
+    if not current then return {'EMPTY'} end
     if tonumber(current) > tonumber(epoch) then return {'FENCED', current} end
     if current ~= epoch then
         redis.call('HDEL', slot, '')
         redis.call('HSET', slot, 'epoch', epoch, 'owner', owner)
     end
-    local said = redis.call('HMGET', slot, 'position', 'last')
-    return {'OK', said[1] or '0', said[2] or ''}
+    return {'OK', unpack(redis.call('HMGET', slot, 'position', 'last'))}
     """
 )
 
@@ -64,12 +65,15 @@ class RedisOwner:
     def confirm(self) -> tuple[int, bytes]:
         """Ask once whether its epoch stands, and say so where the server forgot it in a failover.
 
-        Return where the log ends there, and the mark of its last entry. Raises FencedError, and
-        what RedisServer.send raises.
+        Return where the log ends there, and the mark of its last entry. Raises FencedError,
+        LogCorruptError, and what RedisServer.send raises.
         """
         answer = self.server.send_script(_CONFIRM, [self.key], (self.epoch, self._name))[0]
         if answer[0] == b"FENCED":
             raise self.fenced(int(answer[1]))
+        if answer[0] == b"EMPTY":
+            text = f"{self.server.name} has nothing of {self.key}: it was emptied, or is another"
+            raise LogCorruptError(f"{text} database; restore it from a copy")
         return int(answer[1]), answer[2]
 
     def fenced(self, epoch: int) -> FencedError:

@@ -140,6 +140,14 @@ class Server:
         """Become a replica of another, and wait until all of it is here."""
         self.client.execute_command("REPLICAOF", "127.0.0.1", str(primary.port))
         self.until(lambda: self.client.info("replication")["master_link_status"] == "up", "follows")
+        primary.until(
+            lambda: "online" in {each["state"] for each in primary.replicas()}, "has its replica"
+        )
+
+    def replicas(self) -> list[dict[str, Any]]:
+        """Return what INFO says of its replicas."""
+        said = self.client.info("replication")
+        return [said[f"slave{number}"] for number in range(said["connected_slaves"])]
 
     def promote(self) -> None:
         self.client.execute_command("REPLICAOF", "NO", "ONE")
