@@ -11,11 +11,11 @@ from actors.errors import OperatorError
 from actors.frame import Frame, encode_frame
 from actors.redis_slot import archive_place, open_redis_slot
 from actors.settings import RedisSettings
-from actors.store import archive as archive_module
 from actors.store import redis_log
 from actors.store.archive import archive_files
 from actors.store.archive_place import open_archive
 from actors.store.history import read_history
+from actors.store.newfile import NewFile
 from actors.store.port import FencedError, StoreFullError
 from actors.store.redis_log import RedisLog
 from tests.actors.store.frames import KEY, frame_at
@@ -134,7 +134,7 @@ def test_what_is_not_in_the_archive_stays_in_the_log(
     def full(*_: object, **__: object) -> None:
         raise StoreFullError("there is no space")
 
-    monkeypatch.setattr(archive_module.NewFile, "finish", full)
+    monkeypatch.setattr(NewFile, "finish", full)
     with pytest.raises(StoreFullError):
         log.release(3)
     assert list(log.frames()) == frames
