@@ -40,8 +40,6 @@ ASKED_BY: Final[dict[type, tuple[Role, ...]]] = {
     OpenPartition: ("shard", "operator"),
     AskMap: ROLES,
     AskStatus: ROLES,
-    AskMap: ROLES,
-    OpenPartition: ("shard",),
 }
 """Who may ask for what by TCP; all else the operator, which `anlass run` is too."""
 
