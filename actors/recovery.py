@@ -94,6 +94,7 @@ class Recovery:
                 ) from None
             partition.now_ms = head.now_ms
             partition.pseq = head.pseq
+            partition.waking_at_ms = head.waking_at_ms
             partition.tombstones = dict(head.tombstones)
             partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
             partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)

@@ -45,4 +45,5 @@ SHARED: Final = (
     "goals",
     "occasions",
     "planned_for",
+    "queued",
 )

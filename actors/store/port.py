@@ -44,6 +44,8 @@ class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):
     outcomes: dict[str, dict[str, int]]
     """Messages by journey and outcome."""
     rows: int
+    waking_at_ms: int = 0
+    """See Partition.waking_at_ms."""
 
 
 class Log(Protocol):
