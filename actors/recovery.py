@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import structlog
 from msgspec.structs import replace
 
 from actors.erasure import erase_from_frame
@@ -18,6 +19,7 @@ from actors.frame import (
 )
 from actors.outbox import Outbox
 from actors.shard import SESSIONS_ENDED, TOMBSTONES_DROPPED, Shard
+from actors.slot_files import SlotFiles
 from actors.store.port import Log, SnapshotHead, Snapshots
 from actors.tally import Durations
 from engine.contact import decode_contact
@@ -26,12 +28,25 @@ from engine.erasure import digest_of
 from engine.errors import AuthorError
 from engine.identity import partition_of
 
+logger = structlog.get_logger()
+
 NOT_RECORDED: Final = "the log does not say so"
 RESTORE: Final = "restore log and snapshots from a copy"
 START_WRITER: Final = (
     "start the version of Anlass that wrote it, put in force there what this one takes, and stop it"
     " in good order"
 )
+
+
+def recovered(
+    shard: Shard, outbox: Outbox, files: SlotFiles | None, log: Log, snapshots: Snapshots | None
+) -> "Recovery":
+    """Bring a shard back, and say which snapshots were passed over. Raises as Recovery.run."""
+    recovery = Recovery(shard, outbox, {} if files is None else files.notes.erased)
+    recovery.run(log, snapshots)
+    for fault in recovery.damaged:
+        logger.error("a snapshot is damaged; the one before serves", error=fault)
+    return recovery
 
 
 class Recovery:

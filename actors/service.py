@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from actors.answer import Answer, give_all
+from actors.census import Census
 from actors.committer import Committer
 from actors.eraser import Eraser
 from actors.frame import Frame, encode_frame
@@ -33,6 +34,7 @@ from actors.link import (
     Accepted,
     AskSightings,
     AskStatus,
+    AskVisits,
     Done,
     Drain,
     EraseContact,
@@ -48,7 +50,7 @@ from actors.link import (
 )
 from actors.outbox import Outbox
 from actors.pulls import Pulls
-from actors.recovery import Recovery
+from actors.recovery import recovered
 from actors.running import memory_bytes
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
@@ -102,6 +104,7 @@ class ShardService:
         self._part: bytearray | None = None
         """Verdicts so far of the Accept in front, where a slice ended amid it."""
         self._pulls = Pulls(shard, self.outbox)
+        self._census = Census(shard)
         self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
         """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
@@ -113,14 +116,10 @@ class ShardService:
     async def start(self, socket: str) -> None:
         """Recover from snapshots and log, then serve the link at this path."""
         began = time.perf_counter()
-        erased = {} if self._files is None else self._files.notes.erased
-        recovery = Recovery(self.shard, self.outbox, erased)
-        recovery.run(self.log, self._snapshots)
+        recovery = recovered(self.shard, self.outbox, self._files, self.log, self._snapshots)
         self._sightings.load()
         self._pulls.take_publication()
         self.refolded = recovery.refolded
-        for fault in recovery.damaged:
-            log.error("a snapshot is damaged; the one before serves", error=fault)
         self.recovered_ms = int((time.perf_counter() - began) * 1000)
         if self._snapshots is not None:
             self._snapshotter = Snapshotter(
@@ -183,6 +182,8 @@ class ShardService:
             link.send(Status(request.seq, self.status()))
         elif isinstance(request, AskSightings):
             link.send(self._sightings.answer(request))
+        elif isinstance(request, AskVisits):
+            self._census.answer(link, request)
         elif refusal := self._refusal(link, request):
             link.refuse(request, refusal)
         elif isinstance(request, Pull):
@@ -223,9 +224,7 @@ class ShardService:
             if self._closing:
                 return
             await asyncio.sleep(TICK_S)
-        error = ""
-        if self._snapshotter is not None:
-            error = await self._snapshotter.drain()
+        error = "" if self._snapshotter is None else await self._snapshotter.drain()
         await self._sightings.save()
         link.send(Refused(request.seq, error) if error else Done(request.seq))
 

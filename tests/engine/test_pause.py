@@ -3,6 +3,7 @@
 from typing import Any
 
 from engine.decision import Outcome
+from engine.guard import Guard
 from engine.journey import Passage
 from engine.limits import QUEUED_MAX
 from tests.engine.situation import (
@@ -141,6 +142,43 @@ def test_an_event_that_is_waited_for_counts_and_what_follows_waits() -> None:
     assert (outcome.node, outcome.outcome, outcome.at_ms) == ("mail", "sent", situation.now_ms)
 
 
+def test_a_visit_that_stands_before_a_node_does_not_hear_what_that_waits_for() -> None:
+    waits = [
+        {"id": each, "wait_for": [{"event": each}], "timeout": "1d"} for each in ("one", "two")
+    ]
+    hello = journey(nodes=[*waits, mail()])
+    situation = Situation(hello)
+    situation.event()
+    published(situation, hello, **PAUSED)
+    assert situation.event("one") == []
+    assert situation.event("two") == []
+    assert published(situation, hello) == []
+    assert [each.node for each in situation.contact().visits] == ["two"]
+    assert outcomes(situation.event("two")) == [("hello", "sent")]
+
+
+def test_a_wait_that_an_event_starts_again_is_held_as_well() -> None:
+    again = {"event": "call", "again": True}
+    waits = {"id": "w", "wait_for": [again], "timeout": "1h", "else": "mail"}
+    hello = journey(nodes=[waits, mail()])
+    situation = Situation(hello)
+    situation.event()
+    published(situation, hello, **PAUSED)
+    assert situation.event("call", after_ms=MINUTE_MS) == []
+    assert situation.pass_time(DAY_MS) == []
+    assert outcomes(published(situation, hello)) == [("hello", "sent")]
+
+
+def test_a_fault_leaves_the_entries_that_wait() -> None:
+    situation = paused(journey())
+    situation.event()
+    contact = situation.contact()
+    guard, queued = Guard(contact), contact.queued
+    contact.queued = []
+    guard.restore(contact)
+    assert contact.queued == queued
+
+
 def test_an_exit_ends_a_visit_though_its_journey_is_paused() -> None:
     hello = journey(nodes=[wait("1h"), mail()], exit_on=["bye"])
     situation = Situation(hello)
@@ -149,17 +187,16 @@ def test_an_exit_ends_a_visit_though_its_journey_is_paused() -> None:
     assert only_outcome(situation.event("bye")).reason == "bye"
 
 
-def test_a_condition_to_leave_that_holds_at_resuming_comes_before_what_is_due() -> None:
-    hello = journey(
-        nodes=[wait("1h"), mail()], exit_on=[{"when": {"attribute": "gone", "equals": True}}]
-    )
+def test_a_condition_to_leave_that_comes_with_resuming_comes_before_what_is_due() -> None:
+    hello = journey(nodes=[wait("1h"), mail()])
+    leaves = hello | {"exit_on": [{"when": {"attribute": "gone", "equals": True}}]}
     situation = Situation(hello)
+    situation.event("identify", {"attributes": {"gone": True}})
     situation.event()
     published(situation, hello, **PAUSED)
     situation.now_ms += 2 * HOUR_MS
-    made = situation.event("identify", {"attributes": {"gone": True}})
-    made += published(situation, hello)
-    assert outcomes(made) == [("hello", "exited")]
+    live = version(2, before=[Passage(number=1)])
+    assert outcomes(published(situation, leaves, hello=live)) == [("hello", "exited")]
 
 
 def test_a_version_published_while_it_is_paused_plans_from_when_the_wait_began() -> None:

@@ -177,6 +177,22 @@ def test_what_was_due_before_the_publish_comes_before_it() -> None:
     assert (outcome.outcome, outcome.at_ms) == ("sent", NOON_MS + HOUR_MS)
 
 
+def test_visits_whose_new_wait_is_over_go_on_in_the_order_in_which_it_was() -> None:
+    nodes = [{"id": "which", "switch": "trigger.key", "cases": {"a": "a", "b": "b"}}]
+
+    def publication(a: str, b: str) -> dict[str, Any]:
+        waits = [wait(a, "a", then="mail"), wait(b, "b"), mail()]
+        return journey(nodes=[*nodes, *waits], reentry={"key": "key"})
+
+    situation = Situation(publication("20h", "20h"))
+    situation.event(payload={"key": "a"})
+    situation.event(payload={"key": "b"}, after_ms=HOUR_MS)
+    situation.now_ms += 5 * HOUR_MS
+    situation.publish(publication("5h", "1h"), versions=V2)
+    assert outcomes(told(situation)) == [("hello", "sent")] * 2
+    assert [each.trigger["key"] for each in situation.contact().pending] == ["b", "a"]
+
+
 def test_a_visit_that_is_led_past_a_node_again_sends_no_second_message_there() -> None:
     nodes = [mail("a"), wait("1d", "one"), mail("b"), wait("1d", "two"), mail("c")]
     situation = Situation(journey(nodes=nodes))
@@ -201,6 +217,15 @@ def test_an_ended_journey_ends_visits_and_messages_on_their_way_and_lets_nobody_
     assert (stopped.outcome, stopped.reason) == ("exited", "journey_ended")
     assert situation.event() == []
     assert situation.contact().visits == []
+
+
+def test_an_ended_journey_stops_messages_of_visits_that_are_over() -> None:
+    situation = Situation(journey())
+    sent = only_outcome(situation.event())
+    situation.now_ms += MINUTE_MS
+    situation.publish(journey(), versions={"hello": version(2, "end", state="ended")})
+    situation.now_ms += MINUTE_MS
+    assert only_outcome(situation.handover(sent.key)).reason == "journey_ended"
 
 
 @pytest.mark.parametrize("there", [True, False])
