@@ -18,6 +18,7 @@ from channels.channel import ChannelError
 from console.contact import contact_app
 from console.demo import play
 from console.events import events, sightings_of
+from console.explain import explain
 from console.import_command import import_contacts
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
@@ -143,6 +144,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 app.command()(events)
+app.command()(explain)
 app.command()(replay)
 app.command()(schema)
 app.command()(status)

@@ -151,12 +151,9 @@ def _facts(
     yield from _reentry_facts(moment, program, key)
     if way.late_after_ms != NEVER_LATE and event.at_ms is not None:
         age_ms = moment.now_ms - event.at_ms
-        wanted = f"at most {way.late_after_ms}"
-        what = f"age of {event.name} in ms"
-        yield (
-            TOO_LATE,
-            Fact(what=what, holds=age_ms <= way.late_after_ms, wanted=wanted, found=age_ms),
-        )
+        holds, wanted = age_ms <= way.late_after_ms, f"at most {span_text(way.late_after_ms)}"
+        what, found = f"age of {event.name}", span_text(age_ms)
+        yield TOO_LATE, Fact(what=what, holds=holds, wanted=wanted, found=found)
     if program.exit_when:
         yield LEAVES_AT_ONCE, _leaving_fact(moment, program, event, key)
     crowded = _crowded(contact, program)
