@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import astuple
 
 from actors.frame import (
     AdvanceRecord,
@@ -63,6 +64,10 @@ class InputTold(Struct, kw_only=True, omit_defaults=True):
     """What the channel said, and why."""
 
 
+class OutcomeTold(Outcome, frozen=True, array_like=False, omit_defaults=True, gc=False):
+    """An outcome by the names of its fields."""
+
+
 class StoryEntry(Struct, kw_only=True, omit_defaults=True):
     """One thing that happened, or did not and why."""
 
@@ -70,7 +75,7 @@ class StoryEntry(Struct, kw_only=True, omit_defaults=True):
     journey: str = ""
     input: InputTold | UnsetType = UNSET
     note: Note | UnsetType = UNSET
-    outcome: Outcome | UnsetType = UNSET
+    outcome: OutcomeTold | UnsetType = UNSET
     """What was decided. Each outcome stands in one entry."""
     fault: str = ""
     recorded: bool = False
@@ -108,7 +113,7 @@ class Story:
             self.entries.append(self._entry_of(applied))
             self._tell(told[cut:])
         self.entries += [
-            StoryEntry(at_ms=each.at_ms, journey=each.journey, outcome=each, recorded=True)
+            StoryEntry(at_ms=each.at_ms, journey=each.journey, outcome=_told(each), recorded=True)
             for each in applied.differs
         ]
 
@@ -147,10 +152,10 @@ class Story:
         """Put an outcome to the note that explains it, the last one of its key; else by itself."""
         for entry in reversed(open_notes):
             if key_of(entry.note) == outcome.key:
-                entry.outcome = outcome
+                entry.outcome = _told(outcome)
                 open_notes.remove(entry)
                 return
-        entry = StoryEntry(at_ms=outcome.at_ms, journey=outcome.journey, outcome=outcome)
+        entry = StoryEntry(at_ms=outcome.at_ms, journey=outcome.journey, outcome=_told(outcome))
         self.entries.append(entry)
 
     def _entry_of_note(self, note: Note) -> StoryEntry:
@@ -188,6 +193,10 @@ class Story:
 def key_of(note: Note | UnsetType) -> str:
     """Return the key of the outcome that a note explains; empty where it explains none."""
     return note.key if isinstance(note, EntryNote | NodeNote | EndNote | StopNote) else ""
+
+
+def _told(outcome: Outcome) -> OutcomeTold:
+    return OutcomeTold(*astuple(outcome))
 
 
 def _describe(told: InputTold, record: Record) -> None:

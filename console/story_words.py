@@ -7,12 +7,11 @@ import msgspec
 from msgspec import Struct
 
 from console.story import InputTold, StoryEntry
-from engine.decision import CONVERTED, DECLINED, SENT, Outcome
+from engine.decision import CAPPED, CONVERTED, DECLINED, SENT, Outcome
 from engine.fact import Fact
 from engine.limits import FAR_MS
 from engine.trace import (
-    COMES,
-    TIME,
+    EVENT,
     WHYS,
     EndNote,
     EntryNote,
@@ -29,6 +28,8 @@ from engine.trace import (
 
 NEEDLESS: Final = ("age of ", "not held out", "turn of group", "no condition to leave")
 """Facts that go without saying where they hold."""
+CAP: Final = "cap of "
+"""So facts of caps begin."""
 NAMED: Final = 3
 """So many ids are written out; of more, the first and the last."""
 VALUE_CHARS: Final = 60
@@ -84,9 +85,12 @@ class Teller:
         return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
 
     def moment(self, at_ms: int) -> str:
-        """Return a moment for a person; of the day at hand only its time."""
+        """Return a moment for a person; of the day at hand only its time, of its year no year."""
         day = self.day(at_ms)
-        return self.time(at_ms) if day == self._today else f"{day} {self.time(at_ms)}"
+        if day == self._today:
+            return self.time(at_ms)
+        year = self._today[-5:]
+        return f"{day.removesuffix(year) if year else day} {self.time(at_ms)}"
 
     def _at(self, at_ms: int) -> datetime:
         return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)).astimezone(
@@ -126,6 +130,8 @@ class Teller:
             where = f"{entry.journey}: not entered, {WHYS.get(note.why, note.why)}"
         elif isinstance(note, NodeNote):
             facts = note.facts if outcome.outcome == SENT else note.facts[-1:]
+            if outcome.outcome == CAPPED and facts and facts[0].what.startswith(CAP):
+                text = "no message, capped"  # The cap itself is named by its fact.
         elif isinstance(note, StopNote):
             text += f", as of {self.moment(note.stopped_at_ms)}"
         return f"{where}: {text}{self._why(facts)}", style
@@ -203,7 +209,7 @@ class Teller:
         return f"{note.journey}: not entered, {why}{self._why(note.facts[-1:])}", BAD
 
     def _node(self, note: NodeNote) -> str:
-        how = {COMES: "", TIME: ", its time over,"}.get(note.how, ", on that event,")
+        how = ", on that event," if note.how == EVENT else ""
         if note.until_ms is not None:
             way = f"waits until {self.moment(note.until_ms)}" if note.until_ms < FAR_MS else "waits"
         else:
@@ -230,27 +236,37 @@ class Teller:
 
     def _leaf(self, fact: Fact) -> str:
         text = fact.what
-        if fact.what.startswith("cap of "):
-            text += f": {fact.found} so far" + ("" if fact.holds else f", wanted {fact.wanted}")
-        elif fact.wanted or fact.found is not None:
+        if text.startswith(CAP):
+            return self._cap(fact)
+        if fact.wanted or fact.found is not None:
             text += f" is {_value(fact.found)}"
             if fact.wanted:
                 text += f" ({fact.wanted})" if fact.holds else f", wanted {fact.wanted}"
-        elif fact.found is None and fact.since_ms is None:
+        elif fact.since_ms is None:
             text += "" if fact.holds else " (no)"
         notes = []
         if ids := [event.id for event in reversed(fact.events) if event.id]:
             notes.append(_several(ids))
-        notes += [
-            f"{each.key}, {self.moment(each.at_ms)}" for each in reversed(fact.messages[:NAMED])
-        ]
-        if len(fact.messages) > NAMED:
-            notes.append(f"and {len(fact.messages) - NAMED} before")
+        notes += self._messages(fact)
         if fact.since_ms is not None and not fact.events and fact.found != 0:
             notes.append(f"since {self.moment(fact.since_ms)}")
         if fact.until_ms is not None and not fact.holds and fact.until_ms < FAR_MS:
             notes.append(f"until {self.moment(fact.until_ms)}")
         return f"{text} [{'; '.join(notes)}]" if notes else text
+
+    def _cap(self, fact: Fact) -> str:
+        """Say how full a cap is, and by which messages."""
+        name = fact.what.removeprefix(CAP)
+        by = f" [{'; '.join(self._messages(fact))}]" if fact.messages else ""
+        if fact.holds:
+            return f"cap `{name}` has {fact.found} so far{by}"
+        until = "" if fact.until_ms is None else f", full until {self.moment(fact.until_ms)}"
+        return f"cap `{name}` is reached{by}{until}"
+
+    def _messages(self, fact: Fact) -> list[str]:
+        told = [f"{each.key}, {self.moment(each.at_ms)}" for each in fact.messages[:NAMED]]
+        more = len(fact.messages) - NAMED
+        return [*([f"{more} before"] if more > 0 else []), *reversed(told)]
 
 
 def _outcome(outcome: Outcome, *, recorded: bool) -> tuple[str, str]:

@@ -137,7 +137,7 @@ class Send(Place):
         if reason or program.hold_out or rules.hold_out:
             yield Fact(what="not held out", holds=not reason, found=reason or None)
         for need in self.needs:
-            yield Fact(what=need.text, holds=need.is_met(moment, visit), wanted="there")
+            yield need.explain(moment, visit)
         if self.channel in rules.addresses:
             fault = address_fault(contact, self.channel, rules)
             address = address_of(contact, self.channel, rules)
