@@ -7,6 +7,8 @@ from typing import Final
 
 import structlog
 
+from actors.address import note_refusal
+from actors.credentials import Credentials
 from actors.link import Handed, LinkClient, LinkError, Pull, RefusedError, Reply, Settle
 from channels.delivery import Channels
 from channels.message import Message
@@ -34,8 +36,16 @@ log = structlog.get_logger()
 class Courier:
     """Serves every channel of every shard, each on its own: a dead channel delays only its own."""
 
-    def __init__(self, sockets: list[str], channels: Channels, names: Iterable[str]) -> None:
+    def __init__(
+        self,
+        sockets: list[str],
+        channels: Channels,
+        names: Iterable[str],
+        credentials: Credentials | None = None,
+    ) -> None:
+        """`sockets` are the addresses of the shards, in their order."""
         self._sockets = sockets
+        self._credentials = credentials
         self._channels = channels
         self._names = list(names)
         self._parked = 0
@@ -49,12 +59,15 @@ class Courier:
 
     async def _serve_shard(self, socket: str) -> None:
         """Serve one shard, over one link at a time. What a lost link had is handed over again."""
+        refused = ""
         while True:
             try:
-                client = await LinkClient.connect(socket)
-            except OSError:
+                client = await LinkClient.connect(socket, self._credentials)
+            except OSError as error:
+                refused = note_refusal(error, refused)
                 await asyncio.sleep(RECONNECT_S)
                 continue
+            refused = note_refusal(None, refused)
             renderer = Renderer({}, "")
             try:
                 async with asyncio.TaskGroup() as group:

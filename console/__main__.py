@@ -20,6 +20,7 @@ from console.demo import play
 from console.events import events, sightings_of
 from console.explain import explain
 from console.import_command import import_contacts
+from console.keys import keys_app
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.replay_command import replay
@@ -236,6 +237,7 @@ def _span_ms(option: str, text: str) -> int:
 
 
 app.add_typer(contact_app, name="contact")
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> NoReturn:

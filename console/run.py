@@ -12,6 +12,7 @@ import msgspec
 from actors.cluster import Cluster
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
+from actors.map import even_map
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
@@ -49,7 +50,7 @@ class System:
 
         A start that is refused has published nothing.
         """
-        self._gateway = Gateway(self._gateway_settings, self.cluster.sockets)
+        self._gateway = Gateway(self._gateway_settings, even_map(self.cluster.sockets))
         try:
             await self._gateway.bind()
             await self.cluster.start_actors(msgspec.json.encode(self._channels))
