@@ -18,6 +18,7 @@ from channels.channel import ChannelError
 from console.contact import contact_app
 from console.demo import play
 from console.events import events, sightings_of
+from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
@@ -147,6 +148,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 app.command()(diff)
 app.command()(end)
 app.command()(events)
+app.command()(explain)
 app.command()(history)
 app.command()(pause)
 app.command()(publish)
