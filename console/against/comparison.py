@@ -23,7 +23,7 @@ from console.against.course import Part, Task, no_snapshot
 from console.against.crew import parts_of
 from console.against.pairing import Difference
 from console.against.sums import Sums, order_of
-from engine.journey import Publication
+from engine.journey import Publication, Settings
 from engine.limits import FAR_MS
 
 STATE_BYTES_MAX: Final = 1 << 30
@@ -52,7 +52,6 @@ class Question(Struct, kw_only=True):
     until_ms: int = FAR_MS
     within_ms: int = WITHIN_MS
     processes: int = 1
-    sample: int = 20
 
 
 class Stretch(Struct, kw_only=True):
@@ -80,7 +79,9 @@ class Report(Struct, kw_only=True):
     run_on: int
     """Outcomes behind the end of the log, where time was let run on without events."""
     changed: list[str]
-    """Files that are not in the (first) draft as they were in force at the end."""
+    """Files that are not in the draft, or one of its variants, as they were in force at the end."""
+    zone: str
+    """Of the (first) draft's settings."""
     processes: int
     wall_s: float
     events_per_s: int
@@ -130,7 +131,6 @@ def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list
                 names=[each.name for each in question.variants],
                 sources=[each.source for each in question.variants],
                 within_ms=question.within_ms,
-                sample=question.sample,
                 share=1 / groups,
                 folder=own,
             )
@@ -176,7 +176,7 @@ def _report(question: Question, parts: list[Part], wall_s: float, answers_ms: in
     variants = [Sums(variant=each.name) for each in question.variants]
     for part in parts:
         for sums, more in zip(variants, part.sums, strict=True):
-            sums.add(more, question.sample)
+            sums.add(more)
     for sums in variants:
         sums.journeys = {name: sums.journeys[name] for name in sorted(sums.journeys)}
         sums.hours = {name: dict(sorted(sums.hours[name].items())) for name in sorted(sums.hours)}
@@ -191,7 +191,15 @@ def _report(question: Question, parts: list[Part], wall_s: float, answers_ms: in
         answers_from_ms=answers_ms,
         refolded_otherwise=sum(part.differences for part in parts),
         run_on=sum(part.run_on for part in parts),
-        changed=changed_files(published[0], question.variants[0].source) if published else [],
+        changed=sorted(
+            {
+                name
+                for source in published[:1]
+                for variant in question.variants
+                for name in changed_files(source, variant.source)
+            }
+        ),
+        zone=zone_of(question.variants[0].source),
         processes=question.processes,
         wall_s=round(wall_s, 3),
         events_per_s=round(events / wall_s) if wall_s else 0,
@@ -199,10 +207,16 @@ def _report(question: Question, parts: list[Part], wall_s: float, answers_ms: in
     )
 
 
-def changed_files(published: bytes, draft: bytes) -> list[str]:
+def changed_files(published: bytes, draft: bytes) -> set[str]:
     """Name the files in which two publications differ."""
     before, after = (_files_of(source) for source in (published, draft))
-    return sorted(name for name in before | after if before.get(name) != after.get(name))
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+def zone_of(source: bytes) -> str:
+    """Return the time zone that a publication's settings name."""
+    publication = msgspec.json.decode(source, type=Publication)
+    return str(publication.settings.get("time_zone", Settings().time_zone))
 
 
 def _files_of(source: bytes) -> dict[str, Any]:

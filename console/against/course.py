@@ -19,7 +19,7 @@ from console.against.glimpse import visits_of
 from console.against.lane import Lane
 from console.against.pairing import Difference, Pairing, Side
 from console.against.spool import Spool
-from console.against.sums import Reason, Sums, note_reasons, order_of, ranked
+from console.against.sums import Reason, Sums, note_reasons, order_of, picked, ranked
 from console.replay import RUN_ON_MS
 from engine.contact import Visit
 from engine.decision import SENT, Outcome
@@ -49,7 +49,6 @@ class Task(Struct, kw_only=True):
     sources: list[bytes]
     """Of each variant, the name and the publication."""
     within_ms: int
-    sample: int
     share: float
     """Of the slot's records those that count as its progress: others read them as well."""
     folder: Path
@@ -94,7 +93,12 @@ class Course:
         self._own = [lane for lane in self._lanes if lane is not None]
 
     def run(self, progress: Callable[[float], None]) -> Part:
-        """Fold and compare; `progress` is told records. The fold makes no cycles."""
+        """Fold and compare; `progress` is told records."""
+        self.fold(progress)
+        return self._compared()
+
+    def fold(self, progress: Callable[[float], None]) -> Spool:
+        """Fold all there is, and return what was decided. The fold makes no cycles."""
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -110,7 +114,7 @@ class Course:
                     told = 0
             progress(told * share)
             self._run_on()
-            return self._compared()
+            return self._spool
         finally:
             if collecting:
                 gc.enable()
@@ -242,7 +246,7 @@ class Course:
                 _count_waiting(sums, visits[i], waiting)
             sums.reasons = ranked(reasons)
             sums.faults += lane.branches[side - 1].faults
-            sums.sample = sorted([*sums.sample, *found], key=order_of)[: task.sample]
+            sums.sample = picked([*sums.sample, *found])
             differences += found
         if differences:
             part.files.append(_written(task.folder, lane.number, differences))

@@ -111,13 +111,20 @@ def _crew(size: int) -> Iterator[list[Connection]]:
 def _give(link: Connection, left: list[tuple[int, Task]], busy: dict[Connection, int]) -> None:
     if left:
         number, task = left.pop(0)
-        link.send_bytes(_encode(task))
+        try:
+            link.send_bytes(_encode(task))
+        except ConnectionError:
+            raise _died() from None
         busy[link] = number
 
 
 def _heard(link: Connection) -> Told:
     try:
         return _decode_told(link.recv_bytes())
-    except EOFError:
-        text = "a process of the comparison has died, maybe for lack of memory"
-        raise OperatorError(f"{text}; try again with --processes 1") from None
+    except (EOFError, ConnectionError):
+        raise _died() from None
+
+
+def _died() -> OperatorError:
+    text = "a process of the comparison has died, maybe for lack of memory"
+    return OperatorError(f"{text}; try again with --processes 1")

@@ -8,6 +8,10 @@ from console.against.pairing import MOVED, ONLY_DRAFT, ONLY_REAL, SAME, Differen
 from engine.decision import Outcome
 
 HOUR_MS: Final = 3_600_000
+SAMPLED: Final = 3
+SAMPLE_MAX: Final = 200
+"""Differences of each reason that are shown, the first ones, and altogether."""
+
 REASONS_MAX: Final = 1_000
 """Reasons told apart in one sum; further ones are counted without their words."""
 
@@ -33,7 +37,7 @@ class Sums(Struct, kw_only=True):
     hours: dict[str, dict[int, list[int]]] = {}
     """By journey and hour since 1970: messages that went out, and that the draft sends."""
     sample: list[Difference] = []
-    """The first differences."""
+    """The first differences for each reason."""
     faults: int = 0
     """Inputs and timers that failed in the draft's fold."""
 
@@ -61,7 +65,7 @@ class Sums(Struct, kw_only=True):
         ):
             self.contacts[name] = self.contacts.get(name, 0) + bool(holds)
 
-    def add(self, other: "Sums", sample: int) -> None:
+    def add(self, other: "Sums") -> None:
         """Add what other contacts came to."""
         for journey, counts in other.journeys.items():
             for name, count in counts.items():
@@ -77,7 +81,7 @@ class Sums(Struct, kw_only=True):
             for hour, (real, draft) in hours.items():
                 before = ours.get(hour, [0, 0])
                 ours[hour] = [before[0] + real, before[1] + draft]
-        self.sample = sorted([*self.sample, *other.sample], key=order_of)[:sample]
+        self.sample = picked([*self.sample, *other.sample])
         self.faults += other.faults
 
     def total(self, name: str) -> int:
@@ -97,10 +101,27 @@ class Sums(Struct, kw_only=True):
                 hours.setdefault(at_ms // HOUR_MS, [0, 0])[side] += 1
 
 
+def reason_of(each: Difference) -> Reason:
+    """Return why a message differs."""
+    return Reason(each.kind, each.journey, each.why, each.reason)
+
+
+def picked(differences: list[Difference]) -> list[Difference]:
+    """Pick what is shown: of each reason the first few, by time."""
+    counts: dict[Reason, int] = {}
+    found = []
+    for each in sorted(differences, key=order_of):
+        reason = reason_of(each)
+        counts[reason] = counts.get(reason, 0) + 1
+        if counts[reason] <= SAMPLED:
+            found.append(each)
+    return found[:SAMPLE_MAX]
+
+
 def note_reasons(reasons: dict[Reason, int], found: list[Difference]) -> None:
     """Count the reasons of differences, a bounded number of them in words."""
     for each in found:
-        reason = Reason(each.kind, each.journey, each.why, each.reason)
+        reason = reason_of(each)
         if reason not in reasons and len(reasons) >= REASONS_MAX:
             reason = Reason(each.kind, each.journey, each.why, "")
         reasons[reason] = reasons.get(reason, 0) + 1

@@ -1,5 +1,6 @@
 """Past: a store with a past of any kind, made by the real shard and log as a clock is moved."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,23 @@ from actors.store.log import FileLog, Sizes, open_log
 from actors.store.manifest import open_store, shard_folder
 from actors.store.segment import segments_of
 from actors.store.snapshots import open_snapshots
-from console.against.comparison import WITHIN_MS, Question, Report, Variant, compared, survey
+from console.against.comparison import (
+    WITHIN_MS,
+    Question,
+    Report,
+    Variant,
+    compared,
+    survey,
+    tasks_of,
+)
+from console.against.course import Course
 from console.against.pairing import Difference
+from console.against.spool import REAL
 from engine.decision import Outcome
+from engine.erasure import digest_of
 from engine.identity import partition_of
 from engine.input import Receipt
+from engine.limits import PARTITIONS
 from tests.engine.situation import MINUTE_MS, NOON_MS
 from tests.publications import source_of
 
@@ -31,21 +44,24 @@ SIZES = Sizes(segment=8 << 10, first=2 << 10, spare=0)
 class Past:
     """A shard, its courier and its log on the disk; it can crash, and come back."""
 
-    def __init__(self, data: Path, *journeys: dict[str, Any], **settings: Any) -> None:
+    def __init__(self, data: Path, *journeys: dict[str, Any], now_ms: int = NOON_MS) -> None:
         open_store(data, 1, "wall", encrypted=False)
         self.data = data
         self.folder = shard_folder(data, 0)
-        self.now_ms = NOON_MS
+        self.begun_ms = self.now_ms = now_ms
         self.outcomes: dict[str, Outcome] = {}
         """What the log says, by key."""
         self.handed: list[Outcome] = []
         self._clock: Clock = WallClock()
         self._count = 0
         self._log = self._open()
-        self.publish(*journeys, **settings)
+        if journeys:
+            self.publish(*journeys)
 
     def publish(self, *journeys: dict[str, Any], **settings: Any) -> None:
-        source = source_of(*journeys, **settings)
+        self.put_in_force(source_of(*journeys, **settings))
+
+    def put_in_force(self, source: bytes) -> None:
         if source != self.shard.published:
             self.shard.publish(source, self.now_ms)
         self.commit()
@@ -95,6 +111,14 @@ class Past:
         while self.handed:
             self.settle()
 
+    def erase(self, contact: str) -> None:
+        """Forget a contact, as the log says it; nothing is rewritten."""
+        self.commit()
+        number, digest = partition_of(contact), digest_of(contact)
+        self.shard.erase(number, digest, 0, self.now_ms)
+        self._outbox.forget(lambda key: digest_of(key) == digest)
+        self.commit()
+
     def commit(self) -> None:
         frame = self.shard.cut()
         self.shard.deliveries.clear()
@@ -135,6 +159,15 @@ class Past:
         question = Question(data=self.data, variants=variants, **asked)
         with compared(question, survey(self.data, None), lambda _: None) as comparison:
             return comparison.report, list(comparison.differences())
+
+    def drafted(self, source: bytes) -> dict[str, Outcome]:
+        """Return what folding with a draft comes to, by key, not compared with anything."""
+        with tempfile.TemporaryDirectory() as folder:
+            question = Question(data=self.data, variants=[Variant("", source)])
+            (task,) = tasks_of(question, survey(self.data, None), Path(folder))
+            spool = Course(task).fold(lambda _: None)
+            told = [each for number in range(PARTITIONS) for each in spool.take(number)]
+        return {each.outcome.key: each.outcome for each in told if each.side != REAL}
 
     def _open(self) -> FileLog:
         log = open_log(self.folder, None, sizes=SIZES)

@@ -17,8 +17,6 @@ from console.against.pairing import (
     WAITING,
     Difference,
 )
-from engine.erasure import digest_of
-from engine.identity import partition_of
 from tests.console.past import Past, minutes
 from tests.engine.situation import HOUR_MS, NOON_MS, decide, mail, wait
 from tests.publications import journey, source_of
@@ -34,8 +32,8 @@ MakePast = Callable[..., Past]
 def make_past(tmp_path: Path) -> Any:
     made: list[Past] = []
 
-    def make(*journeys: dict[str, Any], **settings: Any) -> Past:
-        made.append(Past(tmp_path / f"data-{len(made)}", *journeys, **settings))
+    def make(*journeys: dict[str, Any]) -> Past:
+        made.append(Past(tmp_path / f"data-{len(made)}", *journeys))
         return made[-1]
 
     yield make
@@ -265,14 +263,14 @@ def test_from_a_moment_on_the_draft_takes_over_what_is_under_way(make_past: Make
 
 def test_a_pruned_log_begins_with_the_oldest_state_and_says_from_when(make_past: MakePast) -> None:
     past = make_past(JOURNEY)
-    for number in range(40):
-        past.event(f"c-{number}", payload={"text": "x" * 200})
+    for number in range(25):
+        past.event(f"c-{number}", payload={"text": "x" * 400})
         past.pass_ms(minutes(5))
         past.deliver()
     past.snapshot()
     snapshot_ms = past.now_ms
-    for number in range(40, 60):
-        past.event(f"c-{number}", payload={"text": "x" * 200})
+    for number in range(25, 40):
+        past.event(f"c-{number}", payload={"text": "x" * 400})
         past.pass_ms(minutes(5))
         past.deliver()
     past.crash()
@@ -303,7 +301,7 @@ def test_an_erased_contact_is_erased_in_the_draft(make_past: MakePast) -> None:
     past = make_past(JOURNEY)
     past.event("c")
     past.pass_ms(minutes(1))
-    past.shard.erase(partition_of("c"), digest_of("c"), HOUR_MS, past.now_ms)
+    past.erase("c")
     past.pass_ms(2 * HOUR_MS)
     past.event("c")
     past.pass_ms(2 * HOUR_MS)
