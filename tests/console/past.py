@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from actors.clock import Clock, WallClock
-from actors.frame import encode_frame
+from actors.frame import Frame, encode_frame
 from actors.link import LinkEvent
 from actors.outbox import Outbox
 from actors.recovery import Recovery
@@ -123,10 +123,13 @@ class Past:
         frame = self.shard.cut()
         self.shard.deliveries.clear()
         if frame is not None:
-            self._log.append(frame.position, [encode_frame(frame)])
-            for outcome in frame.outcomes:
-                self._outbox.put(outcome)
-                self.outcomes[outcome.key] = outcome
+            self.append(frame)
+
+    def append(self, frame: Frame) -> None:
+        self._log.append(frame.position, [encode_frame(frame)])
+        for outcome in frame.outcomes:
+            self._outbox.put(outcome)
+            self.outcomes[outcome.key] = outcome
 
     def crash(self) -> None:
         """Lose what is not durable, and come back from what is."""

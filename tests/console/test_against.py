@@ -5,8 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.errors import OperatorError
+from actors.frame import encode_frame
+from actors.store.log import open_log
+from console.against.branch import EARLY_MAX, Branch
+from console.against.comparison import Question, Variant, compared, survey
 from console.against.pairing import (
     ABSENT,
     ELSEWHERE,
@@ -17,12 +22,16 @@ from console.against.pairing import (
     WAITING,
     Difference,
 )
+from engine.input import Receipt
+from engine.limits import FAR_MS
+from tests.actors.made_store import JOURNEYS, SIZES, MadeStore
 from tests.console.past import Past, minutes
 from tests.engine.situation import HOUR_MS, NOON_MS, decide, mail, wait
 from tests.publications import journey, source_of
 
 JOURNEY = journey(nodes=[wait("1h"), mail()], exit_on=["bye"])
 LATER = journey(nodes=[wait("3h"), mail()], exit_on=["bye"])
+SEEN = {"segment": "seen", "when": {"happened": "hi", "within": "30d"}}
 AT_ONCE = journey(exit_on=["bye"])
 
 MakePast = Callable[..., Past]
@@ -309,3 +318,97 @@ def test_an_erased_contact_is_erased_in_the_draft(make_past: MakePast) -> None:
     report, differences = past.against(source_of(JOURNEY), source_of(AT_ONCE))
     assert report.variants[0].total("same") == 1
     assert [each.kind for each in differences] == [ONLY_DRAFT, MOVED]
+
+
+def test_a_schedule_without_end_in_the_draft_ends_with_the_log_s_time(tmp_path: Path) -> None:
+    """Of a log whose time was run out, as demos do: 31 days behind the last event it is enough."""
+    store = MadeStore(tmp_path / "data", encrypted=False)
+    store.play(20)
+    log = open_log(store.folder, None, sizes=SIZES)
+    while store.shard.advance(FAR_MS - 1, 0):
+        frame = store.shard.cut()
+        assert frame is not None
+        log.append(frame.position, [encode_frame(frame)])
+    log.close()
+    weekly = journey("weekly", entry={"schedule": "0 9 * * mon", "segment": "seen"})
+    variant = Variant("draft", source_of(*JOURNEYS, weekly, segments=[SEEN]))
+    question = Question(data=store.data, variants=[variant])
+    with compared(question, survey(store.data, None), lambda _: None) as comparison:
+        sums = comparison.report.variants[0]
+    assert sums.journeys["weekly"]["only_draft"] > 10
+    assert sums.journeys["weekly"]["only_draft"] < 40 * 20
+
+
+def test_from_a_moment_on_schedules_go_on_as_they_were(make_past: MakePast) -> None:
+    daily = journey("daily", entry={"schedule": "0 9 * * *", "segment": "seen"})
+    past = make_past()
+    past.publish(daily, JOURNEY, segments=[SEEN])
+    past.event("c")
+    past.pass_ms(30 * HOUR_MS)
+    past.deliver()
+    past.pass_ms(minutes(1))
+    from_ms = past.now_ms
+    past.event("c")
+    past.pass_ms(50 * HOUR_MS)
+    past.deliver()
+    report, differences = past.against(source_of(daily, JOURNEY, segments=[SEEN]), from_ms=from_ms)
+    assert (differences, report.variants[0].journeys["daily"]["same"]) == ([], 2)
+
+
+def test_what_this_version_decides_otherwise_is_counted_apart(make_past: MakePast) -> None:
+    """A frame says of one message that it was capped: as older code may have found."""
+    past = make_past(AT_ONCE)
+    past.event("c")
+    frame = past.shard.cut()
+    assert frame is not None
+    (sent,) = frame.outcomes
+    frame.outcomes = [replace(sent, outcome="capped", reason="then")]
+    past.append(frame)
+    past.event("c")
+    past.deliver()
+    report, differences = past.against(source_of(AT_ONCE))
+    assert report.refolded_otherwise == 1
+    assert told(differences) == [("c", ONLY_DRAFT, "capped", "then")]
+
+
+def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
+    make_past: MakePast,
+) -> None:
+    """It was awaited what channels say of it; then an exit, which the draft has not, ended it."""
+    arrived = {"message": "delivered", "journey": "hello"}
+    follow = journey("follow", entry={"event": "come", "when": arrived})
+    past = make_past(AT_ONCE, follow)
+    past.event("c")
+    past.pass_ms(minutes(1))
+    past.event("c", "bye")
+    past.pass_ms(minutes(1))
+    past.deliver()
+    past.event("c", "come")
+    _, differences = past.against(source_of(AT_ONCE | {"exit_on": []}, follow))
+    assert [(each.journey, each.kind) for each in differences] == [
+        ("hello", ONLY_DRAFT),
+        ("follow", ONLY_DRAFT),
+    ]
+
+
+def test_timers_that_only_the_draft_has_apply_before_what_comes_later(make_past: MakePast) -> None:
+    """Its message is delivered before its next node asks for that, though no record tells of it."""
+    arrived = {"message": "delivered", "journey": "hello"}
+    nodes = [wait("1h"), mail(), wait("1h", "again"), decide(arrived), mail("thanks")]
+    past = make_past(AT_ONCE | {"entry": {"event": "other"}})
+    past.event("c")
+    past.pass_ms(5 * HOUR_MS)
+    past.event("c", "come")
+    _, differences = past.against(source_of(AT_ONCE | {"nodes": nodes}))
+    assert [(each.node, each.draft_at_ms) for each in differences] == [
+        ("mail", NOON_MS + HOUR_MS),
+        ("thanks", NOON_MS + 2 * HOUR_MS),
+    ]
+
+
+def test_of_real_messages_that_the_draft_never_sends_little_is_kept() -> None:
+    branch = Branch(0, source_of(JOURNEY), 16, {})
+    for number in range(EARLY_MAX + 5):
+        branch.hear(Receipt("c", f"k-{number}", delivered=True), number)
+    assert len(branch._early) == EARLY_MAX
+    assert "k-0" not in branch._early

@@ -238,7 +238,7 @@ def test_the_page_needs_nothing_beside_it_and_says_what_the_json_says(
         row = ["hello", *(f"{counts.get(name, 0):,}" for name in ("real", "draft"))]
         assert row in [found[:3] for found in shown.rows]
     assert f"{summary['variants'][1]['total']['moved']:,}" in shown.tiles
-    titles = re.findall(r"<title>.*: (\d+) went out, the draft sends (\d+)</title>", page)
+    titles = re.findall(r"<title>[^<]*: (\d+) went out, the draft sends (\d+)</title>", page)
     for side, name in enumerate(("real", "draft")):
         drawn = sum(int(found[side]) for found in titles)
         assert drawn == sum(each["total"][name] for each in summary["variants"])
