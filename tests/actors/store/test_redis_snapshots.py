@@ -79,7 +79,7 @@ def test_a_lost_answer_at_any_step_leaves_one_whole_snapshot(
     write(snapshots, 5, 1, [])
     digest = getattr(redis_parts, step).digest
     whole = server.send
-    lost = []
+    lost: list[str] = []
 
     def watching(commands):
         if commands[0][1] == digest and not lost:
