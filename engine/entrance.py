@@ -30,10 +30,11 @@ def enter(
     event too late, too many visits at a time, or a group whose turn is taken, is recorded.
     """
     contact, now_ms = moment.contact, moment.now_ms
-    key = _key_of(program.reentry, payload_of(event))
+    payload = payload_of(event)
+    key = _key_of(program.reentry, payload) if program.reentry.key else ""
     if key is None or not _may_enter(moment, program, key):
         return
-    trigger = payload_of(event)
+    trigger = payload
     id = visit_id(program.journey, contact.key, event.id)
     visit = Visit(
         id=id,
@@ -54,7 +55,7 @@ def enter(
             _refuse(moment, program, id, LATE, f"{event.name}: {late_ms} ms old when it came")
             return
     moment.visit, moment.trigger = visit, trigger
-    if any(test.holds(moment) for test in program.exit_when):
+    if program.exit_when and any(test.holds(moment) for test in program.exit_when):
         _refuse(moment, program, id, EXITED, "its condition to leave holds already")
         return
     crowded = _crowded(contact, program)
@@ -82,8 +83,6 @@ def enter(
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
     """Return the value of the re-entry key; None where the event has none, and cannot enter."""
-    if not reentry.key:
-        return ""
     value = value_at(payload, reentry.key)
     if value is MISSING or not isinstance(value, str | int | float):
         return None
@@ -108,6 +107,8 @@ def _may_enter(moment: Moment, program: Program, key: str) -> bool:
 
 def _crowded(contact: Contact, program: Program) -> str:
     """Say which bound on visits at a time is reached; empty where none is."""
+    if not contact.visits:
+        return ""
     at_most = program.reentry.at_most
     if sum(visit.journey == program.journey for visit in contact.visits) >= at_most:
         return f"journey {program.journey}: {at_most} visits at a time"
