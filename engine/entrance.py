@@ -51,10 +51,11 @@ def enter(
     the journey is paused, the entry waits: who may enter then is asked again.
     """
     contact, now_ms = moment.contact, moment.now_ms
-    key = _key_of(program.reentry, payload_of(event))
+    payload = payload_of(event)
+    key = _key_of(program.reentry, payload) if program.reentry.key else ""
     if key is None or not _may_enter(moment, program, key):
         return
-    trigger = payload_of(event)
+    trigger = payload
     id = visit_id(program.journey, contact.key, event.id)
     visit = Visit(
         id=id,
@@ -79,7 +80,7 @@ def enter(
         put_off(moment, program, event, late_after_ms, views)
         return
     moment.visit, moment.trigger = visit, trigger
-    if any(test.holds(moment) for test in program.exit_when):
+    if program.exit_when and any(test.holds(moment) for test in program.exit_when):
         _refuse(moment, program, id, EXITED, "its condition to leave holds already")
         return
     crowded = _crowded(contact, program)
@@ -227,8 +228,6 @@ def _turn_fact(moment: Moment, programs: Programs, program: Program, event: Even
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
     """Return the value of the re-entry key; None where the event has none, and cannot enter."""
-    if not reentry.key:
-        return ""
     value = value_at(payload, reentry.key)
     if value is MISSING or not isinstance(value, str | int | float):
         return None
@@ -253,6 +252,8 @@ def _may_enter(moment: Moment, program: Program, key: str) -> bool:
 
 def _crowded(contact: Contact, program: Program) -> str:
     """Say which bound on visits at a time is reached; empty where none is."""
+    if not contact.visits:
+        return ""
     at_most = program.reentry.at_most
     if sum(visit.journey == program.journey for visit in contact.visits) >= at_most:
         return f"journey {program.journey}: {at_most} visits at a time"

@@ -37,7 +37,9 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
     an Advance, by the contact's next input, or in a replay. Where it raises, the contact and
     `decisions` are as before.
     """
-    timer = _next_timer(programs, contact)
+    timer: Visit | str = SESSION
+    if contact.visits or contact.occasions:
+        timer = _next_timer(programs, contact)
     if timer == SESSION:
         _end_session(programs, contact, decisions)
         plan_next_due(contact)
@@ -131,8 +133,6 @@ def drop_next_timer(
 
 def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
     """Return the visit or the occasion whose timer is next, or SESSION."""
-    if not contact.visits and not contact.occasions:
-        return SESSION
     session = contact.session
     first: Visit | str = SESSION
     order = (FAR_MS, FAR_MS, RANK_MAX, 0)
