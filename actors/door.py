@@ -37,8 +37,6 @@ ASKED_BY: Final[dict[type, tuple[Role, ...]]] = {
     Accept: ("gateway",),
     Pull: ("courier",),
     Settle: ("courier",),
-    OpenPartition: ("shard", "operator"),
-    AskMap: ROLES,
     AskStatus: ROLES,
     AskMap: ROLES,
     OpenPartition: ("shard",),

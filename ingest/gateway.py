@@ -18,8 +18,9 @@ from ingest.keyring import Keyring
 from ingest.lane import Lane, LaneBounds
 from ingest.limits import LINGER_S, TURNED_AWAY_MAX
 from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
-from ingest.metrics import CONTENT_TYPE, Counters, GatewayState, exposition
+from ingest.metrics import CONTENT_TYPE, Scrape, exposition
 from ingest.protocol import HttpConnection
+from ingest.report import Counters, GatewayReport, LaneReport, Siblings
 from ingest.router import Router
 from ingest.settings import GatewaySettings
 from ingest.wire import BodyError, Reader, keys_of
@@ -50,7 +51,9 @@ class Gateway:
         settings: GatewaySettings,
         sockets: list[str],
         credentials: Credentials | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
+        """`siblings` are the gateways that share its port, where it has some."""
         self._settings = settings
         self._keyring = Keyring(settings.keys)
         self._counters = Counters()
@@ -66,7 +69,9 @@ class Gateway:
         self._connections_max = settings.connections_max
         self._scrapes: set[asyncio.Task[None]] = set()
         self._statuses: asyncio.Task[list[dict[str, Any] | None]] | None = None
-        self._memory = MemoryWatch(memory_max_bytes(settings.memory_max), len(sockets))
+        self._siblings = siblings or Siblings()
+        others = len(sockets) + len(self._siblings.others)
+        self._memory = MemoryWatch(memory_max_bytes(settings.memory_max), others)
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -95,6 +100,7 @@ class Gateway:
                 settings.port,
                 backlog=1024,
                 reuse_address=True,
+                reuse_port=bool(self._siblings.others),
                 start_serving=False,
             )
         except OSError as error:
@@ -111,6 +117,7 @@ class Gateway:
         if self._server is None:
             await self.bind()
         assert self._server is not None
+        await self._siblings.open(self.report)
         await self._server.start_serving()
         await asyncio.gather(*(lane.open() for lane in self._lanes))
         self.swept_s = monotonic()
@@ -135,6 +142,7 @@ class Gateway:
             lane.close()
         for connection in list(self._connections):
             connection.abort()
+        self._siblings.close()
         for task in (*self._scrapes, self._statuses, self._watch):
             if task is not None:
                 task.cancel()
@@ -205,6 +213,20 @@ class Gateway:
 
     # The rest.
 
+    def report(self) -> GatewayReport:
+        """Say how it is."""
+        return GatewayReport(
+            pid=os.getpid(),
+            memory_bytes=rss_bytes() or 0,
+            connections=len(self._connections),
+            events_in_flight=self.admission.events,
+            lanes=[
+                LaneReport(lane.waiting, lane.reachable, lane.pace.events_per_s)
+                for lane in self._lanes
+            ],
+            counters=self._counters,
+        )
+
     def _take(self, exchange: Exchange) -> None:
         """Take the events of a request in, or say why not; the lanes answer when all are safe."""
         exchange.began_s = monotonic()
@@ -252,15 +274,10 @@ class Gateway:
         exchange.answer(200 if well else 503, encode({"status": status, "shards": shards}))
 
     async def _tell_metrics(self, exchange: Exchange) -> None:
-        shards = await self._ask_shards()
-        state = GatewayState(
-            self.admission.events,
-            len(self._connections),
-            [(lane.waiting, lane.reachable, lane.pace.events_per_s) for lane in self._lanes],
-            shards,
-            self._memory,
-        )
-        text = exposition(self._counters, state)
+        shards, others = await asyncio.gather(self._ask_shards(), self._siblings.ask())
+        reports = {number: report for number, report in others.items() if report is not None}
+        reports[self._siblings.own] = self.report()
+        text = exposition(Scrape(reports, shards, self._memory, shared=bool(others)))
         exchange.answer(200, text, f"Content-Type: {CONTENT_TYPE}\r\n")
 
     async def _ask_shards(self) -> list[dict[str, Any] | None]:
@@ -277,9 +294,14 @@ class Gateway:
         """Refuse events while gateway and shards use more than the watermark."""
         while True:
             await asyncio.sleep(WATCH_S)
-            shards = [shard_rss_bytes(status) for status in await self._ask_shards()]
+            used = [shard_rss_bytes(status) for status in await self._ask_shards()]
+            own_bytes = rss_bytes() or 0
+            if self._siblings.others:
+                own_bytes += rss_bytes(os.getppid()) or 0  # `anlass run`, which is no gateway then.
+                reports = (await self._siblings.ask()).values()
+                used += [None if report is None else report.memory_bytes for report in reports]
             memory, was_full = self._memory, self._memory.full
-            if memory.note(rss_bytes() or 0, shards):
+            if memory.note(own_bytes, used):
                 self.admission.shut_memory(memory.used_bytes, memory.max_bytes)
             elif was_full:
                 self.admission.reopen_memory()

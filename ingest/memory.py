@@ -1,4 +1,4 @@
-"""Memory: what gateway and shards use of the machine's, and the watermark on it."""
+"""Memory: what gateways and shards use of the machine's, and the watermark on it."""
 
 import os
 from pathlib import Path
@@ -14,26 +14,26 @@ CGROUPS: Final = Path("/sys/fs/cgroup")
 class MemoryWatch:
     """Compares what all processes use with the watermark, with hysteresis.
 
-    A shard that does not say what it uses counts with what it used before: one that stands still
-    keeps its memory.
+    Another process that does not say what it uses counts with what it used before: one that stands
+    still keeps its memory.
     """
 
-    def __init__(self, max_bytes: int, shards: int) -> None:
+    def __init__(self, max_bytes: int, others: int) -> None:
         assert max_bytes > 0
         self.max_bytes = max_bytes
         self.used_bytes = 0
         self.full = False
-        self._shards = [0] * shards
+        self._others = [0] * others
 
-    def note(self, own_bytes: int, shards: list[int | None]) -> bool:
+    def note(self, own_bytes: int, others: list[int | None]) -> bool:
         """Take in what is used now, None where unknown; return whether that is too much.
 
         Once it was, it is until less than `MEMORY_FREE_RATIO` of the watermark is used.
         """
-        for shard, used in enumerate(shards):
+        for other, used in enumerate(others):
             if used is not None:
-                self._shards[shard] = used
-        self.used_bytes = own_bytes + sum(self._shards)
+                self._others[other] = used
+        self.used_bytes = own_bytes + sum(self._others)
         limit = self.max_bytes * MEMORY_FREE_RATIO if self.full else self.max_bytes
         self.full = self.used_bytes > limit
         return self.full
