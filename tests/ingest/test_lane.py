@@ -10,6 +10,7 @@ from actors.link import LinkEvent
 from ingest.exchange import Exchange
 from ingest.lane import Lane, LaneBounds
 from ingest.limits import FRAME_EVENTS_MAX, LANE_EVENTS_MIN, SECOND_FRAME_EVENTS_MIN
+from tests.actors.credentials import credentials
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import until
 
@@ -48,16 +49,19 @@ def put(lane: Lane, *ids: str) -> Asked:
     return asked
 
 
-@pytest.fixture
-async def shard(tmp_path: Path):
-    shard = await FakeShard(tmp_path / "s").start()
+@pytest.fixture(params=["unix", "tcp"])
+async def shard(request: pytest.FixtureRequest, tmp_path: Path):
+    shard = FakeShard(tmp_path / "s")
+    if request.param == "tcp":
+        shard.credentials = credentials(tmp_path / "keys")
+    await shard.start()
     yield shard
     await shard.stop()
 
 
 @pytest.fixture
 async def lane(shard: FakeShard):
-    lane = Lane(str(shard.path), BOUNDS, nobody)
+    lane = Lane(shard.address, BOUNDS, nobody, shard.credentials)
     await lane.open()
     yield lane
     lane.close()
@@ -304,7 +308,7 @@ async def test_after_a_pause_the_first_frame_is_given_its_time(
 
 
 async def test_the_bytes_that_wait_are_bounded(shard: FakeShard) -> None:
-    lane = Lane(str(shard.path), LaneBounds(50_000, 1 << 20, 0.5), nobody)
+    lane = Lane(shard.address, LaneBounds(50_000, 1 << 20, 0.5), nobody, shard.credentials)
     await lane.open()
     shard.hold = True
     assert lane.free_below == (1 << 20) // ((32 << 10) + 128)  # However heavy: they fit.
@@ -331,7 +335,7 @@ async def test_the_pace_is_learned_from_answers(lane: Lane, shard: FakeShard) ->
 @pytest.mark.usefixtures("eager")
 async def test_every_event_that_leaves_a_lane_is_given_back_once(shard: FakeShard) -> None:
     left: list[int] = []
-    lane = Lane(str(shard.path), BOUNDS, left.append)
+    lane = Lane(shard.address, BOUNDS, left.append, shard.credentials)
     await lane.open()
     first = put(lane, "a", "b")
     await until(lambda: first.status)
