@@ -5,6 +5,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+import structlog
 
 from actors.link import LinkEvent
 from ingest.exchange import Exchange
@@ -352,3 +353,28 @@ async def test_every_event_that_leaves_a_lane_is_given_back_once(shard: FakeShar
     lane.close()
     assert sum(left) == 8
     assert lane.waiting == 0
+
+
+async def test_a_shard_that_trusts_us_not_is_tried_again_and_named_once(tmp_path: Path) -> None:
+    shard = FakeShard(tmp_path / "s")
+    shard.credentials = credentials(tmp_path / "ours")
+    await shard.start()
+    lane = Lane(shard.address, BOUNDS, nobody, credentials(tmp_path / "theirs"))
+    tried = 0
+    connect = lane._connect
+
+    async def count() -> bool:
+        nonlocal tried
+        tried += 1
+        return await connect()
+
+    lane._connect = count  # type: ignore[method-assign]
+    with structlog.testing.capture_logs() as logs:
+        await lane.open()
+        await until(lambda: tried >= 4)
+    here = [line["why"] for line in logs if "cannot be made" in line["event"]]
+    assert len(here) == 1
+    assert "another authority" in here[0]
+    assert not lane.reachable
+    lane.close()
+    await shard.stop()
