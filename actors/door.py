@@ -37,9 +37,9 @@ ASKED_BY: Final[dict[type, tuple[Role, ...]]] = {
     Accept: ("gateway",),
     Pull: ("courier",),
     Settle: ("courier",),
-    AskStatus: ROLES,
+    OpenPartition: ("shard", "operator"),
     AskMap: ROLES,
-    OpenPartition: ("shard",),
+    AskStatus: ROLES,
 }
 """Who may ask for what by TCP; all else the operator, which `anlass run` is too."""
 

@@ -20,6 +20,10 @@ class Site(Struct, frozen=True, array_like=True, gc=False):
     tcp: str = ""
     """`host:port` for all others; empty where there is one machine only."""
 
+    def address(self, host: str) -> str:
+        """Return the address for who is on `host`; see actors.address."""
+        return self.socket if host == self.host or not self.tcp else f"tcp://{self.tcp}"
+
 
 class Move(Struct, frozen=True, array_like=True, gc=False):
     """Which slot owns a partition since a version of the map."""
@@ -56,7 +60,7 @@ def shard_of(partition: int, shards: int) -> int:
     return ((partition + 1) * shards - 1) // PARTITIONS
 
 
-def even_map(slots: int, sites: dict[int, Site] | None = None) -> ClusterMap:
-    """Return the map of a new store: an even share of partitions, in a row, to each slot."""
-    owners = [shard_of(number, slots) for number in range(PARTITIONS)]
-    return ClusterMap(0, owners, sites or {})
+def even_map(sockets: list[str]) -> ClusterMap:
+    """Return the map of a store whose partitions stay: an even share to each slot, in a row."""
+    owners = [shard_of(number, len(sockets)) for number in range(PARTITIONS)]
+    return ClusterMap(0, owners, {slot: Site("", socket) for slot, socket in enumerate(sockets)})

@@ -12,6 +12,7 @@ from actors.cluster import Cluster
 from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
+from actors.map import even_map
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
@@ -43,9 +44,9 @@ class System:
         )
         self._channels = channel_settings(folder.operator.get("channels", {}))
         self._folder = folder
-        self.cluster = Cluster(settings, shards)
         self._keys = str(settings.keys.absolute()) if settings.keys else ""
         self._credentials = Credentials.open(self._keys, "gateway")
+        self.cluster = Cluster(settings, shards)
         self._gateway_count = gateways
         self._gateway: Gateway | Gateways | None = None
         self.published = False
@@ -59,11 +60,12 @@ class System:
 
         A start that is refused has published nothing.
         """
-        cluster, settings = self.cluster, self._gateway_settings
+        settings, told = self._gateway_settings, even_map(self.cluster.sockets)
         if self._gateway_count > 1:
-            self._gateway = Gateways(settings, self._gateway_count, cluster.note_process)
+            note = self.cluster.note_process
+            self._gateway = Gateways(settings, self._gateway_count, note)
         else:
-            self._gateway = Gateway(settings, cluster.sockets, self._credentials)
+            self._gateway = Gateway(settings, told, self._credentials)
         try:
             await self._gateway.bind()
             await self.cluster.start_actors(msgspec.json.encode(self._channels))
@@ -86,7 +88,7 @@ class System:
             return
         start = GatewayStart(
             settings=self._gateway_settings,
-            shards=self.cluster.sockets,
+            told=even_map(self.cluster.sockets),
             reports=self._reports,
             number=0,
             lifeline=self.cluster.lifeline,

@@ -32,12 +32,14 @@ def happen(
     are as they were before.
     """
     mark = len(decisions)
-    event = looked_into(event)
-    payload = payload_of(event)
+    payload = event.payload
+    if not isinstance(payload, dict):
+        event = looked_into(event)
+        payload = payload_of(event)
     moment = Moment(programs.rules, contact, now_ms, decisions, payload)
     moment.cause = event.id
     moment.described = route.describes
-    guard = Guard(contact) if _may_move(route, contact) else None
+    guard = Guard(contact) if route.moves and _may_move(route, contact) else None
     try:
         if guard is not None:
             _move(moment, programs, route, event)

@@ -114,6 +114,8 @@ def drop_next_timer(
 
 def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
     """Return the visit or the occasion whose timer is next, or SESSION."""
+    if not contact.visits and not contact.occasions:
+        return SESSION
     session = contact.session
     first: Visit | str = SESSION
     order = (FAR_MS, RANK_MAX, 0)

@@ -18,6 +18,7 @@ from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.lifeline import tie_to
 from actors.log_lines import log_to_stderr
+from actors.map import ClusterMap
 from ingest.gateway import Gateway
 from ingest.report import Siblings
 from ingest.settings import GatewaySettings
@@ -31,12 +32,14 @@ class GatewayStart(Struct, frozen=True, kw_only=True):
     """What one gateway of several needs to know."""
 
     settings: GatewaySettings
-    shards: list[str]
-    """Their addresses, in their order."""
+    told: ClusterMap
+    """Where the shards are."""
     reports: list[str]
     """The sockets on which the gateways say how they are, in their order."""
     number: int
     lifeline: str
+    host: str = ""
+    """Where this is, in a cluster; see actors.map.Site."""
     keys: str = ""
     """Folder of the certificate for shards on other hosts; empty where there are none."""
 
@@ -65,7 +68,7 @@ async def _serve(start: GatewayStart) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     credentials = Credentials.open(start.keys, "gateway")
     siblings = Siblings(start.reports, start.number)
-    gateway = Gateway(start.settings, start.shards, credentials, siblings)
+    gateway = Gateway(start.settings, start.told, credentials, start.host, siblings)
     await gateway.start()
     calm_collector()
     print(SERVES, flush=True)  # noqa: T201 - to who started it

@@ -26,7 +26,7 @@ class Scrape(Collector):
     def __init__(
         self,
         reports: Mapping[int, GatewayReport],
-        shards: list[dict[str, Any] | None],
+        shards: dict[int, dict[str, Any] | None],
         memory: MemoryWatch,
         *,
         shared: bool,
@@ -108,7 +108,8 @@ class Scrape(Collector):
         for label, report in self._reports:
             in_flight.add_metric(label, report.events_in_flight)
             connections.add_metric(label, report.connections)
-            for shard, lane in enumerate(report.lanes):
+            for lane in report.lanes:
+                shard = lane.shard
                 waiting.add_metric([str(shard), *label], lane.waiting)
                 reachable.add_metric([str(shard), *label], lane.reachable)
                 pace.add_metric([str(shard), *label], lane.events_per_s)
@@ -131,10 +132,10 @@ def _buckets(counters: Counters) -> list[tuple[str, float]]:
     return buckets
 
 
-def _shard_families(shards: list[dict[str, Any] | None]) -> Iterator[Metric]:
+def _shard_families(shards: dict[int, dict[str, Any] | None]) -> Iterator[Metric]:
     """Yield each number of the shards' statuses; what is no number is for other readers."""
     families: dict[str, GaugeMetricFamily] = {}
-    for shard, status in enumerate(shards):
+    for shard, status in shards.items():
         for field, value in (status or {}).items():
             if not isinstance(value, int | float):
                 continue

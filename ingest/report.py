@@ -36,6 +36,7 @@ class Counters(Struct):
 class LaneReport(Struct, array_like=True, gc=False):
     """How a lane is."""
 
+    shard: int
     waiting: int
     reachable: bool
     events_per_s: float

@@ -12,6 +12,7 @@ import pytest
 
 from actors.errors import OperatorError
 from actors.lifeline import Lifeline
+from actors.map import even_map
 from ingest.gateway_process import GatewayStart
 from ingest.gateways import Gateways
 from ingest.report import GatewayReport, read_report
@@ -42,7 +43,7 @@ class Several:
         await self.gateways.start(
             GatewayStart(
                 settings=GatewaySettings(),
-                shards=[str(self.shard.path)],
+                told=even_map([str(self.shard.path)]),
                 reports=self.reports,
                 number=0,
                 lifeline=str(self.folder / "life.sock"),
