@@ -33,6 +33,7 @@ from bench.journeys import (
     UNASKED,
     compared_us,
 )
+from bench.links import bench_links
 from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
 from bench.overload import BATCH, QUIET_PER_S, neighbours, overload
 from bench.replay import generate_w1, replay_w1
@@ -166,6 +167,7 @@ PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "restart": lambda board, _: bench_restart(board),
     "recovery": lambda board, _: bench_recovery(board),
     "timers": bench_timers,
+    "links": bench_links,
     "overload": bench_overload,
 }
 """Each also alone: `python -m bench recovery`."""
