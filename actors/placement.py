@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from actors.census import Census
+from actors.muster import Muster
 from actors.map import shard_of
 from actors.orders import Orders
 from actors.roster import SHARD_PREFIX, Post, Roster
@@ -17,7 +17,7 @@ from actors.spread import gives
 from engine.limits import PARTITIONS
 
 
-def place(roster: Roster, census: Census) -> Roster:
+def place(roster: Roster, muster: Muster) -> Roster:
     """Return what is to be, given what is.
 
     A slot gets another holder only where the one before has ended, has lost its lease, or says that
@@ -25,21 +25,21 @@ def place(roster: Roster, census: Census) -> Roster:
     """
     now = roster.copy()
     now.number += 1
-    _bury(now, census)
-    _note_sites(now, census)
+    _bury(now, muster)
+    _note_sites(now, muster)
     if not now.stopping:
-        _adopt(now, census, lambda name: bool(now.posts[name].sites))
-        _man(now, census)
-        _adopt(now, census, lambda name: True)
-        _dismiss(now, census)
-    _retire(now, census)
+        _adopt(now, muster, lambda name: bool(now.posts[name].sites))
+        _man(now, muster)
+        _adopt(now, muster, lambda name: True)
+        _dismiss(now, muster)
+    _retire(now, muster)
     now.number -= 1
     if now != roster:
         now.number += 1
     return now
 
 
-def orders_for(name: str, roster: Roster, census: Census) -> Orders:
+def orders_for(name: str, roster: Roster, muster: Muster) -> Orders:
     """Return what a shard has to do, as a roster that is stored says."""
     post = roster.posts.get(name)
     if post is None:
@@ -50,7 +50,7 @@ def orders_for(name: str, roster: Roster, census: Census) -> Orders:
     return Orders(
         number=roster.number,
         hold=[slot for slot in slots if slot not in roster.retiring],
-        give=gives(roster, census).get(name, []),
+        give=gives(roster, muster).get(name, []),
         leave=post.leaving and not slots,
     )
 
@@ -61,9 +61,9 @@ def first_owners(roster: Roster) -> dict[int, int]:
     return {number: slots[shard_of(number, len(slots))] for number in range(PARTITIONS)}
 
 
-def _bury(now: Roster, census: Census) -> None:
+def _bury(now: Roster, muster: Muster) -> None:
     """Strike out the shards that are lost; their slots are free."""
-    for name in [name for name in now.posts if census.lost(now, name)]:
+    for name in [name for name in now.posts if muster.lost(now, name)]:
         del now.posts[name]
     for slot, holder in now.holders.items():
         if holder not in now.posts:
@@ -71,10 +71,10 @@ def _bury(now: Roster, census: Census) -> None:
             now.retiring.pop(slot, None)
 
 
-def _note_sites(now: Roster, census: Census) -> None:
+def _note_sites(now: Roster, muster: Muster) -> None:
     """Write down where slots are served, for gateways, commands and the next Controller."""
     for name, post in now.posts.items():
-        beat = census.beats.get(name)
+        beat = muster.beats.get(name)
         if beat is None:
             continue
         held = {slot for slot, holder in now.holders.items() if holder == name}
@@ -83,12 +83,12 @@ def _note_sites(now: Roster, census: Census) -> None:
             now.posts[name] = replace(post, sites=sites)
 
 
-def _adopt(now: Roster, census: Census, can: Callable[[str], bool]) -> None:
+def _adopt(now: Roster, muster: Muster, can: Callable[[str], bool]) -> None:
     """Give slots without a holder to the shards that hold least."""
-    counts = census.counts()
+    counts = muster.counts()
     for slot in counts:  # One that was retired, and then got a partition late.
         now.holders.setdefault(slot, "")
-    loads = {name: census.load(now, name) for name in now.posts if can(name)}
+    loads = {name: muster.load(now, name) for name in now.posts if can(name)}
     if not loads:
         return
     for slot in sorted(slot for slot, holder in now.holders.items() if not holder):
@@ -100,7 +100,7 @@ def _adopt(now: Roster, census: Census, can: Callable[[str], bool]) -> None:
         loads[least] += counts[slot]
 
 
-def _man(now: Roster, census: Census) -> None:
+def _man(now: Roster, muster: Muster) -> None:
     """Add shards where there are too few; one too many while one is to be replaced."""
     for name, post in sorted(now.posts.items()):
         home = now.holders.get(post.home) == name and post.home not in now.retiring
@@ -109,18 +109,18 @@ def _man(now: Roster, census: Census) -> None:
     live = now.live()
     leaving = len(now.posts) - len(live)
     target = now.wanted
-    if stale(now, census) and not leaving and len(live) == target and _settled(now, census):
+    if stale(now, muster) and not leaving and len(live) == target and _settled(now, muster):
         target += 1
-    while len(now.live()) < target and len(now.posts) <= now.wanted and census.may_start:
-        _add(now, census)
+    while len(now.live()) < target and len(now.posts) <= now.wanted and muster.may_start:
+        _add(now, muster)
 
 
-def _add(now: Roster, census: Census) -> None:
+def _add(now: Roster, muster: Muster) -> None:
     """Add a shard on the node that has fewest, with the fullest slot that nobody holds, or none."""
-    going = next(iter(stale(now, census)), None)
+    going = next(iter(stale(now, muster)), None)
     nodes = [post.node for name, post in now.live().items() if name != going]
-    node = min(census.nodes, key=lambda each: (nodes.count(each), each), default="")
-    counts = census.counts()
+    node = min(muster.nodes, key=lambda each: (nodes.count(each), each), default="")
+    counts = muster.counts()
     free = [slot for slot, holder in now.holders.items() if not holder]
     home = max(free, key=lambda slot: (counts.get(slot, 0), -slot), default=now.next_slot)
     if home == now.next_slot:
@@ -131,12 +131,12 @@ def _add(now: Roster, census: Census) -> None:
     now.holders[home] = name
 
 
-def _dismiss(now: Roster, census: Census) -> None:
+def _dismiss(now: Roster, muster: Muster) -> None:
     """Let shards leave where there are too many: those to be replaced first."""
     live = now.live()
     over = len(live) - now.wanted
-    going = stale(now, census)
-    if over <= 0 or (over == 1 and going and not _all_serve(now, census)):
+    going = stale(now, muster)
+    if over <= 0 or (over == 1 and going and not _all_serve(now, muster)):
         return  # The new one is not ready yet.
     nodes = [post.node for post in live.values()]
 
@@ -145,8 +145,8 @@ def _dismiss(now: Roster, census: Census) -> None:
         return (
             going.index(name) if name in going else len(live),
             -nodes.count(post.node),
-            census.serves(name, post.home),
-            census.load(now, name),
+            muster.serves(name, post.home),
+            muster.load(now, name),
             -_number(name),
         )
 
@@ -154,21 +154,21 @@ def _dismiss(now: Roster, census: Census) -> None:
         now.posts[name] = replace(live[name], leaving=True)
 
 
-def stale(now: Roster, census: Census) -> list[str]:
+def stale(now: Roster, muster: Muster) -> list[str]:
     """Return the shards that are to be replaced, in that order.
 
     Those of an older generation; and of those of a node with two more than another, one.
     """
     live = now.live()
     old = [name for name, post in live.items() if _is_stale(now, post)]
-    counts = dict.fromkeys(census.nodes, 0)
+    counts = dict.fromkeys(muster.nodes, 0)
     for post in live.values():
         counts[post.node] = counts.get(post.node, 0) + 1
     old.sort(key=lambda name: (-counts[live[name].node], _number(name)))
-    if old or not census.nodes:
+    if old or not muster.nodes:
         return old
     most = max(counts, key=lambda node: (counts[node], node))
-    if counts[most] - min(counts[node] for node in census.nodes) < 2:
+    if counts[most] - min(counts[node] for node in muster.nodes) < 2:
         return []
     return [max((name for name, post in live.items() if post.node == most), key=_number)]
 
@@ -181,29 +181,29 @@ def _is_stale(now: Roster, post: Post) -> bool:
     return post.generation < now.generation
 
 
-def _all_serve(now: Roster, census: Census) -> bool:
-    return all(census.serves(name, post.home) for name, post in now.live().items())
+def _all_serve(now: Roster, muster: Muster) -> bool:
+    return all(muster.serves(name, post.home) for name, post in now.live().items())
 
 
-def _settled(now: Roster, census: Census) -> bool:
+def _settled(now: Roster, muster: Muster) -> bool:
     """Say whether nothing is being taken over or emptied just now."""
     homes = {post.home for post in now.live().values()}
-    return _all_serve(now, census) and homes == set(now.holders)
+    return _all_serve(now, muster) and homes == set(now.holders)
 
 
-def _retire(now: Roster, census: Census) -> None:
+def _retire(now: Roster, muster: Muster) -> None:
     """Let go of slots that are empty and that no shard has as its home.
 
     In two steps: the holder is told, and when it has let go the slot is struck out. A move under
     way may put a partition there meanwhile: then it stays.
     """
-    counts = census.counts()
+    counts = muster.counts()
     kept = {post.home for post in now.live().values()}
     for slot, holder in list(now.holders.items()):
         if slot in kept or slot in counts or not holder:
             now.retiring.pop(slot, None)
             continue
         since = now.retiring.setdefault(slot, now.number)
-        beat = census.beats.get(holder)
+        beat = muster.beats.get(holder)
         if beat is not None and beat.number >= since and slot not in beat.held:
             del now.holders[slot], now.retiring[slot]

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from actors.census import LEASE_S, START_S
+from actors.muster import LEASE_S, START_S
 from actors.placement import orders_for, place
 from actors.roster import Roster, encode_roster
 from actors.spread import GIVES_MAX, moves_left
@@ -26,8 +26,8 @@ def change(world: World, **changes: int | bool) -> Roster:
 
 
 def loads(world: World) -> dict[str, int]:
-    census, roster = world.census(), world.roster
-    return {name: census.load(roster, name) for name in roster.posts}
+    muster, roster = world.muster(), world.roster
+    return {name: muster.load(roster, name) for name in roster.posts}
 
 
 def test_a_new_store_has_an_even_share_of_partitions_on_each_shard() -> None:
@@ -45,7 +45,7 @@ def test_a_survivor_takes_over_at_once_where_ray_says_that_the_process_ended() -
     taker = roster.holders[1]
     assert taker in {"shard-0", "shard-2"}, "not one that is still to start"
     assert roster.posts.keys() == {"shard-0", "shard-2", "shard-3"}
-    assert 1 in orders_for(taker, roster, world.census()).hold
+    assert 1 in orders_for(taker, roster, world.muster()).hold
 
 
 def test_two_slots_of_two_dead_go_to_two_survivors() -> None:
@@ -64,7 +64,7 @@ def test_a_lease_ends_after_its_time_and_not_before() -> None:
     world.calm(1)
     assert "shard-0" not in world.roster.posts
     assert world.roster.holders[0] == "shard-1"
-    assert orders_for("shard-0", world.roster, world.census()).gone
+    assert orders_for("shard-0", world.roster, world.muster()).gone
 
 
 def test_leases_begin_anew_with_a_controller() -> None:
@@ -118,9 +118,9 @@ def test_slots_that_none_has_as_its_home_wait_for_a_shard_that_starts() -> None:
 def test_what_starts_badly_is_not_started_again_and_again_at_once() -> None:
     world = settled(2)
     world.end("shard-0")
-    census = world.census()
-    census.may_start = False
-    roster = place(world.roster, census)
+    muster = world.muster()
+    muster.may_start = False
+    roster = place(world.roster, muster)
     assert roster.posts.keys() == {"shard-1"}
     assert roster.holders[0] == "shard-1"
 
@@ -130,7 +130,7 @@ def test_growth_moves_no_more_than_the_new_shards_share() -> None:
     before = list(world.owners)
     change(world, wanted=3)
     world.calm(1)
-    assert moves_left(world.roster, world.census()) <= 85
+    assert moves_left(world.roster, world.muster()) <= 85
     world.calm(20)
     moved = [p for p in range(PARTITIONS) if world.owners[p] != before[p]]
     assert len(moved) == 85
@@ -147,7 +147,7 @@ def test_orders_name_few_moves_and_to_all_who_lack_in_turn() -> None:
     for name in world.running():
         world.beat(name)
     world.look()
-    give = orders_for("shard-0", world.roster, world.census()).give
+    give = orders_for("shard-0", world.roster, world.muster()).give
     assert len(give) == GIVES_MAX
     assert [each.to_slot for each in give[:6]] == [1, 2, 3, 1, 2, 3]
     assert len({each.partition for each in give}) == GIVES_MAX
@@ -158,7 +158,7 @@ def test_what_is_to_leave_is_emptied_and_then_ends() -> None:
     roster = change(world, wanted=1)
     assert sum(post.leaving for post in roster.posts.values()) == 2
     world.calm(0.5)
-    assert not any(orders_for(name, world.roster, world.census()).leave for name in roster.posts)
+    assert not any(orders_for(name, world.roster, world.muster()).leave for name in roster.posts)
     world.calm(30)
     assert list(loads(world).values()) == [PARTITIONS]
     assert len(world.running()) == 1
@@ -218,7 +218,7 @@ def test_a_slot_is_struck_out_only_when_its_holder_has_let_go() -> None:
     world.beats["shard-1"] = replace(beat, held={1: beat.held[1]})  # Sent before it opened slot 0.
     world.look()
     assert world.roster.holders[0] == "shard-1", "what it says now is older than its orders"
-    assert 0 not in orders_for("shard-1", world.roster, world.census()).hold
+    assert 0 not in orders_for("shard-1", world.roster, world.muster()).hold
     world.calm(1)
     assert 0 not in world.roster.holders
 
@@ -243,7 +243,7 @@ def test_a_slot_about_to_be_let_go_of_stays_where_a_partition_comes_late() -> No
     assert 0 in world.roster.retiring
     world.owners[moved[0]] = 0
     world.look()
-    assert 0 in orders_for("shard-1", world.roster, world.census()).hold
+    assert 0 in orders_for("shard-1", world.roster, world.muster()).hold
 
 
 @pytest.mark.parametrize("wanted", [2, 3, 5])
@@ -268,7 +268,7 @@ def test_a_rolling_restart_keeps_each_node_as_it_was() -> None:
 def test_all_are_told_to_drain_and_their_slots_stay_for_the_next_start() -> None:
     world = settled(2)
     roster = change(world, stopping=True)
-    orders = orders_for("shard-0", roster, world.census())
+    orders = orders_for("shard-0", roster, world.muster())
     assert orders.leave
     assert orders.hold == [0]
     world.calm(5)

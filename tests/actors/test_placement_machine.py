@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
-from actors.census import LEASE_S, Census
+from actors.muster import LEASE_S, Muster
 from actors.map import Site
 from actors.orders import BEAT_S, Beat, Held, Orders
 from actors.placement import first_owners, orders_for, place
@@ -58,8 +58,8 @@ class World:
         assert roster is not None
         return roster
 
-    def census(self) -> Census:
-        return Census(
+    def muster(self) -> Muster:
+        return Muster(
             now_s=self.now_s,
             watched_s=self.watched_s,
             owners=self.owners,
@@ -71,8 +71,8 @@ class World:
 
     def look(self) -> None:
         """One turn of the Controller."""
-        before, census = self.roster, self.census()
-        after = place(before, census)
+        before, muster = self.roster, self.muster()
+        after = place(before, muster)
         if after == before:
             return
         assert after.number == before.number + 1
@@ -108,7 +108,7 @@ class World:
         process.told_s = self.now_s
         if name in self.roster.posts:
             self.beats[name], self.heard_s[name] = beat, self.now_s
-        orders = orders_for(name, self.roster, self.census())
+        orders = orders_for(name, self.roster, self.muster())
         if orders.gone:
             self.end(name)
             return
@@ -252,15 +252,15 @@ class PlacementMachine(RuleBasedStateMachine):
     @invariant()
     def no_move_goes_to_a_slot_that_is_not_served(self) -> None:
         world = self.world
-        roster, census = world.roster, world.census()
+        roster, muster = world.roster, world.muster()
         for name in roster.posts:
-            for give in orders_for(name, roster, census).give:
+            for give in orders_for(name, roster, muster).give:
                 assert world.owners[give.partition] == give.slot
                 assert roster.holders[give.slot] == name
                 holder = roster.holders[give.to_slot]
                 assert holder in roster.posts
                 assert not roster.posts[holder].leaving
-                assert census.serves(holder, give.to_slot)
+                assert muster.serves(holder, give.to_slot)
 
     def teardown(self) -> None:
         world = self.world
@@ -288,8 +288,8 @@ class PlacementMachine(RuleBasedStateMachine):
             assert process.held[post.home].epoch == world.epochs[post.home]
         on = [[post.node for post in live.values()].count(node) for node in world.nodes]
         assert max(on) - min(on) <= 1, "as many shards on each node"
-        assert place(roster, world.census()) == roster, "it rests"
-        assert all(not orders_for(name, roster, world.census()).give for name in live)
+        assert place(roster, world.muster()) == roster, "it rests"
+        assert all(not orders_for(name, roster, world.muster()).give for name in live)
 
 
 PlacementMachine.TestCase.settings = settings(
