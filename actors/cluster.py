@@ -17,6 +17,7 @@ import structlog
 
 from actors.clock import CLOCKS, WallClock
 from actors.courier import Courier
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
@@ -123,6 +124,8 @@ class Cluster:
         self._keepers: dict[Keeper, asyncio.Task[None]] = {}
         self._started = False
         self._url = ""
+        self.credentials: Credentials | None = None
+        """None are asked for within one machine."""
         self.sockets = [
             str(self._runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
         ]

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from actors.cluster import Cluster
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
 from actors.map import even_map
+from actors.member import Member
+from actors.publications import Publications
 from actors.publisher import Publisher
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
 from actors.store.key import store_key
@@ -41,10 +43,15 @@ class System:
         )
         self._channels = channel_settings(folder.operator.get("channels", {}))
         self._folder = folder
-        self.cluster = Cluster(settings, shards)
-        self._publications = PublishedFiles(
-            settings.data, store_key(settings.data, settings.key_file)
-        )
+        self.cluster: Cluster | Member
+        self._publications: Publications
+        if settings.cluster is None:
+            self.cluster = Cluster(settings, shards)
+            key = store_key(settings.data, settings.key_file)
+            self._publications = PublishedFiles(settings.data, key)
+        else:
+            member = self.cluster = Member(settings, shards)
+            self._publications = member.publications
         self._gateway: Gateway | None = None
         self.published = False
 
@@ -57,10 +64,17 @@ class System:
 
         A start that is refused has published nothing.
         """
-        self._gateway = Gateway(self._gateway_settings, even_map(self.cluster.sockets))
+        channels = msgspec.json.encode(self._channels)
         try:
-            await self._gateway.bind()
-            await self.cluster.start_actors(msgspec.json.encode(self._channels))
+            if isinstance(self.cluster, Member):  # Only then is it known where slots are served.
+                await self.cluster.start_actors(channels)
+                self._gateway = self._member_gateway(self.cluster)
+                await self._gateway.bind()
+            else:
+                sockets = even_map(self.cluster.sockets)
+                self._gateway = Gateway(self._gateway_settings, sockets)
+                await self._gateway.bind()
+                await self.cluster.start_actors(channels)
             await self._publish()
             await self._gateway.start()
         except OSError as error:
@@ -69,12 +83,24 @@ class System:
 
     async def _publish(self) -> None:
         """Put the folder in force where something else is, and note that; versions go on."""
-        publisher = Publisher(self.cluster.sockets, self._publications)
+        cluster = self.cluster
+        publisher = Publisher(cluster.sockets, self._publications, cluster.credentials)
         before = await publisher.in_force()
         source = await publisher.succession_of(self._folder.publication)
         if source_of(before) != source:
             publisher.note_start(before, source)
         self.published = await self.cluster.publish(source)
+
+    def _member_gateway(self, member: Member) -> Gateway:
+        settings = self._gateway_settings
+        return Gateway(settings, member.map, member.credentials, member.host, member.where)
+
+    async def ended(self) -> None:
+        """Return when somebody elsewhere has all of it stopped; of a single machine, never."""
+        if isinstance(self.cluster, Member):
+            await self.cluster.ended()
+        else:
+            await asyncio.Event().wait()
 
     @property
     def url(self) -> str:
@@ -149,9 +175,22 @@ async def run_system(system: System, ready: Callable[[], None]) -> None:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         ready()
-        await ended.wait()
+        await _first_of(ended.wait(), system.ended())
     finally:
         await system.stop()
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return when one of these does."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _started(system: System, ended: asyncio.Event) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Final
 
@@ -53,7 +54,9 @@ class Gateway:
         told: ClusterMap,
         credentials: Credentials | None = None,
         host: str = "",
+        ask_store: Callable[[], Awaitable[ClusterMap]] | None = None,
     ) -> None:
+        """`ask_store` says where slots are where no shard can be asked."""
         self._settings = settings
         self._keyring = Keyring(settings.keys)
         self._counters = Counters()
@@ -71,7 +74,7 @@ class Gateway:
             return lane
 
         self._router = Router(told, self.admission, new_lane, host)
-        self._follower = Follower(self._router, STATUS_S)
+        self._follower = Follower(self._router, STATUS_S, ask_store)
         self._moving = bool(host)
         """Whether this is a cluster, where partitions move."""
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.
