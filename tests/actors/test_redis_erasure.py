@@ -10,7 +10,7 @@ import pytest
 from actors.clock import EventClock
 from actors.frame import Frame, encode_frame
 from actors.link import EraseContact, Erased, LinkClient, LinkError
-from actors.redis_slot import RedisSlot, open_redis_slot
+from actors.redis_slot import RedisHolding, open_redis_slot
 from actors.service import ShardService
 from actors.settings import RedisSettings
 from actors.shard import Shard
@@ -39,7 +39,7 @@ from tests.actors.test_eraser import (
 )
 
 
-def opened(settings: RedisSettings, folder: Path) -> RedisSlot:
+def opened(settings: RedisSettings, folder: Path) -> RedisHolding:
     return open_redis_slot(settings, 0, KEY, DAY_MS, lambda: 0, archive=str(folder / "archive"))
 
 
