@@ -17,6 +17,7 @@ from ingest.gateway_process import GatewayStart
 from ingest.gateways import Gateways
 from ingest.report import GatewayReport, read_report
 from ingest.settings import GatewaySettings
+from tests.actors.credentials import credentials
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import Sender, event, get, post, until
 
@@ -32,6 +33,8 @@ class Several:
         self.folder = folder
         self.pids: list[int] = []
         self.shard = FakeShard(folder / "s")
+        self.shard.credentials = credentials(folder / "keys")  # It is reached as on another host.
+        self.keys = credentials(folder / "keys", "here", "gateway").folder
         self.lifeline = Lifeline(str(folder / "life.sock"))
         self.gateways = Gateways(GatewaySettings(port=0), COUNT, self.pids.append)
         self.reports = [str(folder / f"gateway-{number}.sock") for number in range(COUNT)]
@@ -43,10 +46,11 @@ class Several:
         await self.gateways.start(
             GatewayStart(
                 settings=GatewaySettings(),
-                told=even_map([str(self.shard.path)]),
+                told=even_map([self.shard.address]),
                 reports=self.reports,
                 number=0,
                 lifeline=str(self.folder / "life.sock"),
+                keys=str(self.keys),
             )
         )
         return self
