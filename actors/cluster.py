@@ -22,6 +22,7 @@ from actors.errors import OperatorError
 from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
 from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
+from actors.map import even_map
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running, shard_name
 from actors.service import ShardService
@@ -91,7 +92,7 @@ class CourierActor:
         channels = open_channels(channel_settings, Path(told.folder), WallClock().read)
         try:
             credentials = Credentials.open(told.keys, "courier")
-            await Courier(told.sockets, channels, SERVED_CHANNELS, credentials).run()
+            await Courier(even_map(told.sockets), channels, SERVED_CHANNELS, credentials).run()
         except Exception:
             log.exception("the courier stops, and starts again")
             os._exit(70)

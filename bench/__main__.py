@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import engine
+from bench.against import bench_against
 from bench.board import Board, screen
 from bench.decision import decision_times_us, quantile
 from bench.durability import (
@@ -158,6 +159,7 @@ PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "engine": bench_engine,
     "journeys": bench_journeys,
     "replay": bench_replay,
+    "against": bench_against,
     "system": bench_system,
     "bytes": lambda board, _: bench_bytes(board),
     "encryption": lambda board, _: bench_encryption(board),

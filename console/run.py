@@ -13,11 +13,15 @@ from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
 from actors.map import even_map
+from actors.publisher import Publisher
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
+from actors.store.key import store_key
+from actors.store.published import PublishedFiles
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
 from channels.webhook import check_webhooks
 from engine.errors import AuthorError
+from engine.succession import source_of
 from ingest.gateway import Gateway
 from ingest.gateway_process import GatewayStart, calm_collector
 from ingest.gateways import Gateways
@@ -47,6 +51,9 @@ class System:
         self._keys = str(settings.keys.absolute()) if settings.keys else ""
         self._credentials = Credentials.open(self._keys, "gateway")
         self.cluster = Cluster(settings, shards)
+        self._publications = PublishedFiles(
+            settings.data, store_key(settings.data, settings.key_file)
+        )
         self._gateway_count = gateways
         self._gateway: Gateway | Gateways | None = None
         self.published = False
@@ -69,7 +76,7 @@ class System:
         try:
             await self._gateway.bind()
             await self.cluster.start_actors(msgspec.json.encode(self._channels))
-            self.published = await self.cluster.publish(self._folder.source)
+            await self._publish()
             await self._start_gateway()
         except OSError as error:
             raise OperatorError(str(error)) from None
@@ -95,6 +102,15 @@ class System:
             keys=self._keys,
         )
         await self._gateway.start(start)
+
+    async def _publish(self) -> None:
+        """Put the folder in force where something else is, and note that; versions go on."""
+        publisher = Publisher(self.cluster.sockets, self._publications)
+        before = await publisher.in_force()
+        source = await publisher.succession_of(self._folder.publication)
+        if source_of(before) != source:
+            publisher.note_start(before, source)
+        self.published = await self.cluster.publish(source)
 
     @property
     def url(self) -> str:
