@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.contact import Contact, pack, unpack
+from engine.fact import PastEvent
 from engine.input import Event, payload_of
 from engine.limits import (
     FAR_MS,
@@ -176,6 +177,20 @@ def happened_at_ms(happening: bytes) -> int:
     kept = unpack(happening)
     at_ms: int = kept if kept.__class__ is int else kept[0]
     return at_ms
+
+
+def told_events(contact: Contact, name: str, after_ms: int, until_ms: int) -> list[PastEvent]:
+    """Return the remembered events of a name in (after, until], the latest first."""
+    told = []
+    last_ms, newer = -1, 0
+    for happening in reversed(contact.history.get(name, ())):
+        kept = unpack(happening)
+        at_ms = kept if kept.__class__ is int else kept[0]
+        newer = newer + 1 if at_ms == last_ms else 0
+        last_ms = at_ms
+        if after_ms < at_ms <= until_ms:
+            told.append(PastEvent(name, at_ms, newer, fields=fields_of(kept)))
+    return told
 
 
 def latest(contact: Contact, name: str, count: int) -> list[dict[str, Any]]:
