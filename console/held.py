@@ -17,7 +17,7 @@ from actors.frame import (
     input_of,
     partition_number,
 )
-from actors.shard import shard_of
+from actors.map import shard_of
 from actors.slot import SNAPSHOT_FOLDER
 from actors.store.history import read_history
 from actors.store.key import store_key

@@ -2,12 +2,13 @@
 
 from engine.backlog import BACKLOG, drop, may_go_on, take_next
 from engine.contact import Contact, Queued
-from engine.entrance import enter
+from engine.entrance import consider, enter
 from engine.input import Event
 from engine.limits import FAR_MS
 from engine.moment import NO_VIEWS, Moment
-from engine.program import NEVER_LATE
+from engine.program import NEVER_LATE, Way
 from engine.programs import Programs
+from engine.trace import Trace
 from engine.version import JOURNEY_ENDED
 from engine.watch import WATCH, look_at_once, note_segments, review
 
@@ -72,8 +73,11 @@ def carry_out(moment: Moment, programs: Programs, id: str) -> None:
     if found is None:
         return
     program, occasion = found
+    event = Event(f"{id}/{moment.now_ms}", contact.key, id, moment.now_ms, {})
+    if type(moment.decisions) is Trace:
+        way = Way(id, occasion.test)
+        moment.decisions.note(consider(moment, programs, program, event, way))
     if occasion.test is None or occasion.test.holds(moment):
-        event = Event(f"{id}/{moment.now_ms}", contact.key, id, moment.now_ms, {})
         enter(moment, program, event, NEVER_LATE, NO_VIEWS)
 
 

@@ -146,6 +146,7 @@ class Programs:
         """How long events stay in the history, of names that conditions look back at for long."""
         for route in self.routes.values():
             route.keep_ms = self.keep_ms
+            route.moves = bool(route.exits or route.hears or route.goals)
         watching = Reads()
         for test in [*self.watched.values(), *exits]:
             test.note_reads(watching)

@@ -17,6 +17,7 @@ from engine.moment import Moment
 from engine.occasion import carry_out, pass_over
 from engine.programs import Programs
 from engine.session import end_session, products_of
+from engine.trace import SessionNote, TimerNote
 from engine.walk import end_visit, resume
 from engine.watch import WATCH
 
@@ -36,7 +37,9 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
     an Advance, by the contact's next input, or in a replay. Where it raises, the contact and
     `decisions` are as before.
     """
-    timer = _next_timer(programs, contact)
+    timer: Visit | str = SESSION
+    if contact.visits or contact.occasions:
+        timer = _next_timer(programs, contact)
     if timer == SESSION:
         _end_session(programs, contact, decisions)
         plan_next_due(contact)
@@ -57,6 +60,21 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
         raise
     plan_next_due(contact)
     return False
+
+
+def note_next_timer(programs: Programs, contact: Contact) -> TimerNote | SessionNote:
+    """Return what a Trace is to say of the timer that is next."""
+    timer = _next_timer(programs, contact)
+    if isinstance(timer, Visit):
+        journey, node, id = timer.journey, timer.node, timer.id
+        return TimerNote(at_ms=timer.due_at_ms, what="visit", journey=journey, node=node, id=id)
+    if timer == SESSION:
+        session = contact.session
+        assert session is not None
+        started_at_ms, counts = session.started_at_ms, dict(session.counts)
+        return SessionNote(at_ms=session.due_at_ms, started_at_ms=started_at_ms, counts=counts)
+    what = "watch" if timer == WATCH else "occasion"
+    return TimerNote(at_ms=contact.occasions[timer], what=what, id=timer)
 
 
 def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]) -> None:
