@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from actors.muster import Muster
 from actors.map import shard_of
+from actors.muster import Muster
 from actors.orders import Orders
 from actors.roster import SHARD_PREFIX, Post, Roster
 from actors.spread import gives

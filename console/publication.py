@@ -16,10 +16,14 @@ from actors.publisher import Publisher
 from actors.store.key import store_key
 from actors.store.manifest import read_store
 from actors.store.published import PublishedFiles
-from console.diff import Diff, diff_of, unmapped
+from console.against.comparison import Question, Variant, compared, survey
+from console.against.entries import FEWER, MORE
+from console.diff import Diff, EntryLine, diff_of, unmapped
 from console.run import checked_folder
+from console.screen import progress_bar
 from engine.author import nearest
 from engine.journey import Publication
+from engine.limits import DAY_MS
 from engine.succession import (
     Choice,
     State,
@@ -151,6 +155,36 @@ def publications_of(data: Path, key_file: Path | None) -> PublishedFiles:
     return PublishedFiles(data, store_key(data, key_file))
 
 
+def entries_of(
+    data: Path, key_file: Path | None, draft: Publication, from_ms: int
+) -> list[EntryLine]:
+    """Say who would have entered journeys since then, as a draft has them: by replaying the log.
+
+    It is read as it is; what a running system adds meanwhile is not.
+    """
+    source = source_of(replace(draft, versions=msgspec.UNSET))
+    question = Question(
+        data=data,
+        key_file=key_file,
+        variants=[Variant("draft", source)],
+        from_ms=from_ms,
+        processes=os.cpu_count() or 1,
+    )
+    stretches = survey(data, key_file)
+    total = sum(each.end - each.first for each in stretches)
+    with progress_bar() as bar:
+        task = bar.add_task("entries", total=total, rate=0.0)
+        with compared(
+            question, stretches, lambda records: bar.advance(task, records)
+        ) as comparison:
+            (sums,) = comparison.report.variants
+    lines = [
+        EntryLine(journey=journey, more=counts.get(MORE, 0), fewer=counts.get(FEWER, 0))
+        for journey, counts in sorted(sums.journeys.items())
+    ]
+    return [each for each in lines if each.more or each.fewer]
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What a command is asked to change, and what the history is to say of it."""
 
@@ -160,6 +194,8 @@ class Request(msgspec.Struct, kw_only=True):
     make: Make
     note: str = ""
     by: str = ""
+    days: int = 0
+    """How far back to look who would have entered; 0: not at all."""
 
 
 async def considered(
@@ -175,6 +211,10 @@ async def considered(
         change = await request.make(publisher, before)
         visits = await publisher.visits(source_of(change.after))
         found = diff_of(before, change.after, visits, publisher.known().numbers)
+        if request.days and not found.empty:
+            from_ms = await publisher.now_ms() - request.days * DAY_MS
+            found.days = request.days
+            found.entries = entries_of(request.data, request.key_file, change.after, from_ms)
         if not agreed(found, unmapped(found, change.maps)) or found.empty:
             return found, None
         by = request.by or account()

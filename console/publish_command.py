@@ -62,6 +62,9 @@ def diff(
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
     map: Maps = None,
+    days: Annotated[
+        int, typer.Option(min=0, help="Say who would have entered since; 0: do not replay the log.")
+    ] = 7,
     key_file: KeyFile = None,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -73,7 +76,7 @@ def diff(
         return False
 
     make = of_folder(journeys, in_flight, map)
-    request = Request(data=data, key_file=key_file, what="diff", make=make)
+    request = Request(data=data, key_file=key_file, what="diff", make=make, days=days)
     found, _ = uvloop.run(considered(request, agreed))
     if json:
         print_json(found)

@@ -14,7 +14,7 @@ from actors.link import Accept, LinkClient, LinkEvent
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.store.manifest import open_store
-from console.diff import Diff, JourneyLine, NodeLine, sentence
+from console.diff import Diff, EntryLine, JourneyLine, NodeLine, entry_words, sentence
 from console.publication import (
     Make,
     Request,
@@ -58,13 +58,13 @@ class Shop:
         await self.client.ask(Accept(0, events))
 
     async def change(
-        self, make: Make, what: str = "publish", *, agreed: bool = True
+        self, make: Make, what: str = "publish", *, agreed: bool = True, days: int = 0
     ) -> tuple[Diff, PublicationNote | None]:
         def agree(_: Diff, problems: list[str]) -> bool:
             self.problems = problems
             return agreed
 
-        request = Request(data=self.data, what=what, make=make, by="ada", note="because")
+        request = Request(data=self.data, what=what, make=make, by="ada", note="because", days=days)
         return await considered(request, agree)
 
     def folder(self, in_flight: str = "follow", *maps: str) -> Make:
@@ -209,6 +209,18 @@ async def test_a_start_carries_versions_on_and_notes_what_it_put_in_force(tmp_pa
         assert b'"number":2' in source
         publisher.note_start(before, source)
         assert (shop.notes()[-1].what, shop.notes()[-1].by) == ("run", "run")
+
+
+async def test_a_diff_says_who_would_have_entered_by_replaying_the_log(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.write(wait("5h", "a"))
+        await shop.happen("hello", range(50, 57), LATER_MS + 1)
+        document = journey(nodes=[wait("5h", "a"), mail()], entry={"event": "hello"})
+        (shop.journeys / "hello.yaml").write_bytes(yaml(document))
+        found, _ = await shop.change(shop.folder(), days=1)
+        assert found.entries == [EntryLine(journey="hello", more=7, fewer=40)]
+        words = "hello: 7 more and 40 fewer would have entered in the last day"
+        assert entry_words(found.entries[0], found.days) == words
 
 
 async def test_nothing_is_published_where_nothing_differs(tmp_path: Path) -> None:
