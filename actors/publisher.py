@@ -75,6 +75,11 @@ class Publisher:
         source = (await self._status(self._sockets[0]))["published"]
         return msgspec.json.decode(source, type=Publication) if source else EMPTY
 
+    async def now_ms(self) -> int:
+        """Return the latest moment that it is in any shard."""
+        moments: list[int] = [(await self._status(socket))["now_ms"] for socket in self._sockets]
+        return max(moments)
+
     async def visits(self, source: bytes = b"") -> Visits:
         """Count where visits stand, and what a draft of this source would make of them."""
         counted = await asyncio.gather(*[self._count(socket, source) for socket in self._sockets])

@@ -1,6 +1,7 @@
 """Entrance: may the contact enter a journey now, and what begins if so."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from engine.backlog import put_off, refuse
 from engine.chance import falls_within
@@ -38,6 +39,8 @@ from engine.trace import (
 from engine.value import MISSING, value_at
 from engine.walk import advance, entry_key
 from engine.zone import day_start
+
+HOLDS_ALREADY: Final = "its condition to leave holds already"
 
 
 def enter(
@@ -81,7 +84,7 @@ def enter(
         return
     moment.visit, moment.trigger = visit, trigger
     if program.exit_when and any(test.holds(moment) for test in program.exit_when):
-        _refuse(moment, program, id, EXITED, "its condition to leave holds already")
+        _refuse(moment, program, id, EXITED, HOLDS_ALREADY)
         return
     crowded = _crowded(contact, program)
     if crowded:
