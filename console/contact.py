@@ -1,4 +1,4 @@
-"""The commands `anlass contact erase` and `anlass contact export`."""
+"""The commands `anlass contact`: erase, export, and show (see console.contact_show)."""
 
 import tempfile
 from pathlib import Path
@@ -11,14 +11,16 @@ from msgspec import Struct
 from actors.clock import CLOCKS
 from actors.errors import OperatorError
 from actors.link import EraseContact, Erased, LinkClient, LinkError
+from actors.map import shard_of
 from actors.processes import RUNTIME_PREFIX, Processes
 from actors.running import running_system
 from actors.service import ShardService
-from actors.shard import Shard, shard_of
+from actors.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
+from console.contact_show import show
 from console.held import held_of
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console
@@ -29,6 +31,8 @@ from engine.span import SPAN_FORM, span_ms, span_text
 contact_app = typer.Typer(
     help="Show or forget what is kept of one contact.", no_args_is_help=True, rich_markup_mode=None
 )
+
+contact_app.command()(show)
 
 ContactKey = Annotated[
     str,
