@@ -10,8 +10,9 @@ from actors.clock import EventClock
 from actors.folder import Folder, read_folder
 from actors.frame import encode_frame
 from actors.link import LinkEvent
+from actors.map import shard_of
 from actors.outbox import Outbox
-from actors.shard import Shard, shard_of
+from actors.shard import Shard
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder

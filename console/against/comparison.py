@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.shard import partitions_of
+from actors.map import partitions_of
 from actors.store.history import first_position, read_history
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder

@@ -273,3 +273,13 @@ def test_of_real_messages_that_the_draft_never_sends_little_is_kept() -> None:
         branch.hear(Receipt("c", f"k-{number}", delivered=True), number)
     assert len(branch._early) == EARLY_MAX
     assert "k-0" not in branch._early
+
+
+def test_a_draft_is_published_once() -> None:
+    """Whatever is really published later: a schedule is not planned anew each time."""
+    weekly = journey("weekly", entry={"schedule": "0 9 * * mon", "segment": "seen"})
+    branch = Branch(0, source_of(weekly, segments=[SEEN]), 16, {})
+    branch.publish(NOON_MS)
+    branch.run_to(NOON_MS)
+    branch.publish(NOON_MS + HOUR_MS)
+    assert (branch.partition.waking_at_ms, branch.partition.now_ms) == (0, NOON_MS + HOUR_MS)
