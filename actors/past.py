@@ -21,8 +21,8 @@ from actors.frame import (
     Record,
     input_of,
 )
+from actors.map import shard_of
 from actors.recovery import NOT_RECORDED
-from actors.shard import shard_of
 from actors.store.history import first_position, read_history
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder

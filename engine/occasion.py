@@ -1,7 +1,7 @@
 """Occasions: when schedules and dates let a contact enter journeys, though nothing comes in."""
 
 from engine.contact import Contact
-from engine.entrance import consider, enter
+from engine.entrance import enter, note_entry
 from engine.input import Event
 from engine.limits import FAR_MS
 from engine.moment import NO_VIEWS, Moment
@@ -66,8 +66,7 @@ def carry_out(moment: Moment, programs: Programs, id: str) -> None:
     program, occasion = found
     event = Event(f"{id}/{moment.now_ms}", contact.key, id, moment.now_ms, {})
     if type(moment.decisions) is Trace:
-        way = Way(id, occasion.test)
-        moment.decisions.note(consider(moment, programs, program, event, way))
+        note_entry(moment, programs, program, event, Way(id, occasion.test))
     if occasion.test is None or occasion.test.holds(moment):
         enter(moment, program, event, NEVER_LATE, NO_VIEWS)
 
