@@ -17,7 +17,7 @@ SEGMENTS = [
 ]
 DOUBLE = {"consent": "email", "is": "double_opt_in"}
 VIEWS = {"happened": "view", "within": "2d"}
-PAST = [
+PAST: list[tuple[str, dict[str, Any]]] = [
     ("identify", {"attributes": {"city": "Köln", "born": "2023-11-20", "tier": 3}}),
     ("consent", {"email": "opt_in"}),
     ("view", {"product_id": "p-1", "price": 5}),
