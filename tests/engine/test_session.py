@@ -198,7 +198,7 @@ def test_a_session_s_start_says_when_and_by_what_it_began() -> None:
 
 def test_an_event_that_begins_no_session_lets_none_start() -> None:
     situation = Situation(journey(entry={"event": "session_start"}))
-    assert outcomes(situation.event("identify", attributes={"tier": "gold"})) == []
+    assert outcomes(situation.event("identify", {"attributes": {"tier": "gold"}})) == []
     assert outcomes(situation.event("page_view")) == [("hello", "sent")]
 
 
