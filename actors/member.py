@@ -46,9 +46,6 @@ from channels.delivery import ChannelSettings, open_channels
 OBJECT_STORE_BYTES: Final = 80 << 20
 """The least Ray takes; nothing of ours goes through it."""
 
-CPUS: Final = 64
-"""Of a Ray of its own: shards ask for none, and are as many as an operator wants."""
-
 START_S: Final = 600.0
 LOOK_S: Final = 0.05
 WATCH_S: Final = 0.25
@@ -129,7 +126,8 @@ class Member:
         self.publications = PublishedRedis(server, key if store.encrypted else None)
         self._charter = Charter(cluster.redis)
         first = new_roster(store.shards)
-        roster = self._charter.change(lambda _: None, first)
+        roster = self._charter.change(_as_it_is, first)
+        self._shards = roster.wanted
         if shards is not None and shards != roster.wanted:
             log.warning(
                 "the number of shards stays; `anlass scale` changes it",
@@ -160,7 +158,7 @@ class Member:
             ray.init(
                 address="local",
                 include_dashboard=False,
-                num_cpus=CPUS,
+                num_cpus=self._shards + 2,  # So many processes begin at once.
                 object_store_memory=OBJECT_STORE_BYTES,
                 _temp_dir=str(self.runtime / RAY_FOLDER),
                 _node_ip_address="127.0.0.1",
