@@ -1,8 +1,13 @@
 """An event arrives at the journeys: it ends some visits, moves some, and opens others."""
 
-from engine.contact import Contact
+from collections.abc import Iterator
+
+from engine.backlog import drop
+from engine.condition import Test
+from engine.contact import Awaiting, Contact
 from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
-from engine.entrance import enter
+from engine.entrance import enter, note_entry
+from engine.fact import Fact
 from engine.guard import Guard
 from engine.history import remember_derived
 from engine.input import DESCRIBED, Event, is_derived, looked_into, payload_of
@@ -10,8 +15,10 @@ from engine.limits import FOLLOWS_MAX, HOPS_MAX
 from engine.moment import NO_VIEWS, Moment
 from engine.occasion import plan_anew
 from engine.outbox import stop_pending
+from engine.program import Goal, Program, Way
 from engine.programs import Programs
 from engine.route import Route
+from engine.trace import ExitNote, GoalNote, Trace
 from engine.walk import end_visit, wake
 from engine.watch import review
 
@@ -32,17 +39,20 @@ def happen(
     are as they were before.
     """
     mark = len(decisions)
-    event = looked_into(event)
-    payload = payload_of(event)
+    payload = event.payload
+    if not isinstance(payload, dict):
+        event = looked_into(event)
+        payload = payload_of(event)
     moment = Moment(programs.rules, contact, now_ms, decisions, payload)
     moment.cause = event.id
     moment.described = route.describes
-    guard = Guard(contact) if _may_move(route, contact) else None
+    guard = Guard(contact) if route.moves and _may_move(route, contact) else None
     try:
         if guard is not None:
             _move(moment, programs, route, event)
             moment.visit, moment.trigger = None, payload
-        for program, way in route.entries:
+        traced = decisions.__class__ is Trace
+        for program, way in _noted(moment, programs, route, event) if traced else route.entries:
             test = way.test
             if test is None or test.holds(moment):
                 if guard is None:
@@ -59,6 +69,15 @@ def happen(
             guard.restore(contact)
         del decisions[mark:]
         raise
+
+
+def _noted(
+    moment: Moment, programs: Programs, route: Route, event: Event
+) -> Iterator[tuple[Program, Way]]:
+    """Yield the entries of an event, and before each note what comes of it."""
+    for program, way in route.entries:
+        note_entry(moment, programs, program, event, way)
+        yield program, way
 
 
 def follow(moment: Moment, programs: Programs, *, watched: bool) -> None:
@@ -121,6 +140,8 @@ def _happen_derived(moment: Moment, programs: Programs, event: Event, views: lis
     _move(moment, programs, route, event)
     for program, way in route.entries:
         moment.visit, moment.trigger = None, payload_of(event)
+        if type(moment.decisions) is Trace:
+            note_entry(moment, programs, program, event, way)
         if way.test is None or way.test.holds(moment):
             enter(moment, program, event, way.late_after_ms, views)
     return moment.moved or route.watched
@@ -133,7 +154,7 @@ def _refuse(moment: Moment, event: Event, why: str) -> None:
 
 def _may_move(route: Route, contact: Contact) -> bool:
     """Say whether an event of this route can end, move or convert anything."""
-    if route.exits and (contact.visits or contact.pending):
+    if route.exits and (contact.visits or contact.pending or contact.queued):
         return True
     return bool((route.hears and contact.visits) or (route.goals and contact.goals))
 
@@ -142,35 +163,67 @@ def _move(moment: Moment, programs: Programs, route: Route, event: Event) -> Non
     if route.goals:
         _convert(moment, route, event)
     if route.exits:
-        _exit_visits(moment, route, event)
+        _exit_visits(moment, programs, route, event)
     if route.hears:
         _wake_visits(moment, programs, route, event)
 
 
-def _exit_visits(moment: Moment, route: Route, event: Event) -> None:
+def _exit_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     contact = moment.contact
     for visit in contact.visits[:]:
         moment.visit = visit
-        if _ends(moment, route, visit.journey):
+        if type(moment.decisions) is Trace:
+            _note_exit(moment.decisions, moment, route, visit.journey, event)
+        if programs.keeps:  # Each version has rules of its own.
+            program = programs.program_of(visit)
+            tests = None if program is None else program.exit_on.get(route.name)
+            ends = tests is not None and _any_holds(moment, tests)
+        else:
+            ends = _ends(moment, route, visit.journey)
+        if ends:
             end_visit(moment, visit, EXITED, event.name)
     moment.visit = None
+    for queued in contact.queued:
+        if _ends(moment, route, queued.journey):
+            drop(moment, programs, queued, event.name)
     for pending in contact.pending:
+        if type(moment.decisions) is Trace:
+            _note_exit(moment.decisions, moment, route, pending.journey, event)
         if _ends(moment, route, pending.journey):
             stop_pending(pending, moment.now_ms, EXITED, event.name)
 
 
 def _ends(moment: Moment, route: Route, journey: str) -> bool:
     tests = route.exits.get(journey)
-    if tests is None:
-        return False
+    return tests is not None and _any_holds(moment, tests)
+
+
+def _any_holds(moment: Moment, tests: list[Test | None]) -> bool:
     return any(test is None or test.holds(moment) for test in tests)
+
+
+def _note_exit(trace: Trace, moment: Moment, route: Route, journey: str, event: Event) -> None:
+    if journey in route.exits:
+        tests = [test for test in route.exits[journey] if test is not None]
+        trace.note(
+            ExitNote(
+                at_ms=moment.now_ms,
+                journey=journey,
+                event=event.name,
+                event_id=event.id,
+                ends=_ends(moment, route, journey),
+                facts=[test.explain(moment) for test in tests],
+            )
+        )
 
 
 def _wake_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     """Let the event move each visit that waits for it."""
     for visit in moment.contact.visits[:]:
-        program = programs.by_journey.get(visit.journey)
-        if program is None or visit.journey not in route.hears:
+        if visit.journey not in route.hears:
+            continue
+        program = programs.program_of(visit)
+        if program is None:
             continue
         if visit.node in program.places and visit in moment.contact.visits:
             wake(moment, program, visit, event)
@@ -182,7 +235,11 @@ def _convert(moment: Moment, route: Route, event: Event) -> None:
     reached = []
     for goal in contact.goals:
         program = next((each for each in route.goals if each.journey == goal.journey), None)
-        if program is None or program.goal is None or now_ms >= goal.until_ms:
+        if program is None or program.goal is None:
+            continue
+        if type(moment.decisions) is Trace:
+            _note_goal(moment.decisions, moment, program.goal, goal, event)
+        if now_ms >= goal.until_ms:
             continue
         if program.goal.test is None or program.goal.test.holds(moment):
             reached.append(goal)
@@ -201,3 +258,22 @@ def _convert(moment: Moment, route: Route, event: Event) -> None:
             )
     if reached:
         contact.goals = [each for each in contact.goals if each not in reached]
+
+
+def _note_goal(trace: Trace, moment: Moment, asked: Goal, goal: Awaiting, event: Event) -> None:
+    in_time = Fact(
+        what="still in time", holds=moment.now_ms < goal.until_ms, until_ms=goal.until_ms
+    )
+    facts = [in_time] if asked.test is None else [in_time, asked.test.explain(moment)]
+    trace.note(
+        GoalNote(
+            at_ms=moment.now_ms,
+            journey=goal.journey,
+            visit=goal.visit,
+            event=event.name,
+            event_id=event.id,
+            reached=all(fact.holds for fact in facts),
+            key=f"{goal.visit}.goal",
+            facts=facts,
+        )
+    )

@@ -18,19 +18,27 @@ class Guard:
     __slots__ = ("_before",)
 
     def __init__(self, contact: Contact) -> None:
-        before = {name: getattr(contact, name) for name in SHARED}
-        before["visits"] = [replace(visit) for visit in contact.visits]
-        before["pending"] = [replace(pending) for pending in contact.pending]
-        before["entered"] = dict(contact.entered)
-        before["messages"] = contact.messages[:]
+        # One copy of all fields at once, the others too: by name they took ten times as long.
+        before = replace(contact)
+        if contact.visits:
+            before.visits = [replace(visit) for visit in contact.visits]
+        else:
+            before.visits = []
+        if contact.pending:
+            before.pending = [replace(pending) for pending in contact.pending]
+        else:
+            before.pending = []
+        before.entered = contact.entered.copy()
+        before.messages = contact.messages.copy()
         self._before = before
 
     def restore(self, contact: Contact) -> None:
         """Put the contact back as it was."""
-        for name, value in self._before.items():
-            setattr(contact, name, value)
+        for name in (*COPIED, *SHARED):
+            setattr(contact, name, getattr(self._before, name))
 
 
+COPIED: Final = ("visits", "pending", "entered", "messages")
 SHARED: Final = (
     "session",
     "next_due_at_ms",
@@ -45,4 +53,5 @@ SHARED: Final = (
     "goals",
     "occasions",
     "planned_for",
+    "queued",
 )

@@ -11,6 +11,7 @@ from engine.input import FEEDBACK, Handover, Receipt
 from engine.limits import LATEST_MAX
 from engine.rules import Rules
 from engine.session import products_of, summary_of
+from engine.trace import StopNote, Trace
 
 
 def find_pending(contact: Contact, key: str) -> Pending | None:
@@ -42,6 +43,16 @@ def hand_over(
     if pending.handed_at_ms == 0 and pending.stopped_at_ms < handover.as_of_ms:
         contact.pending.remove(pending)
         release(contact, pending.key)
+        if type(decisions) is Trace:
+            decisions.note(
+                StopNote(
+                    at_ms=now_ms,
+                    key=pending.key,
+                    stopped_at_ms=pending.stopped_at_ms,
+                    outcome=pending.stopped_as,
+                    reason=pending.stopped_why,
+                )
+            )
         decisions.append(_outcome(contact, pending, pending.stopped_as, pending.stopped_why))
         return
     pending.handed_at_ms = now_ms

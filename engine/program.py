@@ -4,6 +4,7 @@ from typing import Final
 
 from engine.condition import Test
 from engine.contact import Contact, Visit
+from engine.fact import Fact
 from engine.input import Event
 from engine.moment import Moment
 from engine.rules import Cap, Rules
@@ -96,9 +97,25 @@ class Place:
         """
         return self.enter(moment, program, visit)
 
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """Return when the time here is over for a visit that another version let stay.
+
+        It may be past. None: the visit is to enter, as it never did.
+        """
+        return None
+
     def hear(self, moment: Moment, program: "Program", visit: Visit, event: Event) -> str | None:
         """Return where an event sends the visit that stays here, or STAYS. See `hears`."""
         return STAYS
+
+    def explain(
+        self, moment: Moment, program: "Program", visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """Return what it will look at when a visit comes, its time is over, or `event` comes.
+
+        Asked only while somebody wants to know why, right before `enter`, `due` or `hear`.
+        """
+        return []
 
     def edges(self) -> list[str]:
         """Return the ids of all places that a visit may go on to; empty ones are the end."""
@@ -129,7 +146,9 @@ class Program:
         "group",
         "hold_out",
         "journey",
+        "number",
         "occasions",
+        "paused",
         "places",
         "priority",
         "reentry",
@@ -152,6 +171,9 @@ class Program:
         self.goal: Goal | None = None
         self.hold_out = 0.0
         """Percentage of contacts who walk through it without any message."""
+        self.number = 0
+        """Of its version; 0 where the publication keeps none of it."""
+        self.paused = False
 
     def tests(self) -> list[Test]:
         """Return all conditions it asks."""

@@ -4,12 +4,20 @@ from typing import Any
 
 from engine.contact import Contact, Visit
 from engine.decision import DECLINED, Outcome
+from engine.fact import Fact
 from engine.identity import message_key
 from engine.input import Event, payload_of
-from engine.limits import ENTRIES_KEPT_MAX, MESSAGES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
+from engine.limits import (
+    ENTRIES_KEPT_MAX,
+    FAR_MS,
+    MESSAGES_KEPT_MAX,
+    NODES_PER_INPUT_MAX,
+    PASSES_MAX,
+)
 from engine.moment import NO_MESSAGE, Moment
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
+from engine.trace import COMES, EVENT, TIME, EndNote, NodeNote, Trace
 
 
 def advance(moment: Moment, program: Program, visit: Visit, node: str) -> None:
@@ -25,11 +33,19 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
         visit.node = node
+        if program.paused:
+            _stand_before(moment, visit)
+            return
         place = program.places[node]
         if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
             end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
             return
+        note = None
+        if moment.decisions.__class__ is Trace:
+            note = _noted(moment, visit, COMES, place.explain(moment, program, visit))
         goes_on = place.enter(moment, program, visit)
+        if note is not None:
+            _note_way(note, moment, visit, goes_on)
         if visit not in moment.contact.visits:
             return  # It ended itself.
         if goes_on is None:
@@ -46,19 +62,79 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     """
     moment.moved = True
     _begin(moment, visit, visit.trigger)
-    goes_on = program.places[visit.node].due(moment, program, visit)
+    if visit.enters:
+        visit.enters = False
+        _walk(moment, program, visit, visit.node)
+        return
+    place, note = program.places[visit.node], None
+    if moment.decisions.__class__ is Trace:
+        note = _noted(moment, visit, TIME, place.explain(moment, program, visit))
+    goes_on = place.due(moment, program, visit)
+    if note is not None:
+        _note_way(note, moment, visit, goes_on)
     if goes_on is not None:
         _walk(moment, program, visit, goes_on)
+    elif program.paused:
+        hold_timer(visit)
 
 
 def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
-    """Let an event move a visit, if the node where it stays waits for such a one."""
+    """Let an event move a visit, if the node where it stays waits for such a one.
+
+    Where the journey is paused, it goes as far as before the next node.
+    """
+    if visit.enters:
+        return
     _begin(moment, visit, payload_of(event))
-    goes_on = program.places[visit.node].hear(moment, program, visit, event)
+    place, note = program.places[visit.node], None
+    if moment.decisions.__class__ is Trace and event.name in place.hears():
+        note = _noted(moment, visit, EVENT, place.explain(moment, program, visit, event))
+    goes_on = place.hear(moment, program, visit, event)
+    if note is not None:
+        _note_way(note, moment, visit, goes_on)
     if goes_on is not None:
         moment.moved = True
         moment.trigger = visit.trigger
         _walk(moment, program, visit, goes_on)
+    elif program.paused and visit.due_at_ms < FAR_MS:
+        hold_timer(visit)
+
+
+def _stand_before(moment: Moment, visit: Visit) -> None:
+    """Let a visit of a paused journey wait until it may enter its node."""
+    visit.enters = True
+    visit.waits_since_ms = visit.due_at_ms = moment.now_ms
+    hold_timer(visit)
+
+
+def hold_timer(visit: Visit) -> None:
+    """Put a visit's timer off until its journey is resumed."""
+    visit.was_due_ms = visit.due_at_ms
+    visit.due_at_ms = FAR_MS
+
+
+def _noted(moment: Moment, visit: Visit, how: str, facts: list[Fact]) -> NodeNote:
+    key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
+    assert isinstance(moment.decisions, Trace)
+    return moment.decisions.note(
+        NodeNote(
+            at_ms=moment.now_ms,
+            journey=visit.journey,
+            visit=visit.id,
+            node=visit.node,
+            how=how,
+            key=key,
+            facts=facts,
+        )
+    )
+
+
+def _note_way(note: NodeNote, moment: Moment, visit: Visit, goes_on: str | None) -> None:
+    """Note where a visit goes on; one that ended itself goes nowhere."""
+    if goes_on is None and visit in moment.contact.visits:
+        note.until_ms = visit.due_at_ms
+    else:
+        note.goes_to = goes_on or ""
 
 
 def _counted(moment: Moment, visit: Visit, node: str) -> bool:
@@ -105,11 +181,29 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
         contact.visits.remove(visit)
     if visit.notes_exit:
         _note_exit(moment, entry_key(visit.journey, visit.key))
+    if moment.decisions.__class__ is Trace:
+        _note_end(moment, visit, outcome, reason)
     if visit.messages == 0 or visit.held_since_ms:
         key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
         moment.decisions.append(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
+
+
+def _note_end(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
+    assert isinstance(moment.decisions, Trace)
+    moment.decisions.note(
+        EndNote(
+            at_ms=moment.now_ms,
+            journey=visit.journey,
+            visit=visit.id,
+            node=visit.node,
+            outcome=outcome,
+            reason=reason,
+            cause=moment.cause,
+            key=message_key(visit.id, visit.node, visit.passes.get(visit.node, 1)),
+        )
+    )
 
 
 def _note_exit(moment: Moment, name: str) -> None:

@@ -58,6 +58,10 @@ class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):
     rows: int
     slot: int = -1
     """Whose log `position` is of; -1 where a partition stays in one slot."""
+    serial: int = 0
+    """Of the publication in force (see actors.frame.PublishRecord)."""
+    waking_at_ms: int = 0
+    """See Partition.waking_at_ms."""
 
 
 class Log(Protocol):
@@ -72,8 +76,8 @@ class Log(Protocol):
         """What its segments hold; the archive not counted."""
         ...
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
-        """Read all durable frames with records at or after `position`.
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
+        """Read all durable frames with records at or after `position`; None: all that it holds.
 
         Raises LogCorruptError where one is not as written, where they do not follow each other,
         and where the log begins after `position` or ends before it.
@@ -94,6 +98,21 @@ class Log(Protocol):
 
     def close(self) -> None:
         """Close it and let another owner in."""
+        ...
+
+
+class Ownership(Protocol):
+    """Who owns the partitions, as the store says; for the owner of one slot. Blocks."""
+
+    def owner(self, partition: int) -> tuple[int, int]:
+        """Return the slot that owns a partition, and the version of the map that says so."""
+        ...
+
+    def give(self, partition: int, to_slot: int) -> int:
+        """Let another slot own a partition of this one; return the version of the map.
+
+        To do it again changes nothing. Raises FencedError where this slot has another owner.
+        """
         ...
 
 

@@ -127,7 +127,7 @@ class RedisLog:
         """See Log: what is in the server's memory, but for what Redis adds to it."""
         return self._bytes
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
         """See Log."""
         return read_redis_log(self._reader_server, self.owner.slot, self._key, position)
 

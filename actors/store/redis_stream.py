@@ -147,7 +147,7 @@ def latest_entries(server: RedisServer, stream: str, size: int) -> list[Entry]:
 
 
 def read_redis_log(
-    server: RedisServer, slot: int, key: bytes | None, position: int = 0
+    server: RedisServer, slot: int, key: bytes | None, position: int | None = 0
 ) -> Iterator[Frame]:
     """Read a log's frames with records at or after `position`, see Log; it need not be owned.
 
@@ -158,6 +158,7 @@ def read_redis_log(
     first, end = (int(each or 0) for each in told)
     reader = Reader(name, key)
     follows = first
+    position = first if position is None else position
     if first > position:
         text = f"{name} begins at position {first}, but position {position} is needed"
         raise LogCorruptError(f"{text}; restore what was before it from a copy")
