@@ -53,8 +53,7 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
     payload = event.payload  # Decoded first of all: where that raises, nothing has changed yet.
     if route.recalled:
         fields: Fields = pick_kept(payload_of(event), route.keeps)
-    else:
-        # Most are Raw, and a `no` of isinstance costs twice as much as its `yes`.
+    else:  # Asked for Raw, as most are: a `no` of isinstance costs twice as much as a `yes`.
         fields = decode_fields(payload) if isinstance(payload, Raw) else pick_fields(payload)
     event_id = event.id
     if len(event_id) > EVENT_ID_CHARS_KEPT:

@@ -204,6 +204,17 @@ def test_a_visit_that_is_led_past_a_node_again_sends_no_second_message_there() -
     assert [each.node for each in made if isinstance(each, Outcome)] == ["c"]
 
 
+def test_a_message_that_waited_for_a_cap_is_given_up_where_its_visit_is_led_elsewhere() -> None:
+    caps = [{"messages": 1, "per": "5d"}]
+    nodes = [mail("a"), mail("b", on_cap="wait")]
+    situation = Situation(journey(nodes=nodes, caps=caps))
+    assert outcomes(situation.event()) == [("hello", "sent")]
+    moved = {"hello": version(2, "migrate", map={"b": "w"})}
+    situation.publish(journey(nodes=[mail("a"), wait("1h", "w")], caps=caps), versions=moved)
+    assert situation.run_out() == []
+    assert situation.contact().visits == []
+
+
 def test_an_ended_journey_ends_visits_and_messages_on_their_way_and_lets_nobody_in() -> None:
     situation = Situation(journey(nodes=[mail("first"), wait("1d"), mail()]))
     sent = only_outcome(situation.event())
