@@ -56,7 +56,7 @@ def enter(
     """
     contact, now_ms = moment.contact, moment.now_ms
     payload = payload_of(event)
-    key = _key_of(program.reentry, payload) if program.reentry.key else ""
+    key = _key_of(program.reentry, payload)
     if key is None or not _may_enter(moment, program, key):
         return
     trigger = payload
@@ -233,6 +233,8 @@ def _turn_fact(moment: Moment, programs: Programs, program: Program, event: Even
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
     """Return the value of the re-entry key; None where the event has none, and cannot enter."""
+    if not reentry.key:
+        return ""
     value = value_at(payload, reentry.key)
     if value is MISSING or not isinstance(value, str | int | float):
         return None
