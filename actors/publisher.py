@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import (
     AskStatus,
@@ -56,7 +57,13 @@ class Visits(Struct):
 class Publisher:
     """Speaks to the shards at these sockets; see `actors.opened` for those that do not run."""
 
-    def __init__(self, sockets: list[str], publications: Publications) -> None:
+    def __init__(
+        self,
+        sockets: list[str],
+        publications: Publications,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._credentials = credentials
         self._sockets = sockets
         self._publications = publications
 
@@ -158,7 +165,7 @@ class Publisher:
                 await asyncio.sleep(LOOK_S)
 
     async def _put(self, socket: str, source: bytes) -> None:
-        client = await LinkClient.connect(socket)
+        client = await LinkClient.connect(socket, self._credentials)
         try:
             await client.ask(PublishNow(0, source))
         finally:
@@ -166,7 +173,7 @@ class Publisher:
 
     async def _count(self, socket: str, source: bytes) -> Counted:
         try:
-            client = await LinkClient.connect(socket)
+            client = await LinkClient.connect(socket, self._credentials)
             try:
                 reply = await client.ask(AskVisits(0, source))
             finally:
@@ -180,7 +187,7 @@ class Publisher:
 
     async def _status(self, socket: str) -> dict[str, Any]:
         try:
-            client = await LinkClient.connect(socket)
+            client = await LinkClient.connect(socket, self._credentials)
             try:
                 reply = await client.ask(AskStatus(0))
             finally:

@@ -1,10 +1,12 @@
 """An event arrives at the journeys: it ends some visits, moves some, and opens others."""
 
+from collections.abc import Iterator
+
 from engine.backlog import drop
 from engine.condition import Test
 from engine.contact import Awaiting, Contact
 from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
-from engine.entrance import consider, enter
+from engine.entrance import enter, note_entry
 from engine.fact import Fact
 from engine.guard import Guard
 from engine.history import remember_derived
@@ -13,7 +15,7 @@ from engine.limits import FOLLOWS_MAX, HOPS_MAX
 from engine.moment import NO_VIEWS, Moment
 from engine.occasion import plan_anew
 from engine.outbox import stop_pending
-from engine.program import Goal
+from engine.program import Goal, Program, Way
 from engine.programs import Programs
 from engine.route import Route
 from engine.trace import ExitNote, GoalNote, Trace
@@ -21,7 +23,7 @@ from engine.walk import end_visit, wake
 from engine.watch import review
 
 
-def happen(  # noqa: C901 - a call more for each event that is asked about costs 1 % of a fold
+def happen(
     programs: Programs,
     route: Route,
     contact: Contact,
@@ -49,10 +51,8 @@ def happen(  # noqa: C901 - a call more for each event that is asked about costs
         if guard is not None:
             _move(moment, programs, route, event)
             moment.visit, moment.trigger = None, payload
-        trace = decisions if type(decisions) is Trace else None
-        for program, way in route.entries:
-            if trace is not None:
-                trace.note(consider(moment, programs, program, event, way))
+        traced = decisions.__class__ is Trace
+        for program, way in _noted(moment, programs, route, event) if traced else route.entries:
             test = way.test
             if test is None or test.holds(moment):
                 if guard is None:
@@ -69,6 +69,15 @@ def happen(  # noqa: C901 - a call more for each event that is asked about costs
             guard.restore(contact)
         del decisions[mark:]
         raise
+
+
+def _noted(
+    moment: Moment, programs: Programs, route: Route, event: Event
+) -> Iterator[tuple[Program, Way]]:
+    """Yield the entries of an event, and before each note what comes of it."""
+    for program, way in route.entries:
+        note_entry(moment, programs, program, event, way)
+        yield program, way
 
 
 def follow(moment: Moment, programs: Programs, *, watched: bool) -> None:
@@ -132,7 +141,7 @@ def _happen_derived(moment: Moment, programs: Programs, event: Event, views: lis
     for program, way in route.entries:
         moment.visit, moment.trigger = None, payload_of(event)
         if type(moment.decisions) is Trace:
-            moment.decisions.note(consider(moment, programs, program, event, way))
+            note_entry(moment, programs, program, event, way)
         if way.test is None or way.test.holds(moment):
             enter(moment, program, event, way.late_after_ms, views)
     return moment.moved or route.watched

@@ -35,6 +35,7 @@ from engine.trace import (
     TOO_SOON,
     TURN_TAKEN,
     EntryNote,
+    Trace,
 )
 from engine.value import MISSING, value_at
 from engine.walk import advance, entry_key
@@ -109,10 +110,10 @@ def enter(
     advance(moment, program, visit, program.first)
 
 
-def consider(
+def note_entry(
     moment: Moment, programs: Programs, program: Program, event: Event, way: Way
-) -> EntryNote:
-    """Return what `enter` is about to find on this event, and so whether the contact enters.
+) -> None:
+    """Note in the Trace what `enter` is about to find on this event, and so whether it enters.
 
     What it asks is asked here in its order, up to what stands in the way; nothing is changed.
     """
@@ -130,11 +131,12 @@ def consider(
         note.facts.append(fact)
         if not fact.holds:
             note.why = why
-            if why in RECORDED:
-                note.key = message_key(id, program.first, 1)
-            return note
-    note.held_out = falls_within(program.hold_out, contact.key, program.journey)
-    return note
+            note.key = message_key(id, program.first, 1) if why in RECORDED else ""
+            break
+    else:
+        note.held_out = falls_within(program.hold_out, contact.key, program.journey)
+    assert isinstance(moment.decisions, Trace)
+    moment.decisions.note(note)
 
 
 def _facts(

@@ -2,7 +2,7 @@
 
 from engine.backlog import BACKLOG, drop, may_go_on, take_next
 from engine.contact import Contact, Queued
-from engine.entrance import consider, enter
+from engine.entrance import enter, note_entry
 from engine.input import Event
 from engine.limits import FAR_MS
 from engine.moment import NO_VIEWS, Moment
@@ -75,8 +75,7 @@ def carry_out(moment: Moment, programs: Programs, id: str) -> None:
     program, occasion = found
     event = Event(f"{id}/{moment.now_ms}", contact.key, id, moment.now_ms, {})
     if type(moment.decisions) is Trace:
-        way = Way(id, occasion.test)
-        moment.decisions.note(consider(moment, programs, program, event, way))
+        note_entry(moment, programs, program, event, Way(id, occasion.test))
     if occasion.test is None or occasion.test.holds(moment):
         enter(moment, program, event, NEVER_LATE, NO_VIEWS)
 

@@ -21,8 +21,8 @@ from engine.occasion import plan_occasions
 from engine.programs import NO_PROGRAMS
 from engine.reconcile import uphold
 from engine.step import step
-from engine.timer import apply_next_timer, drop_next_timer, note_next_timer
-from engine.trace import TimersOverNote, Trace
+from engine.timer import apply_next_timer, drop_next_timer, note_next_timer, note_timers_over
+from engine.trace import Trace
 
 TIE_MAX: Final = 0xFFFF_FFFF
 APPLIED: Final = Verdict.APPLIED
@@ -297,18 +297,18 @@ class Partition:
 
     def _run_timers(self, contact: Contact, until_ms: int) -> None:
         decisions = self.decisions
-        trace = decisions if type(decisions) is Trace else None
+        traced = decisions.__class__ is Trace
         while contact.next_due_at_ms <= until_ms:
-            if trace is not None:
-                trace.note(note_next_timer(self.programs, contact))
+            if traced:
+                note_next_timer(self.programs, contact, decisions)
             try:
                 if apply_next_timer(self.programs, contact, decisions):
                     self.sessions_ended += 1
             except Exception as error:  # noqa: BLE001 - as for an input
                 what = drop_next_timer(self.programs, contact, _words(error), decisions)
                 decisions.append(Fault(contact.key, what, _words(error)))
-        if trace is not None:
-            trace.note(TimersOverNote(at_ms=until_ms))
+        if traced:
+            note_timers_over(until_ms, decisions)
 
     def _arm(self, contact: Contact) -> None:
         due_at_ms = contact.next_due_at_ms

@@ -230,7 +230,7 @@ class Recall(Test):
         measure = MEASURE_NAMES[self.measure]
         of = f"{measure} of {'.'.join(self.measured)} of " if measure else ""
         return Fact(
-            what=f"{of}{' or '.join(self.names)}{self.window.text()}{self._narrowed()}",
+            what=f"{of}{' or '.join(self.names)}{self.window.text()}{self._narrowed(moment)}",
             holds=self.holds(moment),
             wanted=range_text(self.at_least, self.at_most, inf),
             found=self.measure([event.fields for event in events], self.measured),
@@ -239,10 +239,13 @@ class Recall(Test):
             since_ms=after_ms,
         )
 
-    def _narrowed(self) -> str:
+    def _narrowed(self, moment: Moment) -> str:
+        """Say in words which of the events are meant."""
+        asked = [] if self.where is None else [_asked(self.where.explain(_looking(moment)))]
         same = " and ".join(".".join(path) for path in self.same)
-        said = " like those asked for" if self.where is not None else ""
-        return f"{said} with the same {same}" if same else said
+        return ",".join(
+            [f" with {each}" for each in [*asked, *([f"the same {same}"] * bool(same))]]
+        )
 
     def _matching(self, moment: Moment) -> Iterator[tuple[int, dict[str, Any]]]:
         if self.where is None and not self.same:
@@ -269,6 +272,14 @@ class Recall(Test):
                     break
                 if happened_ms <= until_ms:
                     yield happened_ms, fields_of(unpacked) if self.fields else {}
+
+
+def _asked(fact: Fact) -> str:
+    """Put in words what a fact is about, whatever was found."""
+    if not fact.parts:
+        return f"{fact.what} {fact.wanted}".strip()
+    inner = f" {'or' if fact.what == 'any of' else 'and'} ".join(map(_asked, fact.parts))
+    return f"not ({inner})" if fact.what == "not" else f"({inner})"
 
 
 def _looking(moment: Moment) -> Moment:

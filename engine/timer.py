@@ -17,7 +17,7 @@ from engine.moment import Moment
 from engine.occasion import carry_out, pass_over
 from engine.programs import Programs
 from engine.session import end_session, products_of
-from engine.trace import SessionNote, TimerNote
+from engine.trace import SessionNote, TimerNote, TimersOverNote, Trace
 from engine.walk import end_visit, resume
 from engine.watch import WATCH
 
@@ -62,19 +62,29 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
     return False
 
 
-def note_next_timer(programs: Programs, contact: Contact) -> TimerNote | SessionNote:
-    """Return what a Trace is to say of the timer that is next."""
+def note_next_timer(programs: Programs, contact: Contact, trace: list[Decision]) -> None:
+    """Note in a Trace what the timer is that is next; what comes after comes of it."""
     timer = _next_timer(programs, contact)
+    note: TimerNote | SessionNote
     if isinstance(timer, Visit):
         journey, node, id = timer.journey, timer.node, timer.id
-        return TimerNote(at_ms=timer.due_at_ms, what="visit", journey=journey, node=node, id=id)
-    if timer == SESSION:
+        note = TimerNote(at_ms=timer.due_at_ms, what="visit", journey=journey, node=node, id=id)
+    elif timer == SESSION:
         session = contact.session
         assert session is not None
         started_at_ms, counts = session.started_at_ms, dict(session.counts)
-        return SessionNote(at_ms=session.due_at_ms, started_at_ms=started_at_ms, counts=counts)
-    what = "watch" if timer == WATCH else "occasion"
-    return TimerNote(at_ms=contact.occasions[timer], what=what, id=timer)
+        note = SessionNote(at_ms=session.due_at_ms, started_at_ms=started_at_ms, counts=counts)
+    else:
+        what = "watch" if timer == WATCH else "occasion"
+        note = TimerNote(at_ms=contact.occasions[timer], what=what, id=timer)
+    assert isinstance(trace, Trace)
+    trace.note(note)
+
+
+def note_timers_over(at_ms: int, trace: list[Decision]) -> None:
+    """Note in a Trace that no more timers are due: what comes after comes of the input."""
+    assert isinstance(trace, Trace)
+    trace.note(TimersOverNote(at_ms=at_ms))
 
 
 def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]) -> None:

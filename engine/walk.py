@@ -41,9 +41,8 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
             end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
             return
         note = None
-        if type(moment.decisions) is Trace:
-            facts = place.explain(moment, program, visit)
-            note = _noted(moment.decisions, moment, visit, COMES, facts)
+        if moment.decisions.__class__ is Trace:
+            note = _noted(moment, visit, COMES, place.explain(moment, program, visit))
         goes_on = place.enter(moment, program, visit)
         if note is not None:
             _note_way(note, moment, visit, goes_on)
@@ -68,9 +67,8 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
         _walk(moment, program, visit, visit.node)
         return
     place, note = program.places[visit.node], None
-    if type(moment.decisions) is Trace:
-        facts = place.explain(moment, program, visit)
-        note = _noted(moment.decisions, moment, visit, TIME, facts)
+    if moment.decisions.__class__ is Trace:
+        note = _noted(moment, visit, TIME, place.explain(moment, program, visit))
     goes_on = place.due(moment, program, visit)
     if note is not None:
         _note_way(note, moment, visit, goes_on)
@@ -89,9 +87,8 @@ def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
         return
     _begin(moment, visit, payload_of(event))
     place, note = program.places[visit.node], None
-    if type(moment.decisions) is Trace and event.name in place.hears():
-        facts = place.explain(moment, program, visit, event)
-        note = _noted(moment.decisions, moment, visit, EVENT, facts)
+    if moment.decisions.__class__ is Trace and event.name in place.hears():
+        note = _noted(moment, visit, EVENT, place.explain(moment, program, visit, event))
     goes_on = place.hear(moment, program, visit, event)
     if note is not None:
         _note_way(note, moment, visit, goes_on)
@@ -116,9 +113,10 @@ def hold_timer(visit: Visit) -> None:
     visit.due_at_ms = FAR_MS
 
 
-def _noted(trace: Trace, moment: Moment, visit: Visit, how: str, facts: list[Fact]) -> NodeNote:
+def _noted(moment: Moment, visit: Visit, how: str, facts: list[Fact]) -> NodeNote:
     key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
-    return trace.note(
+    assert isinstance(moment.decisions, Trace)
+    return moment.decisions.note(
         NodeNote(
             at_ms=moment.now_ms,
             journey=visit.journey,
@@ -183,8 +181,8 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
         contact.visits.remove(visit)
     if visit.notes_exit:
         _note_exit(moment, entry_key(visit.journey, visit.key))
-    if type(moment.decisions) is Trace:
-        _note_end(moment.decisions, moment, visit, outcome, reason)
+    if moment.decisions.__class__ is Trace:
+        _note_end(moment, visit, outcome, reason)
     if visit.messages == 0 or visit.held_since_ms:
         key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
         moment.decisions.append(
@@ -192,8 +190,9 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
         )
 
 
-def _note_end(trace: Trace, moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
-    trace.note(
+def _note_end(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
+    assert isinstance(moment.decisions, Trace)
+    moment.decisions.note(
         EndNote(
             at_ms=moment.now_ms,
             journey=visit.journey,

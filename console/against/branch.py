@@ -57,7 +57,7 @@ class Branch:
         """
         partition = self.partition
         partition.load(base.published, rows)
-        partition.now_ms = base.now_ms
+        partition.now_ms, partition.waking_at_ms = base.now_ms, base.waking_at_ms
         partition.tombstones = dict(base.tombstones)
         self._awaiting.update(self._open)
         if base.published:

@@ -138,8 +138,7 @@ class Course:
             rows = [
                 (row.key, row.armed_at_ms, row.state) for part in files.rows(head) for row in part
             ]
-            lane.load(head.published, rows, head.now_ms, head.tombstones)
-            lane.needed = head.position
+            lane.load(head, rows)
 
     def _take(self, frame: Frame) -> None:
         """Fold a frame's records, each in its lane; then see what it recorded."""

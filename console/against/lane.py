@@ -2,14 +2,14 @@
 
 from msgspec.structs import replace
 
-from actors.frame import AdvanceRecord, PublishRecord, Record, input_of
+from actors.frame import AdvanceRecord, Record, input_of
+from actors.store.port import SnapshotHead
 from console.against.branch import Branch
 from console.against.glimpse import visits_of
 from console.against.spool import REAL, Spool
 from engine.decision import DECLINED, SENT, Decision, Outcome
-from engine.erasure import Tombstones
 from engine.idle import decode_idle
-from engine.input import Advance, Event, Handover, Receipt
+from engine.input import Advance, Event, Handover, Publish, Receipt
 from engine.partition import Partition
 
 
@@ -61,13 +61,13 @@ class Lane:
         """Messages really decided, and not settled."""
         self.branches = [Branch(number, source, hot_max, self.open) for source in sources]
 
-    def load(
-        self, published: bytes, rows: list[tuple[str, int, bytes]], now_ms: int, tombs: Tombstones
-    ) -> None:
+    def load(self, head: SnapshotHead, rows: list[tuple[str, int, bytes]]) -> None:
         """Begin with a snapshot's state instead of nothing."""
-        self.base.load(published, iter(rows))
-        self.base.now_ms = now_ms
-        self.base.tombstones = dict(tombs)
+        base = self.base
+        base.load(head.published, iter(rows))
+        base.now_ms, base.waking_at_ms = head.now_ms, head.waking_at_ms
+        base.tombstones = dict(head.tombstones)
+        self.needed = head.position
 
     def event(self, event: Event, now_ms: int) -> bool:
         """Fold an event; say whether `close` is to be asked at the frame's end."""
@@ -103,7 +103,7 @@ class Lane:
                     branch.hear(input, now_ms)
                 case Advance() if isinstance(record, AdvanceRecord):
                     branch.advance(input, now_ms, last_ms)
-                case _ if isinstance(record, PublishRecord):
+                case Publish():
                     branch.publish(now_ms)
                 case _:
                     branch.fold(input, now_ms)

@@ -10,7 +10,7 @@ import pytest
 from actors.clock import EventClock
 from actors.frame import Frame, encode_frame
 from actors.link import EraseContact, Erased, LinkClient, LinkError
-from actors.redis_slot import RedisSlot, open_redis_slot
+from actors.redis_slot import RedisStore, open_redis_slot
 from actors.service import ShardService
 from actors.settings import RedisSettings
 from actors.shard import Shard
@@ -39,7 +39,7 @@ from tests.actors.test_eraser import (
 )
 
 
-def opened(settings: RedisSettings, folder: Path) -> RedisSlot:
+def opened(settings: RedisSettings, folder: Path) -> RedisStore:
     return open_redis_slot(settings, 0, KEY, DAY_MS, lambda: 0, archive=str(folder / "archive"))
 
 
@@ -107,6 +107,7 @@ async def test_an_erased_contact_is_nowhere_and_others_are_as_they_were(
         assert state(service, ADA) is None
         assert state(service, BOB) == bob
         assert service.shard.status()["differences"] == 0
+        assert await verdicts(client, event("again", BOB)) == [0]
 
 
 async def test_an_erasure_that_could_not_be_finished_is_by_the_next_owner(
@@ -126,6 +127,7 @@ async def test_an_erasure_that_could_not_be_finished_is_by_the_next_owner(
     async with serving(redis_settings, tmp_path) as (service, client):
         await finished(service)
         assert state(service, ADA) is None
+        assert await verdicts(client, event("again", BOB)) == [0]
     after = everything(redis_settings, tmp_path)
     assert SECRET not in after
 

@@ -301,11 +301,13 @@ def is_one_of(found: Any, operand: str) -> bool:
 
 def is_within(found: Any, operand: str) -> bool:
     low, _, high, *_ = operand.split()
-    return float(low) <= float(found) < float(high)
+    return bool(float(low) <= found < float(high))
 
 
 def is_at_most(found: Any, operand: str) -> bool:
-    return bool(span(found) <= span(operand) if isinstance(found, str) else found <= float(operand))
+    if isinstance(found, str):
+        return span(found) <= span(operand)
+    return bool(found <= float(operand))
 
 
 def is_level(level: str) -> Callable[[Any, str], bool]:
