@@ -195,7 +195,8 @@ class Partition:
         if type(input) is Publish:
             self.programs = programs_of(input.source)
             self.published = input.source
-            self.waking_at_ms = self.now_ms if self.programs.timed else 0
+            wakes = self.programs.timed and self.contact_count
+            self.waking_at_ms = self.now_ms if wakes else 0
         elif type(input) is Erase:
             self._erase(input)
         else:
