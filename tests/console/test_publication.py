@@ -14,6 +14,7 @@ from actors.link import Accept, LinkClient, LinkEvent
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.store.manifest import open_store
+from actors.timers import Timers
 from console.diff import Diff, EntryLine, JourneyLine, NodeLine, entry_words, sentence
 from console.publication import (
     Make,
@@ -221,6 +222,26 @@ async def test_a_diff_says_who_would_have_entered_by_replaying_the_log(tmp_path:
         assert found.entries == [EntryLine(journey="hello", more=7, fewer=40)]
         words = "hello: 7 more and 40 fewer would have entered in the last day"
         assert entry_words(found.entries[0], found.days) == words
+
+
+async def test_a_publish_waits_until_all_visits_have_taken_over_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        looks = Timers.look
+        await Publisher([str(shop.data / "s.sock")], publications_of(shop.data, None))._settled()
+        monkeypatch.setattr("actors.publisher.SETTLE_S", 0.1)
+        monkeypatch.setattr(Timers, "look", lambda _: None)
+        shop.write(wait("6h", "a"))
+        await shop.publish()
+        shop.write(wait("7h", "a"))
+        with pytest.raises(OperatorError, match="visits still take over the publication before"):
+            await shop.publish()
+        assert len(shop.notes()) == 2
+        monkeypatch.setattr(Timers, "look", looks)
+        monkeypatch.setattr("actors.publisher.SETTLE_S", 60)
+        await shop.publish()
+        assert len(shop.notes()) == 3
 
 
 async def test_nothing_is_published_where_nothing_differs(tmp_path: Path) -> None:
