@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import structlog
 from msgspec.structs import replace
 
 from actors.erasure import erase_from_frame
@@ -19,6 +20,7 @@ from actors.frame import (
 )
 from actors.outbox import Outbox
 from actors.shard import Shard
+from actors.slot_files import SlotFiles
 from actors.store.port import Log, SnapshotHead, Snapshots
 from actors.tally import Durations
 from engine.contact import decode_contact
@@ -31,12 +33,25 @@ from engine.limits import FAR_MS
 NOT_OPENED: Final = FAR_MS
 """In place of a position: the log has what the partition did before it left for another slot."""
 
+logger = structlog.get_logger()
+
 NOT_RECORDED: Final = "the log does not say so"
 RESTORE: Final = "restore log and snapshots from a copy"
 START_WRITER: Final = (
     "start the version of Anlass that wrote it, put in force there what this one takes, and stop it"
     " in good order"
 )
+
+
+def recovered(
+    shard: Shard, outbox: Outbox, files: SlotFiles | None, log: Log, snapshots: Snapshots | None
+) -> "Recovery":
+    """Bring a shard back, and say which snapshots were passed over. Raises as Recovery.run."""
+    recovery = Recovery(shard, outbox, {} if files is None else files.notes.erased)
+    recovery.run(log, snapshots)
+    for fault in recovery.damaged:
+        logger.error("a snapshot is damaged; the one before serves", error=fault)
+    return recovery
 
 
 class Recovery:

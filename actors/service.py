@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from actors.answer import Answer, give_all
+from actors.census import Census
 from actors.committer import Committer
 from actors.credentials import Credentials
 from actors.door import Door, forbidden
@@ -34,6 +35,7 @@ from actors.link import (
     AskMap,
     AskSightings,
     AskStatus,
+    AskVisits,
     Done,
     Drain,
     EraseContact,
@@ -50,7 +52,7 @@ from actors.link import (
 from actors.mover import Mover, Moving
 from actors.outbox import Outbox
 from actors.pulls import Pulls
-from actors.recovery import Recovery
+from actors.recovery import recovered
 from actors.running import memory_bytes
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
@@ -106,6 +108,7 @@ class ShardService:
         self._eraser: Eraser | None = None
         self._pulls = Pulls(shard, self.outbox)
         self._inbox = Inbox(shard, self.outbox, self._pulls)
+        self._census = Census(shard)
         self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
         """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
@@ -117,14 +120,10 @@ class ShardService:
     async def start(self, *addresses: str, credentials: Credentials | None = None) -> None:
         """Recover from snapshots and log, then serve links at these addresses."""
         began = time.perf_counter()
-        erased = {} if self._files is None else self._files.notes.erased
-        recovery = Recovery(self.shard, self.outbox, erased)
-        recovery.run(self.log, self._snapshots)
+        recovery = recovered(self.shard, self.outbox, self._files, self.log, self._snapshots)
         self._sightings.load()
         self._pulls.take_publication()
         self.refolded = recovery.refolded
-        for fault in recovery.damaged:
-            log.error("a snapshot is damaged; the one before serves", error=fault)
         self.recovered_ms = int((time.perf_counter() - began) * 1000)
         if self._snapshots is not None:
             self._snapshotter = Snapshotter(
@@ -189,6 +188,8 @@ class ShardService:
             link.send(self._sightings.answer(request))
         elif isinstance(request, AskMap | OpenPartition):
             self._answer_mover(link, request)
+        elif isinstance(request, AskVisits):
+            self._census.answer(link, request)
         elif refusal := self._refusal(link, request):
             link.refuse(request, refusal)
         elif isinstance(request, Pull):
@@ -247,9 +248,7 @@ class ShardService:
             if self._closing:
                 return
             await asyncio.sleep(TICK_S)
-        error = ""
-        if self._snapshotter is not None:
-            error = await self._snapshotter.drain()
+        error = "" if self._snapshotter is None else await self._snapshotter.drain()
         await self._sightings.save()
         link.send(Refused(request.seq, error) if error else Done(request.seq))
 

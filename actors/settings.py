@@ -60,6 +60,8 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     """None means: as the store was made, and a new one is."""
     key_file: Path | None = None
     """Where the store's key is, if not in its folder or in the environment."""
+    keys: Path | None = None
+    """Folder of this host's certificate, for links to other hosts."""
 
 
 class ShardSettings(Struct, frozen=True, kw_only=True):
@@ -75,6 +77,8 @@ class ShardSettings(Struct, frozen=True, kw_only=True):
     snapshots: SnapshotSettings = SnapshotSettings()
     key_file: str = ""
     """As SystemSettings has it; the key itself is never passed on."""
+    keys: str = ""
+    """Folder of the certificate it shows; empty where no link leaves the host."""
 
 
 class CourierSettings(Struct, frozen=True, kw_only=True):
@@ -85,6 +89,7 @@ class CourierSettings(Struct, frozen=True, kw_only=True):
     folder: str
     channels: bytes
     """JSON of channels.settings.ChannelSettings."""
+    keys: str = ""
 
 
 def keys_of_environment() -> list[str]:

@@ -228,6 +228,7 @@ class Shard:
             rows=len(states),
             slot=self.slot,
             serial=self.serials.get(number, self.serial),
+            waking_at_ms=partition.waking_at_ms,
         )
         return head, _rows_of(states, partition.pseq)
 
@@ -241,6 +242,7 @@ class Shard:
         partition.load(head.published, rows)
         partition.now_ms = head.now_ms
         partition.pseq = head.pseq
+        partition.waking_at_ms = head.waking_at_ms
         partition.tombstones = dict(head.tombstones)
         partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
         partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)

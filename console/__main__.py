@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
-import structlog
 import typer
 import uvloop
 
+from actors.certificate import notices_of
+from actors.clock import WallClock
 from actors.errors import OperatorError
 from actors.folder import read_folder
+from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.contact import contact_app
@@ -22,7 +24,8 @@ from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
-from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
+from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, Keys, print_json
+from console.publish_command import diff, end, history, pause, publish, resume, roll_back
 from console.replay_command import replay
 from console.run import System, run_system
 from console.scenario_command import run_tests
@@ -41,6 +44,7 @@ from console.verify import verify
 from engine.errors import AuthorError
 from engine.span import SPAN_FORM, span_ms
 from engine.unseen import unseen
+from ingest.gateways import GATEWAYS_MAX
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
@@ -74,6 +78,10 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     keep: Annotated[
         str, typer.Option(help="How long what was logged stays in the archive.")
     ] = "90d",
+    gateways: Annotated[
+        int, typer.Option(min=1, max=GATEWAYS_MAX, help="Gateway processes that share the port.")
+    ] = 1,
+    keys: Keys = None,
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C."""
     settings = SystemSettings(
@@ -83,8 +91,11 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
         encrypted=None if encryption is None else encryption == "on",
         key_file=key_file,
         keep_ms=_span_ms("--keep", keep),
+        keys=keys,
     )
-    system = System(settings, shards, host, port)
+    for notice in notices_of(keys, WallClock().read()) if keys else ():
+        errors.print(notice, soft_wrap=True, markup=False)
+    system = System(settings, shards, host, port, gateways)
     began = time.perf_counter()
     system.start_ray()
 
@@ -144,9 +155,16 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     uvloop.run(playing())
 
 
+app.command()(diff)
+app.command()(end)
 app.command()(events)
 app.command()(explain)
+app.command()(history)
+app.command()(pause)
+app.command()(publish)
 app.command()(replay)
+app.command()(resume)
+app.command("roll-back")(roll_back)
 app.command()(schema)
 app.command()(status)
 app.command("test")(run_tests)
@@ -242,14 +260,7 @@ app.add_typer(keys_app, name="keys")
 
 def main() -> NoReturn:
     """Run the command; what a person did wrong is told in a line each, without a traceback."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_to_stderr()
     try:
         code = app(standalone_mode=False)
     except (OperatorError, AuthorError, ChannelError) as error:

@@ -15,6 +15,10 @@ Data = Annotated[Path, typer.Option(help="Folder of the store.")]
 KeyFile = Annotated[
     Path | None, typer.Option(help="The store's key, if neither in its folder nor in the variable.")
 ]
+Keys = Annotated[
+    Path | None,
+    typer.Option("--keys", help="Folder of this host's certificate; see `anlass keys`."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
 Format = Annotated[str, typer.Option(help="canonical, rees46, d2c, w1, or auto.")]
 ConsentOption = Annotated[

@@ -93,7 +93,7 @@ def _frames(data: Path, key: bytes | None) -> Iterator[Frame]:
 
 
 def moment_ms(text: str, option: str = "--until") -> int:
-    """Read a moment: ISO 8601 (UTC where it names no zone), or epoch milliseconds."""
+    """Read an option's moment: ISO 8601 (UTC where it names no zone), or epoch milliseconds."""
     # Eight digits are a date in ISO's basic form: nobody means 1970.
     if text.isascii() and text.isdecimal() and len(text) != len("20260101"):
         return int(text)

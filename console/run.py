@@ -1,7 +1,6 @@
 """Run: the whole system in one command: shards and courier by Ray, and the gateway."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,26 +9,38 @@ from typing import Any, Final
 import msgspec
 
 from actors.cluster import Cluster
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
 from actors.map import even_map
+from actors.publisher import Publisher
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
+from actors.store.key import store_key
+from actors.store.published import PublishedFiles
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
 from channels.webhook import check_webhooks
 from engine.errors import AuthorError
+from engine.succession import source_of
 from ingest.gateway import Gateway
+from ingest.gateway_process import GatewayStart, calm_collector
+from ingest.gateways import Gateways
 from ingest.settings import GatewaySettings
 
 VARIABLE_SIGN: Final = "$"
-GC_THRESHOLDS: Final = (100_000, 50, 50)
-"""Of the gateway's process: what lives longer than a request is there from the start, frozen."""
 
 
 class System:
     """A running system: made with `start`, ended with `stop`."""
 
-    def __init__(self, settings: SystemSettings, shards: int | None, host: str, port: int) -> None:
+    def __init__(
+        self,
+        settings: SystemSettings,
+        shards: int | None,
+        host: str,
+        port: int,
+        gateways: int = 1,
+    ) -> None:
         folder = checked_folder(settings.journeys)
         keys = [*folder.operator.get("keys", []), *keys_of_environment()]
         self._gateway_settings = gateway_settings(
@@ -37,8 +48,14 @@ class System:
         )
         self._channels = channel_settings(folder.operator.get("channels", {}))
         self._folder = folder
+        self._keys = str(settings.keys.absolute()) if settings.keys else ""
+        self._credentials = Credentials.open(self._keys, "gateway")
         self.cluster = Cluster(settings, shards)
-        self._gateway: Gateway | None = None
+        self._publications = PublishedFiles(
+            settings.data, store_key(settings.data, settings.key_file)
+        )
+        self._gateway_count = gateways
+        self._gateway: Gateway | Gateways | None = None
         self.published = False
 
     def start_ray(self) -> None:
@@ -50,15 +67,50 @@ class System:
 
         A start that is refused has published nothing.
         """
-        self._gateway = Gateway(self._gateway_settings, even_map(self.cluster.sockets))
+        settings, told = self._gateway_settings, even_map(self.cluster.sockets)
+        if self._gateway_count > 1:
+            note = self.cluster.note_process
+            self._gateway = Gateways(settings, self._gateway_count, note)
+        else:
+            self._gateway = Gateway(settings, told, self._credentials)
         try:
             await self._gateway.bind()
             await self.cluster.start_actors(msgspec.json.encode(self._channels))
-            self.published = await self.cluster.publish(self._folder.source)
-            await self._gateway.start()
+            await self._publish()
+            await self._start_gateway()
         except OSError as error:
             raise OperatorError(str(error)) from None
-        self.cluster.announce(self.url)
+        self.cluster.announce(self.url, self._reports)
+
+    @property
+    def _reports(self) -> list[str]:
+        """The sockets on which several gateways say how they are."""
+        count = self._gateway_count if self._gateway_count > 1 else 0
+        return [str(self.cluster.runtime / f"gateway-{number}.sock") for number in range(count)]
+
+    async def _start_gateway(self) -> None:
+        if not isinstance(self._gateway, Gateways):
+            assert self._gateway is not None
+            await self._gateway.start()
+            return
+        start = GatewayStart(
+            settings=self._gateway_settings,
+            told=even_map(self.cluster.sockets),
+            reports=self._reports,
+            number=0,
+            lifeline=self.cluster.lifeline,
+            keys=self._keys,
+        )
+        await self._gateway.start(start)
+
+    async def _publish(self) -> None:
+        """Put the folder in force where something else is, and note that; versions go on."""
+        publisher = Publisher(self.cluster.sockets, self._publications)
+        before = await publisher.in_force()
+        source = await publisher.succession_of(self._folder.publication)
+        if source_of(before) != source:
+            publisher.note_start(before, source)
+        self.published = await self.cluster.publish(source)
 
     @property
     def url(self) -> str:
@@ -129,9 +181,7 @@ async def run_system(system: System, ready: Callable[[], None]) -> None:
     try:
         if not await _started(system, ended):
             return
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        calm_collector()
         ready()
         await ended.wait()
     finally:

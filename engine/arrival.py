@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from engine.backlog import drop
+from engine.condition import Test
 from engine.contact import Awaiting, Contact
 from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
 from engine.entrance import enter, note_entry
@@ -152,7 +154,7 @@ def _refuse(moment: Moment, event: Event, why: str) -> None:
 
 def _may_move(route: Route, contact: Contact) -> bool:
     """Say whether an event of this route can end, move or convert anything."""
-    if route.exits and (contact.visits or contact.pending):
+    if route.exits and (contact.visits or contact.pending or contact.queued):
         return True
     return bool((route.hears and contact.visits) or (route.goals and contact.goals))
 
@@ -161,20 +163,29 @@ def _move(moment: Moment, programs: Programs, route: Route, event: Event) -> Non
     if route.goals:
         _convert(moment, route, event)
     if route.exits:
-        _exit_visits(moment, route, event)
+        _exit_visits(moment, programs, route, event)
     if route.hears:
         _wake_visits(moment, programs, route, event)
 
 
-def _exit_visits(moment: Moment, route: Route, event: Event) -> None:
+def _exit_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     contact = moment.contact
     for visit in contact.visits[:]:
         moment.visit = visit
         if type(moment.decisions) is Trace:
             _note_exit(moment.decisions, moment, route, visit.journey, event)
-        if _ends(moment, route, visit.journey):
+        if programs.keeps:  # Each version has rules of its own.
+            program = programs.program_of(visit)
+            tests = None if program is None else program.exit_on.get(route.name)
+            ends = tests is not None and _any_holds(moment, tests)
+        else:
+            ends = _ends(moment, route, visit.journey)
+        if ends:
             end_visit(moment, visit, EXITED, event.name)
     moment.visit = None
+    for queued in contact.queued:
+        if _ends(moment, route, queued.journey):
+            drop(moment, programs, queued, event.name)
     for pending in contact.pending:
         if type(moment.decisions) is Trace:
             _note_exit(moment.decisions, moment, route, pending.journey, event)
@@ -184,8 +195,10 @@ def _exit_visits(moment: Moment, route: Route, event: Event) -> None:
 
 def _ends(moment: Moment, route: Route, journey: str) -> bool:
     tests = route.exits.get(journey)
-    if tests is None:
-        return False
+    return tests is not None and _any_holds(moment, tests)
+
+
+def _any_holds(moment: Moment, tests: list[Test | None]) -> bool:
     return any(test is None or test.holds(moment) for test in tests)
 
 
@@ -207,8 +220,10 @@ def _note_exit(trace: Trace, moment: Moment, route: Route, journey: str, event: 
 def _wake_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     """Let the event move each visit that waits for it."""
     for visit in moment.contact.visits[:]:
-        program = programs.by_journey.get(visit.journey)
-        if program is None or visit.journey not in route.hears:
+        if visit.journey not in route.hears:
+            continue
+        program = programs.program_of(visit)
+        if program is None:
             continue
         if visit.node in program.places and visit in moment.contact.visits:
             wake(moment, program, visit, event)

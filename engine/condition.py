@@ -168,9 +168,10 @@ class Compare(Test):
                 value = value[name]
         except (KeyError, TypeError):
             value = self.default
-        if self.kinds and value.__class__ not in self.kinds:
+        if self.kinds and type(value) not in self.kinds:
             return False
-        return self.compares(value, self.operand)
+        compares = self.compares
+        return compares(value, self.operand)
 
     def explain(self, moment: Moment) -> Fact:
         """See Test."""
@@ -207,9 +208,10 @@ class CompareInner(Compare):
             ][self.second]
         except (KeyError, TypeError):
             value = self.default
-        if self.kinds and value.__class__ not in self.kinds:
+        if self.kinds and type(value) not in self.kinds:
             return False
-        return self.compares(value, self.operand)
+        compares = self.compares  # Called as a method it was looked for in the class first.
+        return compares(value, self.operand)
 
 
 class Consented(Test):

@@ -66,6 +66,29 @@ class Visit(Struct, array_like=True, gc=False):
     """How often it came to each node that it can come to again."""
     answers: dict[str, dict[str, Any]] = {}
     """What was waited for: node -> payload of the event that came, or a webhook's answer."""
+    version: int = 0
+    """Of the journey, which it is in; 0: of a publication without versions."""
+    was_due_ms: int = 0
+    """When it was due, where a pause or a publish has put that off; 0: nothing has. Where
+    `due_at_ms` is FAR_MS, the journey is paused."""
+    enters: bool = False
+    """Whether it stands before its node: it enters it when it is due."""
+    carried: bool = False
+    """Whether a publish has brought it into another version: see `Send`."""
+
+
+class Queued(Struct, array_like=True, gc=False):
+    """An entry into a paused journey: what it was to be entered on."""
+
+    journey: str
+    event_id: str
+    name: str
+    at_ms: int | None
+    trigger: dict[str, Any]
+    views: list[bytes]
+    late_after_ms: int
+    """As its way in said when it came."""
+    since_ms: int
 
 
 class Consent(Struct, array_like=True, gc=False):
@@ -178,7 +201,9 @@ class Contact(Struct, array_like=True, gc=False):
     occasions: dict[str, int] = {}
     """When each occasion of a journey is due; under WATCH, when to look at conditions again."""
     planned_for: int = 0
-    """The version of the publication that `occasions` and `segments` are of."""
+    """The version of the publication that `occasions`, `segments` and visits are of."""
+    queued: list[Queued] = []
+    """Entries that wait for paused journeys, in the order in which they came."""
 
 
 encode_contact = msgspec.msgpack.Encoder().encode

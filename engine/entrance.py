@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from engine.backlog import put_off, refuse
 from engine.chance import falls_within
 from engine.contact import Awaiting, Contact, Entered, Visit
 from engine.contact_zone import zone_for
-from engine.decision import CAPPED, EXITED, GROUPED, LATE, Outcome
+from engine.decision import CAPPED, EXITED, GROUPED, LATE
 from engine.fact import Fact
 from engine.identity import message_key, shortened_id, visit_id
 from engine.input import SESSION_END, Event, payload_of
@@ -13,6 +14,7 @@ from engine.limits import (
     ENTRIES_KEPT_MAX,
     FAR_MS,
     GOALS_MAX,
+    QUEUED_MAX,
     REENTRY_KEY_CHARS_MAX,
     VISITS_MAX,
 )
@@ -21,6 +23,7 @@ from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Re
 from engine.programs import Programs
 from engine.span import span_text
 from engine.trace import (
+    BACKLOG_FULL,
     CROWDED,
     ENTERED,
     INSIDE,
@@ -28,6 +31,7 @@ from engine.trace import (
     NO_KEY,
     NO_MATCH,
     ONCE,
+    PAUSED,
     RECORDED,
     TOO_LATE,
     TOO_SOON,
@@ -47,13 +51,15 @@ def enter(
 
     `views` are those of the session that ended, if that is the event. Who is inside already, or
     may not come again yet, does not enter; that is no decision, and nothing is said of it. An
-    event too late, too many visits at a time, or a group whose turn is taken, is recorded.
+    event too late, too many visits at a time, or a group whose turn is taken, is recorded. Where
+    the journey is paused, the entry waits: who may enter then is asked again.
     """
     contact, now_ms = moment.contact, moment.now_ms
-    key = _key_of(program.reentry, payload_of(event))
+    payload = payload_of(event)
+    key = _key_of(program.reentry, payload) if program.reentry.key else ""
     if key is None or not _may_enter(moment, program, key):
         return
-    trigger = payload_of(event)
+    trigger = payload
     id = visit_id(program.journey, contact.key, event.id)
     visit = Visit(
         id=id,
@@ -67,14 +73,18 @@ def enter(
         key=key,
         notes_exit=program.reentry.since_exit,
         held_out=falls_within(program.hold_out, contact.key, program.journey),
+        version=program.number,
     )
     if late_after_ms != NEVER_LATE and event.at_ms is not None:
         late_ms = now_ms - event.at_ms
         if late_ms > late_after_ms:
             _refuse(moment, program, id, LATE, f"{event.name}: {late_ms} ms old when it came")
             return
+    if program.paused:
+        put_off(moment, program, event, late_after_ms, views)
+        return
     moment.visit, moment.trigger = visit, trigger
-    if any(test.holds(moment) for test in program.exit_when):
+    if program.exit_when and any(test.holds(moment) for test in program.exit_when):
         _refuse(moment, program, id, EXITED, "its condition to leave holds already")
         return
     crowded = _crowded(contact, program)
@@ -136,7 +146,7 @@ def _facts(
     contact, reentry, journey = moment.contact, program.reentry, program.journey
     if way.test is not None:
         yield NO_MATCH, way.test.explain(moment)
-    key = _key_of(reentry, payload_of(event))
+    key = _key_of(reentry, payload_of(event)) if reentry.key else ""
     if reentry.key:
         found = None if key is None else key
         yield NO_KEY, Fact(what=".".join(reentry.key), holds=key is not None, found=found)
@@ -156,6 +166,14 @@ def _facts(
         holds, wanted = age_ms <= way.late_after_ms, f"at most {span_text(way.late_after_ms)}"
         what, found = f"age of {event.name}", span_text(age_ms)
         yield TOO_LATE, Fact(what=what, holds=holds, wanted=wanted, found=found)
+    if program.paused:
+        queued = len(contact.queued)
+        full, wanted = queued >= QUEUED_MAX, f"fewer than {QUEUED_MAX}"
+        yield (
+            BACKLOG_FULL,
+            Fact(what="entries that wait", holds=not full, wanted=wanted, found=queued),
+        )
+        yield PAUSED, Fact(what="not paused", holds=False)
     if program.exit_when:
         yield LEAVES_AT_ONCE, _leaving_fact(moment, program, event, key)
     crowded = _crowded(contact, program)
@@ -223,8 +241,6 @@ def _turn_fact(moment: Moment, programs: Programs, program: Program, event: Even
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
     """Return the value of the re-entry key; None where the event has none, and cannot enter."""
-    if not reentry.key:
-        return ""
     value = value_at(payload, reentry.key)
     if value is MISSING or not isinstance(value, str | int | float):
         return None
@@ -249,6 +265,8 @@ def _may_enter(moment: Moment, program: Program, key: str) -> bool:
 
 def _crowded(contact: Contact, program: Program) -> str:
     """Say which bound on visits at a time is reached; empty where none is."""
+    if not contact.visits:
+        return ""
     at_most = program.reentry.at_most
     if sum(visit.journey == program.journey for visit in contact.visits) >= at_most:
         return f"journey {program.journey}: {at_most} visits at a time"
@@ -295,15 +313,4 @@ def _session_at_ms(contact: Contact, event: Event) -> int:
 
 
 def _refuse(moment: Moment, program: Program, id: str, outcome: str, reason: str) -> None:
-    key = message_key(id, program.first, 1)
-    decision = Outcome(
-        key,
-        moment.contact.key,
-        program.journey,
-        program.first,
-        "",
-        moment.now_ms,
-        outcome,
-        reason,
-    )
-    moment.decisions.append(decision)
+    refuse(moment, program.journey, program.first, id, outcome, reason)

@@ -53,4 +53,5 @@ SHARED: Final = (
     "goals",
     "occasions",
     "planned_for",
+    "queued",
 )

@@ -51,7 +51,7 @@ def pick_fields(payload: dict[str, Any]) -> Fields:
 
 def pack_happening(at_ms: int, fields: Fields) -> bytes:
     """Pack a past event."""
-    if isinstance(fields, KeptFields):
+    if type(fields) is KeptFields:  # A `no` of isinstance costs five times as much.
         return _pack_kept(at_ms, fields)
     product_id = fields.product_id
     if product_id is None:
@@ -160,7 +160,8 @@ def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now
             insort_right(past, happening, key=happened_at_ms)
         if len(past) > HISTORY_EVENTS_MAX:
             del past[0]
-    contact.history_since_ms = min(contact.history_since_ms, at_ms)
+    if at_ms < contact.history_since_ms:  # noqa: PLR1730 - as in Partition.fold
+        contact.history_since_ms = at_ms
 
 
 def remember_derived(contact: Contact, event: Event, now_ms: int) -> None:

@@ -7,7 +7,13 @@ from engine.decision import DECLINED, Outcome
 from engine.fact import Fact
 from engine.identity import message_key
 from engine.input import Event, payload_of
-from engine.limits import ENTRIES_KEPT_MAX, MESSAGES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
+from engine.limits import (
+    ENTRIES_KEPT_MAX,
+    FAR_MS,
+    MESSAGES_KEPT_MAX,
+    NODES_PER_INPUT_MAX,
+    PASSES_MAX,
+)
 from engine.moment import NO_MESSAGE, Moment
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
@@ -27,6 +33,12 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
         visit.node = node
+        if program.paused:
+            _stand_before(moment, visit)
+            if moment.decisions.__class__ is Trace:
+                paused = Fact(what="not paused", holds=False)
+                _noted(moment, visit, COMES, [paused]).until_ms = FAR_MS
+            return
         place = program.places[node]
         if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
             end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
@@ -53,6 +65,10 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     """
     moment.moved = True
     _begin(moment, visit, visit.trigger)
+    if visit.enters:
+        visit.enters = False
+        _walk(moment, program, visit, visit.node)
+        return
     place, note = program.places[visit.node], None
     if moment.decisions.__class__ is Trace:
         note = _noted(moment, visit, TIME, place.explain(moment, program, visit))
@@ -61,10 +77,17 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
         _note_way(note, moment, visit, goes_on)
     if goes_on is not None:
         _walk(moment, program, visit, goes_on)
+    elif program.paused:
+        hold_timer(visit)
 
 
 def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
-    """Let an event move a visit, if the node where it stays waits for such a one."""
+    """Let an event move a visit, if the node where it stays waits for such a one.
+
+    Where the journey is paused, it goes as far as before the next node.
+    """
+    if visit.enters:
+        return
     _begin(moment, visit, payload_of(event))
     place, note = program.places[visit.node], None
     if moment.decisions.__class__ is Trace and event.name in place.hears():
@@ -76,6 +99,21 @@ def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
         moment.moved = True
         moment.trigger = visit.trigger
         _walk(moment, program, visit, goes_on)
+    elif program.paused and visit.due_at_ms < FAR_MS:
+        hold_timer(visit)
+
+
+def _stand_before(moment: Moment, visit: Visit) -> None:
+    """Let a visit of a paused journey wait until it may enter its node."""
+    visit.enters = True
+    visit.waits_since_ms = visit.due_at_ms = moment.now_ms
+    hold_timer(visit)
+
+
+def hold_timer(visit: Visit) -> None:
+    """Put a visit's timer off until its journey is resumed."""
+    visit.was_due_ms = visit.due_at_ms
+    visit.due_at_ms = FAR_MS
 
 
 def _noted(moment: Moment, visit: Visit, how: str, facts: list[Fact]) -> NodeNote:

@@ -60,6 +60,8 @@ class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):
     """Whose log `position` is of; -1 where a partition stays in one slot."""
     serial: int = 0
     """Of the publication in force (see actors.frame.PublishRecord)."""
+    waking_at_ms: int = 0
+    """See Partition.waking_at_ms."""
 
 
 class Log(Protocol):

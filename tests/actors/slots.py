@@ -70,7 +70,11 @@ class Slots:
         await service.start(socket)
         self.services[slot] = service
         self.tell_all()
-        self.clients[slot] = await LinkClient.connect(socket)
+        await self.reconnect(slot)
+
+    async def reconnect(self, slot: int) -> None:
+        """Connect to a slot, again after its links were lost."""
+        self.clients[slot] = await LinkClient.connect(self._socket(slot))
         await self.status(slot)  # Its end of the link is there.
 
     @property

@@ -105,6 +105,7 @@ class Twin:
         ]
         self.partition.load(original.published, rows)
         self.partition.now_ms = original.now_ms
+        self.partition.waking_at_ms = original.waking_at_ms
 
     def fold(self, input: Input, now_ms: int) -> tuple[int, list[Decision]]:
         verdict = self.partition.fold(input, now_ms)

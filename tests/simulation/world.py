@@ -194,7 +194,7 @@ class World:
         return serve
 
     async def _serve_courier(self, seat: Seat) -> None:
-        await Courier(self.sockets, Channels(self.post, {}), ["email"]).run()
+        await Courier(even_map(self.sockets), Channels(self.post, {}), ["email"]).run()
 
     def _sender(self, number: int) -> LedgerClient:
         random = self.random
