@@ -15,6 +15,7 @@ from engine.limits import (
     ENTRIES_KEPT_MAX,
     FAR_MS,
     GOALS_MAX,
+    QUEUED_MAX,
     REENTRY_KEY_CHARS_MAX,
     VISITS_MAX,
 )
@@ -23,6 +24,7 @@ from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Re
 from engine.programs import Programs
 from engine.span import span_text
 from engine.trace import (
+    BACKLOG_FULL,
     CROWDED,
     ENTERED,
     INSIDE,
@@ -30,6 +32,7 @@ from engine.trace import (
     NO_KEY,
     NO_MATCH,
     ONCE,
+    PAUSED,
     RECORDED,
     TOO_LATE,
     TOO_SOON,
@@ -146,7 +149,7 @@ def _facts(
     contact, reentry, journey = moment.contact, program.reentry, program.journey
     if way.test is not None:
         yield NO_MATCH, way.test.explain(moment)
-    key = _key_of(reentry, payload_of(event))
+    key = _key_of(reentry, payload_of(event)) if reentry.key else ""
     if reentry.key:
         found = None if key is None else key
         yield NO_KEY, Fact(what=".".join(reentry.key), holds=key is not None, found=found)
@@ -166,6 +169,14 @@ def _facts(
         holds, wanted = age_ms <= way.late_after_ms, f"at most {span_text(way.late_after_ms)}"
         what, found = f"age of {event.name}", span_text(age_ms)
         yield TOO_LATE, Fact(what=what, holds=holds, wanted=wanted, found=found)
+    if program.paused:
+        queued = len(contact.queued)
+        full, wanted = queued >= QUEUED_MAX, f"fewer than {QUEUED_MAX}"
+        yield (
+            BACKLOG_FULL,
+            Fact(what="entries that wait", holds=not full, wanted=wanted, found=queued),
+        )
+        yield PAUSED, Fact(what="not paused", holds=False)
     if program.exit_when:
         yield LEAVES_AT_ONCE, _leaving_fact(moment, program, event, key)
     crowded = _crowded(contact, program)

@@ -114,4 +114,7 @@ def _let_in(moment: Moment, programs: Programs, queued: Queued) -> None:
     moment.cause = queued.event_id
     contact = moment.contact.key
     event = Event(queued.event_id, contact, queued.name, queued.at_ms, queued.trigger)
+    if type(moment.decisions) is Trace:
+        way = Way(queued.name, None, queued.late_after_ms)
+        note_entry(moment, programs, program, event, way)
     enter(moment, program, event, queued.late_after_ms, queued.views)

@@ -35,6 +35,9 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
         visit.node = node
         if program.paused:
             _stand_before(moment, visit)
+            if moment.decisions.__class__ is Trace:
+                paused = Fact(what="not paused", holds=False)
+                _noted(moment, visit, COMES, [paused]).until_ms = FAR_MS
             return
         place = program.places[node]
         if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):

@@ -301,7 +301,7 @@ def is_one_of(found: Any, operand: str) -> bool:
 
 def is_within(found: Any, operand: str) -> bool:
     low, _, high, *_ = operand.split()
-    return bool(float(low) <= found < float(high))
+    return float(low) <= float(found) < float(high)
 
 
 def is_at_most(found: Any, operand: str) -> bool:
