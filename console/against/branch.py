@@ -57,8 +57,7 @@ class Branch:
         """
         partition = self.partition
         partition.load(base.published, rows)
-        partition.now_ms, partition.waking_at_ms = base.now_ms, base.waking_at_ms
-        partition.tombstones = dict(base.tombstones)
+        partition.waking_at_ms = base.waking_at_ms
         self._awaiting.update(self._open)
         if base.published:
             self.publish(base.now_ms)

@@ -58,11 +58,13 @@ class Lane:
         self.branches = [Branch(number, source, hot_max, self.open) for source in sources]
 
     def load(self, head: SnapshotHead, rows: list[tuple[str, int, bytes]]) -> None:
-        """Begin with a snapshot's state instead of nothing."""
+        """Begin with a snapshot's state instead of nothing.
+
+        But for tombstones: events that they keep out are in no log.
+        """
         base = self.base
         base.load(head.published, iter(rows))
         base.now_ms, base.waking_at_ms = head.now_ms, head.waking_at_ms
-        base.tombstones = dict(head.tombstones)
         self.needed = head.position
 
     def event(self, event: Event, now_ms: int) -> bool:
