@@ -116,11 +116,10 @@ class Lane:
         Others wait for the record with which they really applied: from then on it is known what
         channels said of their messages.
         """
-        before_ms = self.base.next_due_at_ms
+        until_ms = min(now_ms, self.base.next_due_at_ms - 1)
         for branch in self.branches:
-            due_at_ms = branch.partition.next_due_at_ms
-            if due_at_ms <= now_ms and due_at_ms < before_ms:
-                branch.run_to(min(now_ms, before_ms - 1))
+            if branch.partition.next_due_at_ms <= until_ms:
+                branch.run_to(until_ms)
                 self.decided |= bool(branch.outcomes)
 
     def fork(self) -> None:

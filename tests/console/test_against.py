@@ -234,19 +234,22 @@ def test_an_erased_contact_is_erased_in_the_draft(make_past: MakePast) -> None:
 
 
 def test_what_this_version_decides_otherwise_is_counted_apart(make_past: MakePast) -> None:
-    """A frame says of one message that it was capped: as older code may have found."""
-    past = make_past(AT_ONCE)
+    """A frame says that a message was capped, as older code may have found; the next was not."""
+    once = AT_ONCE | {"caps": [{"messages": 1, "per": "1d"}]}
+    past = make_past(once)
     past.event("c")
     frame = past.shard.cut()
     assert frame is not None
     (sent,) = frame.outcomes
     frame.outcomes = [replace(sent, outcome="capped", reason="then")]
     past.append(frame)
+    past.crash()
+    past.now_ms += HOUR_MS
     past.event("c")
     past.deliver()
-    report, differences = past.against(source_of(AT_ONCE))
+    report, differences = past.against(source_of(once))
     assert report.refolded_otherwise == 1
-    assert told(differences) == [("c", ONLY_DRAFT, "capped", "then")]
+    assert told(differences) == [("c", MOVED, "earlier", "by 1 h")]
 
 
 def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
