@@ -367,6 +367,8 @@ class ShardService:
         status |= self.more_status()
         if self._snapshotter is not None:
             status |= self._snapshotter.status(self.shard.position)
+        if self.mover is not None:
+            status["move_pauses_ms"] = [1000 * each for each in self.mover.pauses_s]
         if self._eraser is not None:
             status |= {"erasures_open": self._eraser.open, "erasure_error": self._eraser.error}
         return status
