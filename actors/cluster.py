@@ -128,6 +128,8 @@ class Cluster:
         self._url = ""
         self._gateways: list[str] = []
         self._keys = str(settings.keys.absolute()) if settings.keys else ""
+        self.credentials: Credentials | None = None
+        """None are asked for within one machine."""
         self.sockets = [
             str(self.runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
         ]

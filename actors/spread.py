@@ -24,9 +24,15 @@ def gives(roster: Roster, muster: Muster) -> dict[str, list[Give]]:
     return {name: each[:GIVES_MAX] for name, each in orders.items()}
 
 
-def moves_left(roster: Roster, muster: Muster) -> int:
-    """Return how many partitions are not where they are to be, as far as is known now."""
-    return sum(len(way) for ways in _moves(roster, muster).values() for way in ways)
+def partitions_to_move(owners: list[int], homes: list[int], shards: int) -> int:
+    """Return how many partitions are to move until so many shards have even shares.
+
+    `homes` are the slots that stay; shards that are still to start have none.
+    """
+    counts = sorted((owners.count(slot) for slot in homes), reverse=True)[:shards]
+    share, more = divmod(len(owners), shards)
+    stay = sum(min(count, share + (n < more)) for n, count in enumerate(counts))
+    return len(owners) - stay
 
 
 def _moves(roster: Roster, muster: Muster) -> dict[int, list[list[Give]]]:

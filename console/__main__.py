@@ -17,6 +17,7 @@ from actors.folder import read_folder
 from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
+from console.cluster_command import restart, scale, stop
 from console.contact import contact_app
 from console.demo import play
 from console.events import events, sightings_of
@@ -24,7 +25,22 @@ from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
-from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, Keys, print_json
+from console.options import (
+    AsJson,
+    ConsentOption,
+    Data,
+    Format,
+    Journeys,
+    KeyFile,
+    Keys,
+    Redis,
+    RedisCa,
+    RedisMode,
+    RedisPrefix,
+    cluster_settings,
+    print_json,
+    redis_settings,
+)
 from console.publish_command import diff, end, history, pause, publish, resume, roll_back
 from console.replay_command import replay
 from console.run import System, run_system
@@ -81,9 +97,29 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     gateways: Annotated[
         int, typer.Option(min=1, max=GATEWAYS_MAX, help="Gateway processes that share the port.")
     ] = 1,
+    redis: Redis = "",
+    redis_mode: RedisMode = "strict",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    redis_replicas: Annotated[
+        int, typer.Option(min=0, help="So many replicas must have what is acknowledged.")
+    ] = 0,
+    archive: Annotated[
+        str, typer.Option(help="URL of a cluster's archive; else a folder in --data.")
+    ] = "",
+    address: Annotated[str, typer.Option(help="Of the Ray cluster to join.")] = "",
     keys: Keys = None,
 ) -> None:
-    """Start the whole system, and stay until SIGTERM or Ctrl-C."""
+    """Start the whole system, and stay until SIGTERM or Ctrl-C.
+
+    With --redis, as a cluster; with --address, on this machine of one that others are in, too.
+    """
+    cluster = None
+    if redis:
+        where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
+        cluster = cluster_settings(where, data, archive, address, keys)
+    elif address:
+        raise OperatorError("--address joins a cluster, whose store is in Redis; say --redis")
     settings = SystemSettings(
         data=data,
         journeys=journeys,
@@ -92,6 +128,8 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
         key_file=key_file,
         keep_ms=_span_ms("--keep", keep),
         keys=keys,
+        cluster=cluster,
+        address=address,
     )
     for notice in notices_of(keys, WallClock().read()) if keys else ():
         errors.print(notice, soft_wrap=True, markup=False)
@@ -159,6 +197,9 @@ app.command()(diff)
 app.command()(end)
 app.command()(events)
 app.command()(explain)
+app.command()(restart)
+app.command()(scale)
+app.command()(stop)
 app.command()(history)
 app.command()(pause)
 app.command()(publish)

@@ -1,6 +1,7 @@
 """Entrance: may the contact enter a journey now, and what begins if so."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from engine.backlog import put_off, refuse
 from engine.chance import falls_within
@@ -43,6 +44,8 @@ from engine.value import MISSING, value_at
 from engine.walk import advance, entry_key
 from engine.zone import day_start
 
+HOLDS_ALREADY: Final = "its condition to leave holds already"
+
 
 def enter(
     moment: Moment, program: Program, event: Event, late_after_ms: int, views: list[bytes]
@@ -56,7 +59,7 @@ def enter(
     """
     contact, now_ms = moment.contact, moment.now_ms
     payload = payload_of(event)
-    key = _key_of(program.reentry, payload) if program.reentry.key else ""
+    key = _key_of(program.reentry, payload)
     if key is None or not _may_enter(moment, program, key):
         return
     trigger = payload
@@ -85,7 +88,7 @@ def enter(
         return
     moment.visit, moment.trigger = visit, trigger
     if program.exit_when and any(test.holds(moment) for test in program.exit_when):
-        _refuse(moment, program, id, EXITED, "its condition to leave holds already")
+        _refuse(moment, program, id, EXITED, HOLDS_ALREADY)
         return
     crowded = _crowded(contact, program)
     if crowded:
@@ -241,6 +244,8 @@ def _turn_fact(moment: Moment, programs: Programs, program: Program, event: Even
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
     """Return the value of the re-entry key; None where the event has none, and cannot enter."""
+    if not reentry.key:
+        return ""
     value = value_at(payload, reentry.key)
     if value is MISSING or not isinstance(value, str | int | float):
         return None

@@ -195,7 +195,8 @@ class Partition:
         if type(input) is Publish:
             self.programs = programs_of(input.source)
             self.published = input.source
-            self.waking_at_ms = self.now_ms if self.programs.timed else 0
+            wakes = self.programs.timed and self.contact_count
+            self.waking_at_ms = self.now_ms if wakes else 0
         elif type(input) is Erase:
             self._erase(input)
         else:
@@ -206,7 +207,7 @@ class Partition:
     def _wake_all(self) -> None:
         """Let a timer of each contact be due as of the publish: so they take it over in slices.
 
-        Idle contacts stay packed (1 µs each); and each partition does so in an Advance of its own,
+        Idle contacts stay packed (3 µs each); and each partition does so in an Advance of its own,
         as a million contacts at once would hold up all that comes in.
         """
         now_ms, self.waking_at_ms = self.waking_at_ms, 0

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Final
 
@@ -55,8 +56,12 @@ class Gateway:
         credentials: Credentials | None = None,
         host: str = "",
         siblings: Siblings | None = None,
+        ask_store: Callable[[], Awaitable[ClusterMap]] | None = None,
     ) -> None:
-        """`siblings` are the gateways that share its port, where it has some."""
+        """`siblings` are the gateways that share its port, where it has some.
+
+        `ask_store` says where slots are where no shard can be asked.
+        """
         self._settings = settings
         self._keyring = Keyring(settings.keys)
         self._counters = Counters()
@@ -74,7 +79,7 @@ class Gateway:
             return lane
 
         self._router = Router(told, self.admission, new_lane, host)
-        self._follower = Follower(self._router, STATUS_S)
+        self._follower = Follower(self._router, STATUS_S, ask_store)
         self._moving = bool(host)
         """Whether this is a cluster, where partitions move."""
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.

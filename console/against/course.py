@@ -15,6 +15,7 @@ from actors.store.key import store_key
 from actors.store.manifest import shard_folder
 from actors.store.snapshots import SnapshotFiles
 from actors.verify import SNAPSHOT_FOLDER
+from console.against.entries import note_entries
 from console.against.glimpse import visits_of
 from console.against.lane import Lane
 from console.against.pairing import Difference, Pairing, Side
@@ -137,8 +138,7 @@ class Course:
             rows = [
                 (row.key, row.armed_at_ms, row.state) for part in files.rows(head) for row in part
             ]
-            lane.load(head.published, rows, head.now_ms, head.tombstones)
-            lane.needed = head.position
+            lane.load(head, rows)
 
     def _take(self, frame: Frame) -> None:
         """Fold a frame's records, each in its lane; then see what it recorded."""
@@ -242,6 +242,9 @@ class Course:
                 sums.add_contact(same, differs)
                 note_reasons(reasons, differs)
                 found += differs
+            note_entries(
+                sums, lane.inside, (outcomes[0], visits[0]), (outcomes[side], visits[side])
+            )
             for i, waiting in ((0, "waiting_real"), (side, "waiting_draft")):
                 _count_waiting(sums, visits[i], waiting)
             sums.reasons = ranked(reasons)

@@ -2,13 +2,14 @@
 
 from msgspec.structs import replace
 
-from actors.frame import AdvanceRecord, PublishRecord, Record, input_of
+from actors.frame import AdvanceRecord, Record, input_of
+from actors.store.port import SnapshotHead
 from console.against.branch import Branch
+from console.against.glimpse import visits_of
 from console.against.spool import REAL, Spool
 from engine.decision import DECLINED, SENT, Decision, Outcome
-from engine.erasure import Tombstones
 from engine.idle import decode_idle
-from engine.input import Advance, Event, Handover, Receipt
+from engine.input import Advance, Event, Handover, Publish, Receipt
 from engine.partition import Partition
 
 
@@ -26,6 +27,7 @@ class Lane:
         "folded",
         "forked",
         "from_ms",
+        "inside",
         "needed",
         "number",
         "open",
@@ -48,6 +50,8 @@ class Lane:
         self.differences = 0
         """Outcomes that come otherwise when folded again than the log recorded them."""
         self.forked = False
+        self.inside: set[str] = set()
+        """Visits that were there when the drafts began."""
         self.from_ms = from_ms
         self.over = False
         """Whether it has come to a record that is not to count any more."""
@@ -57,13 +61,15 @@ class Lane:
         """Messages really decided, and not settled."""
         self.branches = [Branch(number, source, hot_max, self.open) for source in sources]
 
-    def load(
-        self, published: bytes, rows: list[tuple[str, int, bytes]], now_ms: int, tombs: Tombstones
-    ) -> None:
-        """Begin with a snapshot's state instead of nothing."""
-        self.base.load(published, iter(rows))
-        self.base.now_ms = now_ms
-        self.base.tombstones = dict(tombs)
+    def load(self, head: SnapshotHead, rows: list[tuple[str, int, bytes]]) -> None:
+        """Begin with a snapshot's state instead of nothing.
+
+        But for tombstones: events that they keep out are in no log.
+        """
+        base = self.base
+        base.load(head.published, iter(rows))
+        base.now_ms, base.waking_at_ms = head.now_ms, head.waking_at_ms
+        self.needed = head.position
 
     def event(self, event: Event, now_ms: int) -> bool:
         """Fold an event; say whether `close` is to be asked at the frame's end."""
@@ -99,7 +105,7 @@ class Lane:
                     branch.hear(input, now_ms)
                 case Advance() if isinstance(record, AdvanceRecord):
                     branch.advance(input, now_ms, last_ms)
-                case _ if isinstance(record, PublishRecord):
+                case Publish():
                     branch.publish(now_ms)
                 case _:
                     branch.fold(input, now_ms)
@@ -114,17 +120,18 @@ class Lane:
         Others wait for the record with which they really applied: from then on it is known what
         channels said of their messages.
         """
-        before_ms = self.base.next_due_at_ms
+        until_ms = min(now_ms, self.base.next_due_at_ms - 1)
         for branch in self.branches:
-            due_at_ms = branch.partition.next_due_at_ms
-            if due_at_ms <= now_ms and due_at_ms < before_ms:
-                branch.run_to(min(now_ms, before_ms - 1))
+            if branch.partition.next_due_at_ms <= until_ms:
+                branch.run_to(until_ms)
                 self.decided |= bool(branch.outcomes)
 
     def fork(self) -> None:
         """Let the drafts begin, with the partition as it is."""
         self.forked = self.cut = True
         self.folded.clear()
+        there = visits_of(self.base)
+        self.inside = {visit.id for visits in there.values() for visit in visits}
         rows = []
         for key, state in self.base.states().items():
             rows.append((key, decode_idle(state).armed_at_ms, state))

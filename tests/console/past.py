@@ -90,7 +90,8 @@ class Past:
         taken = self._outbox.take("email", limit)
         for outcome in taken:
             self.shard.hand_over(partition_of(outcome.contact), outcome, self.now_ms)
-        self.handed += taken
+        packed = {delivery.key for delivery in self.shard.deliveries}
+        self.handed += [outcome for outcome in taken if outcome.key in packed]
         self.commit()
 
     def settle(self, kind: str = "", *, delivered: bool = True, index: int = -1) -> None:

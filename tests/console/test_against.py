@@ -1,17 +1,10 @@
 """What a draft would have done with a log: its semantics, one promise each."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
-from actors.errors import OperatorError
-from actors.frame import encode_frame
-from actors.store.log import open_log
 from console.against.branch import EARLY_MAX, Branch
-from console.against.comparison import Question, Variant, compared, survey
 from console.against.pairing import (
     ABSENT,
     ELSEWHERE,
@@ -22,11 +15,11 @@ from console.against.pairing import (
     WAITING,
     Difference,
 )
-from engine.input import Receipt
-from engine.limits import FAR_MS
-from tests.actors.made_store import JOURNEYS, SIZES, MadeStore
+from engine.decision import Outcome
+from engine.identity import partition_of
+from engine.input import Event, Receipt
 from tests.console.past import Past, minutes
-from tests.engine.situation import HOUR_MS, NOON_MS, decide, mail, wait
+from tests.engine.situation import HOUR_MS, NOON_MS, Situation, decide, mail, wait
 from tests.publications import journey, source_of
 
 JOURNEY = journey(nodes=[wait("1h"), mail()], exit_on=["bye"])
@@ -35,19 +28,6 @@ SEEN = {"segment": "seen", "when": {"happened": "hi", "within": "30d"}}
 AT_ONCE = journey(exit_on=["bye"])
 
 MakePast = Callable[..., Past]
-
-
-@pytest.fixture
-def make_past(tmp_path: Path) -> Any:
-    made: list[Past] = []
-
-    def make(*journeys: dict[str, Any]) -> Past:
-        made.append(Past(tmp_path / f"data-{len(made)}", *journeys))
-        return made[-1]
-
-    yield make
-    for past in made:
-        past.close()
 
 
 def told(differences: list[Difference]) -> list[tuple[str, str, str, str]]:
@@ -116,27 +96,6 @@ def test_a_visit_that_has_not_come_to_its_message_waits(make_past: MakePast) -> 
     report, differences = past.against(source_of(LATER), until_ms=past.now_ms + 2 * HOUR_MS)
     assert told(differences) == [("c", MOVED, "later", "by 2 h")]
     assert report.run_on == 0
-
-
-def test_until_runs_on_for_both_and_says_so(make_past: MakePast) -> None:
-    past = make_past(JOURNEY)
-    past.event("c")
-    past.commit()
-    report, differences = past.against(source_of(LATER), until_ms=NOON_MS + 3 * HOUR_MS)
-    assert told(differences) == [("c", MOVED, "later", "by 2 h")]
-    assert report.run_on == 1
-    report, _ = past.against(source_of(JOURNEY), until_ms=NOON_MS + 3 * HOUR_MS)
-    assert report.variants[0].journeys == {"hello": {"same": 1, "real": 1, "draft": 1}}
-
-
-def test_until_leaves_out_what_came_later(make_past: MakePast) -> None:
-    past = make_past(AT_ONCE)
-    for _ in range(5):
-        past.event("c")
-        past.pass_ms(HOUR_MS)
-        past.deliver()
-    report, differences = past.against(source_of(AT_ONCE), until_ms=NOON_MS + 2 * HOUR_MS)
-    assert (report.events, report.variants[0].total("same"), differences) == (3, 3, [])
 
 
 def test_a_cap_of_the_draft_says_that_it_was_the_cap(make_past: MakePast) -> None:
@@ -249,52 +208,6 @@ def test_messages_of_other_visits_are_paired_by_journey_and_node_within_a_span(
     assert [each.kind for each in differences] == [ONLY_DRAFT, ONLY_REAL]
 
 
-def test_from_a_moment_on_the_draft_takes_over_what_is_under_way(make_past: MakePast) -> None:
-    past = make_past(AT_ONCE)
-    past.event("old")
-    past.hand_over()
-    past.pass_ms(HOUR_MS)
-    past.publish(JOURNEY)
-    past.event("waits")
-    past.settle()
-    past.pass_ms(minutes(30))
-    from_ms = past.now_ms
-    past.event("new")
-    past.pass_ms(2 * HOUR_MS)
-    past.deliver()
-    same, differences = past.against(source_of(JOURNEY), from_ms=from_ms)
-    assert (differences, same.variants[0].total("same"), same.from_ms) == ([], 2, from_ms)
-    _, differences = past.against(source_of(LATER), from_ms=from_ms, until_ms=past.now_ms + HOUR_MS)
-    assert told(differences) == [("new", MOVED, "later", "by 2 h")]
-    _, differences = past.against(source_of(JOURNEY))
-    assert told(differences) == [("old", MOVED, "later", "by 1 h")]
-
-
-def test_a_pruned_log_begins_with_the_oldest_state_and_says_from_when(make_past: MakePast) -> None:
-    past = make_past(JOURNEY)
-    for number in range(25):
-        past.event(f"c-{number}", payload={"text": "x" * 400})
-        past.pass_ms(minutes(5))
-        past.deliver()
-    past.snapshot()
-    snapshot_ms = past.now_ms
-    for number in range(25, 40):
-        past.event(f"c-{number}", payload={"text": "x" * 400})
-        past.pass_ms(minutes(5))
-        past.deliver()
-    past.crash()
-    past.prune(snapshot_ms)
-    sent = sum(1 for each in past.outcomes.values() if each.at_ms > snapshot_ms)
-    report, differences = past.against(source_of(JOURNEY))
-    assert (differences, report.variants[0].total("same") - report.run_on) == ([], sent)
-    assert NOON_MS < report.answers_from_ms <= snapshot_ms
-    assert sent > 5
-    for path in (past.folder / "snapshots").iterdir():
-        path.unlink()
-    with pytest.raises(OperatorError, match="partition 0 has no snapshot from which it goes on"):
-        past.against(source_of(JOURNEY))
-
-
 def test_several_drafts_at_once_come_to_what_each_comes_to_alone(make_past: MakePast) -> None:
     past = lived(make_past(JOURNEY))
     sources = [source_of(each) for each in (JOURNEY, LATER, AT_ONCE)]
@@ -320,55 +233,23 @@ def test_an_erased_contact_is_erased_in_the_draft(make_past: MakePast) -> None:
     assert [each.kind for each in differences] == [ONLY_DRAFT, MOVED]
 
 
-def test_a_schedule_without_end_in_the_draft_ends_with_the_log_s_time(tmp_path: Path) -> None:
-    """Of a log whose time was run out, as demos do: 31 days behind the last event it is enough."""
-    store = MadeStore(tmp_path / "data", encrypted=False)
-    store.play(20)
-    log = open_log(store.folder, None, sizes=SIZES)
-    while store.shard.advance(FAR_MS - 1, 0):
-        frame = store.shard.cut()
-        assert frame is not None
-        log.append(frame.position, [encode_frame(frame)])
-    log.close()
-    weekly = journey("weekly", entry={"schedule": "0 9 * * mon", "segment": "seen"})
-    variant = Variant("draft", source_of(*JOURNEYS, weekly, segments=[SEEN]))
-    question = Question(data=store.data, variants=[variant])
-    with compared(question, survey(store.data, None), lambda _: None) as comparison:
-        sums = comparison.report.variants[0]
-    assert sums.journeys["weekly"]["only_draft"] > 10
-    assert sums.journeys["weekly"]["only_draft"] < 40 * 20
-
-
-def test_from_a_moment_on_schedules_go_on_as_they_were(make_past: MakePast) -> None:
-    daily = journey("daily", entry={"schedule": "0 9 * * *", "segment": "seen"})
-    past = make_past()
-    past.publish(daily, JOURNEY, segments=[SEEN])
-    past.event("c")
-    past.pass_ms(30 * HOUR_MS)
-    past.deliver()
-    past.pass_ms(minutes(1))
-    from_ms = past.now_ms
-    past.event("c")
-    past.pass_ms(50 * HOUR_MS)
-    past.deliver()
-    report, differences = past.against(source_of(daily, JOURNEY, segments=[SEEN]), from_ms=from_ms)
-    assert (differences, report.variants[0].journeys["daily"]["same"]) == ([], 2)
-
-
 def test_what_this_version_decides_otherwise_is_counted_apart(make_past: MakePast) -> None:
-    """A frame says of one message that it was capped: as older code may have found."""
-    past = make_past(AT_ONCE)
+    """A frame says that a message was capped, as older code may have found; the next was not."""
+    once = AT_ONCE | {"caps": [{"messages": 1, "per": "1d"}]}
+    past = make_past(once)
     past.event("c")
     frame = past.shard.cut()
     assert frame is not None
     (sent,) = frame.outcomes
     frame.outcomes = [replace(sent, outcome="capped", reason="then")]
     past.append(frame)
+    past.crash()
+    past.now_ms += HOUR_MS
     past.event("c")
     past.deliver()
-    report, differences = past.against(source_of(AT_ONCE))
+    report, differences = past.against(source_of(once))
     assert report.refolded_otherwise == 1
-    assert told(differences) == [("c", ONLY_DRAFT, "capped", "then")]
+    assert told(differences) == [("c", MOVED, "earlier", "by 1 h")]
 
 
 def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
@@ -380,6 +261,7 @@ def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
     past = make_past(AT_ONCE, follow)
     past.event("c")
     past.pass_ms(minutes(1))
+    from_ms = past.now_ms
     past.event("c", "bye")
     past.pass_ms(minutes(1))
     past.deliver()
@@ -389,21 +271,21 @@ def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
         ("hello", ONLY_DRAFT),
         ("follow", ONLY_DRAFT),
     ]
+    _, differences = past.against(source_of(AT_ONCE | {"exit_on": []}, follow), from_ms=from_ms)
+    assert [(each.journey, each.kind) for each in differences] == [("follow", ONLY_DRAFT)]
 
 
-def test_timers_that_only_the_draft_has_apply_before_what_comes_later(make_past: MakePast) -> None:
-    """Its message is delivered before its next node asks for that, though no record tells of it."""
-    arrived = {"message": "delivered", "journey": "hello"}
-    nodes = [wait("1h"), mail(), wait("1h", "again"), decide(arrived), mail("thanks")]
-    past = make_past(AT_ONCE | {"entry": {"event": "other"}})
-    past.event("c")
-    past.pass_ms(5 * HOUR_MS)
-    past.event("c", "come")
-    _, differences = past.against(source_of(AT_ONCE | {"nodes": nodes}))
-    assert [(each.node, each.draft_at_ms) for each in differences] == [
-        ("mail", NOON_MS + HOUR_MS),
-        ("thanks", NOON_MS + 2 * HOUR_MS),
-    ]
+def test_of_messages_that_are_settled_nothing_is_kept() -> None:
+    open: dict[str, None] = {}
+    branch = Branch(partition_of("c"), source_of(AT_ONCE), 16, open)
+    branch.publish(NOON_MS)
+    sent = Situation(AT_ONCE).event(contact="c", id="e")
+    assert isinstance(sent[0], Outcome)
+    open[sent[0].key] = None
+    branch.fold(Event("e", "c", "hi", NOON_MS, {}), NOON_MS)
+    assert branch._awaiting == {sent[0].key}
+    branch.hear(Receipt("c", sent[0].key, delivered=True), NOON_MS)
+    assert (branch._awaiting, branch._early) == (set(), {})
 
 
 def test_of_real_messages_that_the_draft_never_sends_little_is_kept() -> None:
@@ -412,3 +294,13 @@ def test_of_real_messages_that_the_draft_never_sends_little_is_kept() -> None:
         branch.hear(Receipt("c", f"k-{number}", delivered=True), number)
     assert len(branch._early) == EARLY_MAX
     assert "k-0" not in branch._early
+
+
+def test_a_draft_is_published_once() -> None:
+    """Whatever is really published later: a schedule is not planned anew each time."""
+    weekly = journey("weekly", entry={"schedule": "0 9 * * mon", "segment": "seen"})
+    branch = Branch(0, source_of(weekly, segments=[SEEN]), 16, {})
+    branch.publish(NOON_MS)
+    branch.run_to(NOON_MS)
+    branch.publish(NOON_MS + HOUR_MS)
+    assert (branch.partition.waking_at_ms, branch.partition.now_ms) == (0, NOON_MS + HOUR_MS)

@@ -15,8 +15,10 @@ from actors.lifeline import Lifeline
 from actors.map import even_map
 from ingest.gateway_process import GatewayStart
 from ingest.gateways import Gateways
+from ingest.memory import rss_bytes
 from ingest.report import GatewayReport, read_report
 from ingest.settings import GatewaySettings
+from tests.actors.credentials import credentials
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import Sender, event, get, post, until
 
@@ -32,6 +34,8 @@ class Several:
         self.folder = folder
         self.pids: list[int] = []
         self.shard = FakeShard(folder / "s")
+        self.shard.credentials = credentials(folder / "keys")  # It is reached as on another host.
+        self.keys = credentials(folder / "keys", "here", "gateway").folder
         self.lifeline = Lifeline(str(folder / "life.sock"))
         self.gateways = Gateways(GatewaySettings(port=0), COUNT, self.pids.append)
         self.reports = [str(folder / f"gateway-{number}.sock") for number in range(COUNT)]
@@ -43,10 +47,11 @@ class Several:
         await self.gateways.start(
             GatewayStart(
                 settings=GatewaySettings(),
-                told=even_map([str(self.shard.path)]),
+                told=even_map([self.shard.address]),
                 reports=self.reports,
                 number=0,
                 lifeline=str(self.folder / "life.sock"),
+                keys=str(self.keys),
             )
         )
         return self
@@ -175,7 +180,10 @@ async def test_what_another_gateway_uses_counts_as_used_memory(several: Several)
         ]
         return float(line.split()[1])
 
-    gateways = sum(report.memory_bytes for report in await several.all() if report is not None)
+    sizes = [report.memory_bytes for report in await several.all() if report is not None]
+    assert len(sizes) == COUNT
+    # And this process, in the place of `anlass run`; all may shrink a little meanwhile.
+    least = sum(sizes) + (rss_bytes() or 0) - min(sizes) / 2
     async with asyncio.timeout(10):  # It is looked at each second.
-        while await told() < gateways:  # noqa: ASYNC110
+        while await told() < least:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
