@@ -87,6 +87,7 @@ def test_a_pruned_log_begins_with_the_oldest_state_and_says_from_when(make_past:
         past.event(f"c-{number}", payload={"text": "x" * 400})
         past.pass_ms(minutes(5))
         past.deliver()
+    past.snapshot()  # The one before is older, and reaches further back.
     past.crash()
     past.prune(snapshot_ms)
     sent = sum(1 for each in past.outcomes.values() if each.at_ms > snapshot_ms)
