@@ -109,12 +109,17 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = "",
     address: Annotated[str, typer.Option(help="Of the Ray cluster to join.")] = "",
     keys: Keys = None,
+    control: Annotated[
+        str, typer.Option(help="Serve the control API, too, at HOST:PORT; see docs/control.md.")
+    ] = "",
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C.
 
     With --redis, as a cluster; with --address, on this machine of one that others are in, too.
     """
     cluster = None
+    if control and redis:
+        raise OperatorError("--control is not there for a cluster yet; leave it out")
     if redis:
         where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
         cluster = cluster_settings(where, data, archive, address, keys)
@@ -133,13 +138,15 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     )
     for notice in notices_of(keys, WallClock().read()) if keys else ():
         errors.print(notice, soft_wrap=True, markup=False)
-    system = System(settings, shards, host, port, gateways)
+    system = System(settings, shards, host, port, gateways, control)
     began = time.perf_counter()
     system.start_ray()
 
     def ready() -> None:
         news = "new journeys published" if system.published else "journeys as before"
         took_s = time.perf_counter() - began
+        if system.control_url:
+            errors.print(f"its control API is at {system.control_url}", soft_wrap=True)
         errors.print(f"anlass listens on {system.url} ({news}; {took_s:.1f} s)", soft_wrap=True)
 
     uvloop.run(run_system(system, ready))

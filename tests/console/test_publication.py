@@ -171,14 +171,14 @@ async def test_a_roll_back_is_a_new_version_that_says_what_an_older_one_said(
         publications = publications_of(shop.data, None)
         shop.write(wait("5h", "b"))
         await shop.publish("follow", "hello:a=b")
-        back = to_older(publications, "hello", 1, "follow", ["hello:b=a"])
+        back = to_older(publications, "hello", 1, "follow", {"hello": {"b": "a"}})
         found, _ = await shop.change(back, "roll-back")
         assert found.journeys[0].visits == [NodeLine(node="b", waiting=40, keeps=40, to={"a": 40})]
         assert (await shop.in_force()).journeys == old
         assert shop.notes()[-1].journeys[0].number == 3
         with pytest.raises(OperatorError, match="version 9 is not kept; there are: 1, 2, 3"):
-            await shop.change(to_older(publications, "hello", 9, "follow", None))
-        await shop.change(to_older(publications, None, 2, "stay", None))
+            await shop.change(to_older(publications, "hello", 9, "follow", {}))
+        await shop.change(to_older(publications, None, 2, "stay", {}))
         assert (await shop.in_force()).journeys["hello.yaml"]["nodes"][0]["id"] == "b"
 
 
