@@ -138,7 +138,11 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     )
     for notice in notices_of(keys, WallClock().read()) if keys else ():
         errors.print(notice, soft_wrap=True, markup=False)
-    system = System(settings, shards, host, port, gateways, control)
+    _run(System(settings, shards, host, port, gateways, control))
+
+
+def _run(system: System) -> None:
+    """Start a system, say where it is, and stay."""
     began = time.perf_counter()
     system.start_ray()
 
