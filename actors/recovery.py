@@ -95,6 +95,7 @@ class Recovery:
             partition.now_ms = head.now_ms
             partition.pseq = head.pseq
             partition.tombstones = dict(head.tombstones)
+            partition.load_numbers(head.numbers)
             partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
             partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)
             self._shard.tallies[number].load(head.counts, head.outcomes)
@@ -216,6 +217,7 @@ class Recovery:
             self._shard.differences += 1
             partition = self._shard.partitions[partition_of(outcome.contact)]
             partition.uphold(outcome)
+            partition.numbers.correct(folded.get(key), said.get(key))
 
 
 def _unsettled_of(state: bytes) -> list[Outcome]:

@@ -230,6 +230,7 @@ class Shard:
             },
             outcomes={journey: dict(counts) for journey, counts in outcomes.items()},
             rows=len(states),
+            numbers=partition.numbers.save(),
         )
         return head, _rows_of(states, partition.pseq)
 

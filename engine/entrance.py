@@ -14,6 +14,7 @@ from engine.limits import (
     VISITS_MAX,
 )
 from engine.moment import Moment
+from engine.notes import ENTERED_HELD_OUT
 from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry
 from engine.value import MISSING, value_at
 from engine.walk import advance, entry_key
@@ -38,7 +39,7 @@ def enter(
     visit = Visit(
         id=id,
         journey=program.journey,
-        node=program.first,
+        node="",  # It is at none before it walks.
         entered_at_ms=now_ms,
         waits_since_ms=now_ms,
         due_at_ms=FAR_MS,
@@ -77,6 +78,8 @@ def enter(
         open_goals = [each for each in contact.goals if each.until_ms > now_ms]
         goal = Awaiting(program.journey, id, until_ms, visit.held_out)
         contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
+    if visit.held_out:
+        moment.counts.append((program.journey, "", "", ENTERED_HELD_OUT, now_ms, 1))
     advance(moment, program, visit, program.first)
 
 
@@ -165,4 +168,4 @@ def _refuse(moment: Moment, program: Program, id: str, outcome: str, reason: str
         outcome,
         reason,
     )
-    moment.decisions.append(decision)
+    moment.decide(decision)

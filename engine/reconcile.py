@@ -12,6 +12,7 @@ from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
 from engine.moment import Moment
 from engine.need import seen_of
+from engine.notes import Notes
 from engine.outbox import find_pending
 from engine.programs import Programs
 from engine.send import Send
@@ -101,6 +102,6 @@ def _request_of(
         return dict(place.request())
     if not isinstance(place, Webhook) or visit is None:
         return None
-    moment = Moment(programs.rules, contact, outcome.at_ms, [], visit.trigger)
+    moment = Moment(programs.rules, contact, outcome.at_ms, Notes(), visit.trigger)
     moment.visit = visit
     return place.request(moment)

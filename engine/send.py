@@ -10,6 +10,7 @@ from engine.contact import Pending, Sent, Visit
 from engine.contact_zone import zone_for
 from engine.decision import (
     CAPPED,
+    DECLINED,
     HELD_OUT,
     MISSING,
     NO_ADDRESS,
@@ -21,7 +22,7 @@ from engine.decision import (
 from engine.hold_out import hold_out_reason
 from engine.identity import message_key
 from engine.limits import FAR_MS, HOLD_MS_MAX, MESSAGES_COUNTED_MAX, PENDING_MAX
-from engine.moment import Moment
+from engine.moment import NO_MESSAGE, Moment
 from engine.need import Need, seen_of
 from engine.program import STAYS, Place, Program
 from engine.rules import MARKETING
@@ -105,11 +106,12 @@ class Send(Place):
             ruling.reason += f"; that lasts longer than {span_text(HOLD_MS_MAX)}"
         visit.held_since_ms = 0
         visit.messages += 1
+        moment.outcome, moment.reason = DECLINED, NO_MESSAGE  # Whatever led here is no end of it.
         key = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
         if ruling.outcome == SENT:
             self._put_out(moment, program, visit, key)
         journey, contact = program.journey, moment.contact.key
-        moment.decisions.append(
+        moment.decide(
             Outcome(
                 key, contact, journey, self.id, self.channel, now_ms, ruling.outcome, ruling.reason
             )

@@ -3,11 +3,12 @@
 from typing import Any
 
 from engine.contact import Contact, Visit
-from engine.decision import DECLINED, Outcome
+from engine.decision import DECLINED, EXITED, FAILED, Outcome
 from engine.identity import message_key
 from engine.input import Event, payload_of
 from engine.limits import ENTRIES_KEPT_MAX, MESSAGES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
 from engine.moment import NO_MESSAGE, Moment
+from engine.notes import COMPLETED, LEFT
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
 
@@ -24,6 +25,7 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
         if not node:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
+        moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
         visit.node = node
         place = program.places[node]
         if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
@@ -47,7 +49,7 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     moment.moved = True
     _begin(moment, visit, visit.trigger)
     goes_on = program.places[visit.node].due(moment, program, visit)
-    if goes_on is not None:
+    if goes_on is not None and visit in moment.contact.visits:
         _walk(moment, program, visit, goes_on)
 
 
@@ -103,13 +105,27 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
     moment.moved = True
     if visit in contact.visits:
         contact.visits.remove(visit)
+        kind = _leaving(visit, outcome, reason)
+        moment.counts.append((visit.journey, visit.node, "", kind, moment.now_ms, 1))
     if visit.notes_exit:
         _note_exit(moment, entry_key(visit.journey, visit.key))
     if visit.messages == 0 or visit.held_since_ms:
         key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
-        moment.decisions.append(
+        moment.decide(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
+
+
+def _leaving(visit: Visit, outcome: str, reason: str) -> str:
+    """Return as what an end is counted; a fault without what it said, which is new each time.
+
+    Where the visit had its messages, only an exit or a fault keeps it from being complete.
+    """
+    if outcome == FAILED:
+        return LEFT + outcome
+    if visit.messages and not visit.held_since_ms and outcome != EXITED:
+        outcome = COMPLETED
+    return LEFT + outcome if reason == NO_MESSAGE else f"{LEFT}{outcome}: {reason}"
 
 
 def _note_exit(moment: Moment, name: str) -> None:

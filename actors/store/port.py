@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from actors.errors import LogCorruptError
 from actors.frame import Frame
+from engine.numbers import SavedNumbers
 
 
 class StoreFullError(Exception):
@@ -44,6 +45,8 @@ class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):
     outcomes: dict[str, dict[str, int]]
     """Messages by journey and outcome."""
     rows: int
+    numbers: SavedNumbers | None = None
+    """Of visits and messages; None in snapshots of before they were counted."""
 
 
 class Log(Protocol):
