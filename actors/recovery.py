@@ -25,6 +25,7 @@ from engine.decision import DECLINED, SENT, Outcome
 from engine.erasure import digest_of
 from engine.errors import AuthorError
 from engine.identity import partition_of
+from engine.numbers import without
 
 NOT_RECORDED: Final = "the log does not say so"
 RESTORE: Final = "restore log and snapshots from a copy"
@@ -118,27 +119,37 @@ class Recovery:
         faults: list[LogCorruptError] = []
         for head in heads:
             unsettled: list[Outcome] = []
+            erased: list[bytes] = []
             try:
-                rows = list(self._read(snapshots, head, unsettled))
+                rows = list(self._read(snapshots, head, unsettled, erased))
             except LogCorruptError as error:
                 faults.append(error)
                 continue
             self.damaged += [str(fault) for fault in faults]
             self.positions[number] = [each.position for each in heads[len(faults) :]]
-            return head, rows, unsettled
+            numbers = without(head.numbers, erased, head.now_ms)
+            return replace(head, numbers=numbers), rows, unsettled
         if faults:
             raise faults[0]
         return None
 
     def _read(
-        self, snapshots: Snapshots, head: SnapshotHead, unsettled: list[Outcome]
+        self,
+        snapshots: Snapshots,
+        head: SnapshotHead,
+        unsettled: list[Outcome],
+        erased: list[bytes],
     ) -> Iterator[tuple[str, int, bytes]]:
-        """Yield what a partition needs of its rows; messages not settled go into `unsettled`."""
+        """Yield what a partition needs of its rows; messages not settled go into `unsettled`.
+
+        Contacts that are erased go into `erased`.
+        """
         count = 0
         for rows in snapshots.rows(head):
             count += len(rows)
             for row in rows:
                 if self._erased and head.position <= self._erased.get(digest_of(row.key), -1):
+                    erased.append(row.state)
                     continue
                 if row.pending:
                     unsettled += _unsettled_of(row.state)
@@ -216,8 +227,11 @@ class Recovery:
                 continue
             self._shard.differences += 1
             partition = self._shard.partitions[partition_of(outcome.contact)]
-            partition.uphold(outcome)
-            partition.numbers.correct(folded.get(key), said.get(key))
+            taken_out = partition.uphold(outcome)
+            counted = folded.get(key)
+            if counted is None and taken_out:  # It was decided in an earlier frame.
+                counted = replace(outcome, outcome=SENT)
+            partition.numbers.correct(counted, said.get(key))
 
 
 def _unsettled_of(state: bytes) -> list[Outcome]:

@@ -45,6 +45,16 @@ class SavedNumbers(Struct, array_like=True, gc=False):
     course: SavedCourse
 
 
+def without(saved: SavedNumbers | None, states: list[bytes], at_ms: int) -> SavedNumbers | None:
+    """Return numbers as they are when these contacts, all of each, were erased at that moment."""
+    if saved is None or not states:
+        return saved
+    numbers = Numbers(saved=saved)
+    for state in states:
+        numbers.erase(state, at_ms)
+    return numbers.save()
+
+
 class Numbers:
     """Counts of one partition, in series; what is counted waits until there is some of it."""
 

@@ -182,10 +182,13 @@ class Partition:
             self.numbers.begin_with(self._idle.values())
         self._notes = Notes(self.decisions, self.numbers.counts, self.numbers.add_up)
 
-    def uphold(self, outcome: Outcome) -> None:
-        """Let a contact's outbox hold what was recorded of a message, whatever a refold decided."""
+    def uphold(self, outcome: Outcome) -> bool:
+        """Let a contact's outbox hold what was recorded of a message, whatever a refold decided.
+
+        Say whether one was taken out that was on its way.
+        """
         key = outcome.contact
-        uphold(self.programs, self._hot.get(key) or self._warm(key), outcome)
+        return uphold(self.programs, self._hot.get(key) or self._warm(key), outcome)
 
     def cool(self) -> None:
         """Hold all contacts as bytes; the next input of each decodes it again."""

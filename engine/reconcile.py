@@ -19,13 +19,17 @@ from engine.send import Send
 from engine.webhook import WEBHOOK, Webhook
 
 
-def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
-    """Put a message recorded as SENT among the contact's pending ones; take any other out."""
+def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> bool:
+    """Put a message recorded as SENT among the contact's pending ones; take any other out.
+
+    Say whether one was taken out.
+    """
     pending = find_pending(contact, outcome.key)
     if outcome.outcome != SENT:
         if pending is not None:
             contact.pending.remove(pending)
             release(contact, outcome.key)
+            return True
     elif pending is None:
         visit = _visit_of(contact, outcome)
         if visit is not None:
@@ -45,6 +49,7 @@ def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
                     outcome.key,
                 ),
             )
+    return False
 
 
 def _visit_of(contact: Contact, outcome: Outcome) -> Visit | None:

@@ -20,6 +20,7 @@ from actors.store.block import HEADER, SNAPSHOT, blocks_of, damage, read_blocks,
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.newfile import NewFile, Pause, no_pause, remove_leftovers
 from actors.store.port import Row, SnapshotHead
+from engine.numbers import without
 
 KEPT: Final = 2
 SLICE_ROWS_MAX: Final = 1_000
@@ -124,11 +125,13 @@ class SnapshotFiles:
         erases also comes again for a snapshot that was begun before and written after.
         """
         with self._turn:
-            dropped = sum(drop(row) for rows in self.rows(head) for row in rows)
+            dropped = [row.state for rows in self.rows(head) for row in rows if drop(row)]
             if not dropped:
                 return False
             kept = ([row for row in rows if not drop(row)] for rows in self.rows(head))
-            self._write(msgspec.structs.replace(head, rows=head.rows - dropped), kept)
+            numbers = without(head.numbers, dropped, head.now_ms)
+            rest = head.rows - len(dropped)
+            self._write(msgspec.structs.replace(head, rows=rest, numbers=numbers), kept)
         return True
 
     @property
