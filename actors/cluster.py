@@ -21,6 +21,7 @@ from actors.errors import OperatorError
 from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
 from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
+from actors.map import even_map
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running, shard_name
 from actors.service import ShardService
@@ -88,7 +89,7 @@ class CourierActor:
         channel_settings = msgspec.json.decode(told.channels, type=ChannelSettings)
         channels = open_channels(channel_settings, Path(told.folder), WallClock().read)
         try:
-            await Courier(told.sockets, channels, SERVED_CHANNELS).run()
+            await Courier(even_map(told.sockets), channels, SERVED_CHANNELS).run()
         except Exception:
             log.exception("the courier stops, and starts again")
             os._exit(70)

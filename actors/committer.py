@@ -9,21 +9,22 @@ from typing import Final
 
 import structlog
 
-from actors.store.port import Log, StoreFullError
+from actors.store.port import Log, StoreStalledError
 
 log = structlog.get_logger()
 
 RETRY_S: Final = 1.0
-"""How long a full disk is left alone before the same frames are tried again."""
+"""How long a store that takes nothing is left alone before the same frames are tried again."""
 
 
 class Committer:
     """Writes frames in order; all that wait when the disk is free go in one block.
 
     `committed(count)` is called on the loop when the next `count` frames are durable. While there
-    is no space nothing is lost: `stalled(why)` is called on the loop when that begins, the same
-    frames are tried again, and `stalled("")` is called when it goes on. Any other write that
-    fails ends the process: what is on the disk is unknown, and recovery starts from there.
+    is no space, or the store is out of reach, nothing is lost: `stalled(why)` is called on the
+    loop when that begins, the same frames are tried again, and `stalled("")` is called when it
+    goes on. Any other write that fails ends the process: what is on the disk is unknown, and
+    recovery starts from there; so does one that another owner fences.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Committer:
         self._queue.put((position, frame))
 
     def close(self) -> None:
-        """Commit what is queued and end the thread; on a full disk after one more try."""
+        """Commit what is queued and end the thread; if the store is stalled after one more try."""
         self._closing.set()
         self._queue.put(None)
         self._thread.join()
@@ -65,7 +66,7 @@ class Committer:
             last_try = self._closing.is_set()
             try:
                 self._file.append(batch[0][0], [frame for _, frame in batch])
-            except StoreFullError as error:
+            except StoreStalledError as error:
                 self._say(str(error))
                 if last_try:
                     log.warning("frames nobody was told of are not written", frames=len(batch))

@@ -40,6 +40,8 @@ class PublishRecord(Struct, frozen=True, array_like=True, tag="p", gc=False):
 
     now_ms: int
     source: bytes
+    serial: int = 0
+    """Numbers publications over all slots, so that a partition that moves meets none twice."""
 
 
 class HandoverRecord(Struct, frozen=True, array_like=True, tag="h", gc=False):
@@ -83,8 +85,24 @@ class ErasedRecord(Struct, frozen=True, array_like=True, tag="g", gc=False):
     pseq: int = 0
 
 
+class OpenedRecord(Struct, frozen=True, array_like=True, tag="o", gc=False):
+    """A partition came to this slot; what it was before is in the snapshot that the other wrote."""
+
+    now_ms: int
+    partition: int
+    pseq: int
+    source: bytes = b""
+    """The publication in force here, where the partition had an older one."""
+
+
 PartitionRecord = (
-    EventRecord | AdvanceRecord | HandoverRecord | ReceiptRecord | EraseRecord | ErasedRecord
+    EventRecord
+    | AdvanceRecord
+    | HandoverRecord
+    | ReceiptRecord
+    | EraseRecord
+    | ErasedRecord
+    | OpenedRecord
 )
 """What is for one partition alone."""
 
@@ -140,5 +158,7 @@ def input_of(record: Record) -> Input:
             return receipt
         case EraseRecord(digest=digest, keep_out_ms=keep_out_ms):
             return Erase(digest, keep_out_ms)
-        case ErasedRecord():
+        case OpenedRecord(source=source) if source:
+            return Publish(source)
+        case ErasedRecord() | OpenedRecord():
             return Advance(0)  # No timer is due by then: only the clock moves.

@@ -12,6 +12,8 @@ INBOX_REQUESTS_MAX: Final = 16_384
 it tries again (10,000): none of them ever meets this bound."""
 
 LINKS_MAX: Final = 256
+HANDSHAKES_MAX: Final = 64
+"""Connections by TCP that prove at the same time who they are."""
 
 FULL: Final = "the shard's inbox is full; try again later"
 TICK_S: Final = 0.01

@@ -7,6 +7,9 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
+from actors.address import connect
+from actors.credentials import Credentials, Peer
+from actors.map import ClusterMap, Move
 from engine.decision import Delivery
 from engine.input import Receipt
 from engine.sighting import Sightings
@@ -60,6 +63,8 @@ class PublishNow(Struct, array_like=True, tag="publish", gc=False):
 
     seq: int
     source: bytes
+    serial: int = 0
+    """See actors.frame.PublishRecord."""
 
 
 class RunOut(Struct, array_like=True, tag="run_out", gc=False):
@@ -87,6 +92,20 @@ class EraseContact(Struct, array_like=True, tag="erase", gc=False):
     """How long its late events are kept out."""
 
 
+class OpenPartition(Struct, array_like=True, tag="open", gc=False):
+    """Open a partition that the store says is this slot's now. Answered by Done when it serves."""
+
+    seq: int
+    slot: int
+    partition: int
+
+
+class AskMap(Struct, array_like=True, tag="map", gc=False):
+    """Ask which slots own the partitions, as far as the shard knows. Answered by MapIs."""
+
+    seq: int
+
+
 class AskStatus(Struct, array_like=True, tag="status", gc=False):
     """Ask how the shard is. Answered by Status."""
 
@@ -99,11 +118,21 @@ class AskSightings(Struct, array_like=True, tag="sightings", gc=False):
     seq: int
 
 
+class AskVisits(Struct, array_like=True, tag="visits", gc=False):
+    """Ask where visits stand, and what a draft would make of them. Answered by Counted."""
+
+    seq: int
+    source: bytes = b""
+    """Of the draft's Publish; empty: none."""
+
+
 class Accepted(Struct, array_like=True, tag="accepted", gc=False):
     """One engine.input.Verdict byte per event of the Accept of this number."""
 
     seq: int
     verdicts: bytes
+    moves: list[Move] = []
+    """Of the partitions whose events were not taken (Verdict.MOVED), as far as is known."""
 
 
 class Handed(Struct, array_like=True, tag="handed", gc=False):
@@ -120,6 +149,22 @@ class Done(Struct, array_like=True, tag="done", gc=False):
     """It is done and durable."""
 
     seq: int
+    elsewhere: list[int] = []
+    """Of a Settle: indexes of the receipts that another slot has to get, as a partition moved."""
+
+
+class Moves(Struct, array_like=True, tag="moves", gc=False):
+    """Partitions have moved, or stay after all; sent unasked, so its number is 0."""
+
+    seq: int
+    moves: list[Move]
+
+
+class MapIs(Struct, array_like=True, tag="map_is", gc=False):
+    """The map as the shard knows it."""
+
+    seq: int
+    map: ClusterMap
 
 
 class Erased(Struct, array_like=True, tag="erased", gc=False):
@@ -147,6 +192,29 @@ class Seen(Struct, array_like=True, tag="sightings_are", gc=False):
     error: str = ""
 
 
+class VisitCount(Struct, array_like=True, frozen=True, gc=False):
+    """So many visits of which all this is so."""
+
+    journey: str
+    node: str
+    version: int
+    held: bool
+    """Whether their journey is paused."""
+    fate: str
+    """What the draft makes of them, a word of `actors.census`; empty without a draft."""
+    to: str
+    """The node where they are then."""
+    count: int
+
+
+class Counted(Struct, array_like=True, tag="counted", gc=False):
+    """Where visits stand, and how many entries wait for each paused journey."""
+
+    seq: int
+    visits: list[VisitCount]
+    queued: dict[str, int]
+
+
 class Refused(Struct, array_like=True, tag="refused", gc=False):
     """It cannot be done, and why; nothing was changed."""
 
@@ -157,8 +225,8 @@ class Refused(Struct, array_like=True, tag="refused", gc=False):
 Folded = Accept | Settle | PublishNow | RunOut | EraseContact
 """Requests that come to inputs, in the order of arrival."""
 
-Request = Folded | Pull | Drain | AskStatus | AskSightings
-Reply = Accepted | Handed | Done | Erased | Status | Seen | Refused
+Request = Folded | Pull | Drain | OpenPartition | AskMap | AskStatus | AskSightings | AskVisits
+Reply = Accepted | Handed | Done | Erased | Moves | MapIs | Status | Seen | Counted | Refused
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode
@@ -188,9 +256,13 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._stuck = False
         """Whether more waits to be read by the other side than its socket holds."""
+        self.peer: Peer | None = None
+        """Who is at the other end, by TCP; on a Unix socket, somebody of this host and account."""
         self.attempt_refused = -1
         """The last attempt of which an Accept was refused on this link."""
         self.refused_why = ""
+        self.moved: dict[int, int] = {}
+        """By partition, the last attempt of which an event was not taken as it has moved."""
 
     def send(self, message: Request | Reply) -> None:
         """Send one message; after the link is closed it goes nowhere."""
@@ -262,9 +334,8 @@ class LinkClient:
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
 
     @classmethod
-    async def connect(cls, path: str) -> "LinkClient":
-        """Connect to the Unix socket of a shard. Raises OSError where none listens."""
-        loop = asyncio.get_running_loop()
+    async def connect(cls, address: str, credentials: Credentials | None = None) -> "LinkClient":
+        """Connect to a shard's address. Raises OSError where none serves there for us."""
         client: LinkClient | None = None
 
         def received(_: Link, data: bytes) -> None:
@@ -275,8 +346,7 @@ class LinkClient:
             if client is not None:
                 client.fail()
 
-        _, link = await loop.create_unix_connection(lambda: Link(received, closed), path)
-        client = cls(link)
+        client = cls(await connect(address, lambda: Link(received, closed), credentials))
         return client
 
     def ask(self, request: Request) -> "asyncio.Future[Reply]":

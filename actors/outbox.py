@@ -68,6 +68,20 @@ class Outbox:
                 self._unsettled.discard(key)
                 del handed[key]
 
+    def withdraw(self, is_moved: Callable[[str], bool]) -> list[Outcome]:
+        """Take out the messages of contacts of which `is_moved` says so, whoever has them."""
+        ready = [each for outcomes in self._ready.values() for each in outcomes]
+        handed = [each for outcomes in self._handed.values() for each in outcomes.values()]
+        found = [
+            each for each in [*handed, *ready] if is_moved(each.contact) and self.holds(each.key)
+        ]
+        self.forget(is_moved)
+        return found
+
+    def holds(self, key: str) -> bool:
+        """Say whether a message is not settled."""
+        return key in self._unsettled
+
     def waiting(self, channel: str) -> bool:
         """Say whether a courier for this channel would get something."""
         return bool(self._ready.get(channel))

@@ -81,8 +81,9 @@ class Pulls:
             programs_of(request.source)
         except (AuthorError, ValueError) as error:
             return Refused(request.seq, str(error))
-        if request.source != self._shard.published:
-            self._shard.publish(request.source, read_ms)
+        shard = self._shard
+        if request.source != shard.published or shard.serials:
+            shard.publish(request.source, read_ms, request.serial)
             self.take_publication()
         return Done(request.seq)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import structlog
 from msgspec.structs import replace
 
 from actors.erasure import erase_from_frame
@@ -10,6 +11,7 @@ from actors.errors import LogCorruptError, OperatorError
 from actors.frame import (
     EraseRecord,
     Frame,
+    OpenedRecord,
     PartitionRecord,
     PublishRecord,
     ReceiptRecord,
@@ -17,7 +19,8 @@ from actors.frame import (
     settled_by,
 )
 from actors.outbox import Outbox
-from actors.shard import SESSIONS_ENDED, TOMBSTONES_DROPPED, Shard
+from actors.shard import Shard
+from actors.slot_files import SlotFiles
 from actors.store.port import Log, SnapshotHead, Snapshots
 from actors.tally import Durations
 from engine.contact import decode_contact
@@ -25,7 +28,13 @@ from engine.decision import DECLINED, SENT, Outcome
 from engine.erasure import digest_of
 from engine.errors import AuthorError
 from engine.identity import partition_of
+from engine.limits import FAR_MS
 from engine.numbers import without
+
+NOT_OPENED: Final = FAR_MS
+"""In place of a position: the log has what the partition did before it left for another slot."""
+
+logger = structlog.get_logger()
 
 NOT_RECORDED: Final = "the log does not say so"
 RESTORE: Final = "restore log and snapshots from a copy"
@@ -33,6 +42,17 @@ START_WRITER: Final = (
     "start the version of Anlass that wrote it, put in force there what this one takes, and stop it"
     " in good order"
 )
+
+
+def recovered(
+    shard: Shard, outbox: Outbox, files: SlotFiles | None, log: Log, snapshots: Snapshots | None
+) -> "Recovery":
+    """Bring a shard back, and say which snapshots were passed over. Raises as Recovery.run."""
+    recovery = Recovery(shard, outbox, {} if files is None else files.notes.erased)
+    recovery.run(log, snapshots)
+    for fault in recovery.damaged:
+        logger.error("a snapshot is damaged; the one before serves", error=fault)
+    return recovery
 
 
 class Recovery:
@@ -53,12 +73,20 @@ class Recovery:
         """By partition, the positions of the snapshots it has, the latest first."""
         self.damaged: list[str] = []
         """Snapshots that were passed over for the one before, and what is wrong with each."""
+        self.floors: dict[int, int] = {}
+        """Of partitions that came from another slot: from where on this log tells of them."""
         self._shard = shard
         self._outbox = outbox
         self._erased = erased or {}
         self._needed = dict.fromkeys(shard.partitions, 0)
         """From which position on each partition needs the log."""
-        self._newest = 0
+        self._awaited: dict[int, int] = {}
+        """The number of the record that opens a partition whose snapshot another slot wrote."""
+
+    @property
+    def unopened(self) -> list[int]:
+        """Partitions that the store says are this slot's, and its log does not know yet."""
+        return list(self._awaited)
 
     def run(self, log: Log, snapshots: Snapshots | None) -> None:
         """Recover from these.
@@ -69,46 +97,58 @@ class Recovery:
         shard = self._shard
         if snapshots is not None:
             self._load(snapshots)
-        shard.position = min(self._needed.values())
-        for frame in log.frames(shard.position):
+        needed = [each for each in self._needed.values() if each != NOT_OPENED]
+        shard.position = min(needed, default=0)
+        # Nobody knows from where on the log tells of a partition that came from another slot.
+        for frame in log.frames(None if self._awaited or not needed else shard.position):
             self._fold(erase_from_frame(frame, self._erased) if self._erased else frame)
             shard.position = frame.position + len(frame.records)
         for number, position in self._needed.items():
-            if position > shard.position:
+            if shard.position < position < NOT_OPENED:
                 text = f"the log ends at position {shard.position}, but the snapshot of partition"
                 raise LogCorruptError(f"{text} {number} is of position {position}; {RESTORE}")
         shard.decision_times = Durations()
 
     def _load(self, snapshots: Snapshots) -> None:
         unsettled: list[Outcome] = []
-        for number, partition in self._shard.partitions.items():
-            found = self._latest_whole(snapshots, number)
+        shard = self._shard
+        heads = []
+        for number in list(shard.partitions):
+            found = self.latest_whole(snapshots, number)
             if found is None:
                 continue
             head, rows, messages = found
             unsettled += messages
-            try:
-                partition.load(head.published, iter(rows))
-            except (AuthorError, ValueError) as error:
-                raise _refused(
-                    f"the snapshot of partition {number}", head.position, error
-                ) from None
-            partition.now_ms = head.now_ms
-            partition.pseq = head.pseq
-            partition.tombstones = dict(head.tombstones)
-            partition.load_numbers(head.numbers)
-            partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
-            partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)
-            self._shard.tallies[number].load(head.counts, head.outcomes)
-            self._needed[number] = head.position
-            if head.position >= self._newest:
-                self._newest = head.position
-                self._shard.published = head.published
-        self._shard.add_up()
+            heads.append(head)
+            load_head(shard, head, rows)
+            if self._is_ours(head):
+                self._needed[number] = head.position
+            else:
+                self._needed[number], self._awaited[number] = NOT_OPENED, head.pseq + 1
+                self.positions[number] = []
+        self._take_publication(heads)
+        shard.add_up()
         for outcome in sorted(unsettled, key=lambda each: (each.at_ms, each.key)):
             self._outbox.put(outcome)
 
-    def _latest_whole(
+    def _is_ours(self, head: SnapshotHead) -> bool:
+        return head.slot in (-1, self._shard.slot)
+
+    def _is_erased(self, head: SnapshotHead, key: str) -> bool:
+        erased_at = self._erased.get(digest_of(key), -1)
+        return self._is_ours(head) and head.position <= erased_at
+
+    def _take_publication(self, heads: list[SnapshotHead]) -> None:
+        """Begin with what this slot had in force last, or where it never had anything, others."""
+        ours = [each for each in heads if self._is_ours(each)] or heads
+        if ours:
+            latest = max(ours, key=lambda each: (each.serial, each.position))
+            self._shard.published, self._shard.serial = latest.published, latest.serial
+            self._shard.serials = {
+                each.partition: each.serial for each in heads if each.serial != latest.serial
+            }
+
+    def latest_whole(
         self, snapshots: Snapshots, number: int
     ) -> tuple[SnapshotHead, list[tuple[str, int, bytes]], list[Outcome]] | None:
         """Read a partition's latest snapshot, or where its rows are damaged the one before.
@@ -148,7 +188,7 @@ class Recovery:
         for rows in snapshots.rows(head):
             count += len(rows)
             for row in rows:
-                if self._erased and head.position <= self._erased.get(digest_of(row.key), -1):
+                if self._erased and self._is_erased(head, row.key):
                     erased.append(row.state)
                     continue
                 if row.pending:
@@ -168,7 +208,10 @@ class Recovery:
                 self._publish(record, position)
                 continue
             number = partition_number(record)
-            if position < self._needed[number]:
+            if isinstance(record, OpenedRecord) and self._awaited.get(number) == record.pseq:
+                self._needed[number] = self.floors[number] = position
+                del self._awaited[number]
+            if position < self._needed.get(number, NOT_OPENED):
                 continue
             pseq = shard.partitions[number].pseq
             if record.pseq != pseq + 1:
@@ -211,11 +254,13 @@ class Recovery:
 
     def _new_outcomes(self, frame: Frame) -> list[Outcome]:
         """Return a frame's outcomes, but for those that snapshots have: each is cut at a frame."""
-        if frame.position >= self._newest:
-            return frame.outcomes
+        if not frame.outcomes:
+            return []
         needed = self._needed
         return [
-            each for each in frame.outcomes if frame.position >= needed[partition_of(each.contact)]
+            each
+            for each in frame.outcomes
+            if frame.position >= needed.get(partition_of(each.contact), NOT_OPENED)
         ]
 
     def _reconcile(self, recorded: list[Outcome], refolded: list[Outcome]) -> None:
@@ -232,6 +277,15 @@ class Recovery:
             if counted is None and taken_out:  # It was decided in an earlier frame.
                 counted = replace(outcome, outcome=SENT)
             partition.numbers.correct(counted, said.get(key))
+
+
+def load_head(shard: Shard, head: SnapshotHead, rows: list[tuple[str, int, bytes]]) -> None:
+    """Load a partition. Raises OperatorError where this version refuses its publication."""
+    try:
+        shard.load(head, rows)
+    except (AuthorError, ValueError) as error:
+        where = f"the snapshot of partition {head.partition}"
+        raise _refused(where, head.position, error) from None
 
 
 def _unsettled_of(state: bytes) -> list[Outcome]:

@@ -164,9 +164,9 @@ class _History:
     def __init__(self, frames: Callable[[int], Iterator[Frame]]) -> None:
         self._frames = frames
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
         """See Log."""
-        return self._frames(position)
+        return self._frames(position or 0)
 
     def append(self, position: int, frames: list[bytes]) -> None:
         """See Log."""

@@ -6,22 +6,24 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
 from actors.answer import Answer, give_all
+from actors.census import Census
 from actors.committer import Committer
+from actors.credentials import Credentials
+from actors.door import Door, forbidden
 from actors.eraser import Eraser
 from actors.frame import Frame, encode_frame
+from actors.inbox import Inbox
 from actors.limits import (
     FRAMES_UNCOMMITTED_MAX,
     FULL,
     INBOX_REQUESTS_MAX,
     INBOX_SHORT,
-    LINKS_MAX,
     SETTLE_S,
     SLICE_INPUTS_MAX,
     SLICE_NS_MAX,
@@ -30,25 +32,27 @@ from actors.limits import (
 )
 from actors.link import (
     Accept,
-    Accepted,
+    AskMap,
     AskSightings,
     AskStatus,
+    AskVisits,
     Done,
     Drain,
     EraseContact,
-    Folded,
     Link,
+    MapIs,
+    OpenPartition,
     Pull,
     Refused,
     Request,
-    RunOut,
     Settle,
     Status,
     decode_request,
 )
+from actors.mover import Mover, Moving
 from actors.outbox import Outbox
 from actors.pulls import Pulls
-from actors.recovery import Recovery
+from actors.recovery import recovered
 from actors.running import memory_bytes
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
@@ -58,7 +62,6 @@ from actors.snapshotter import Snapshotter
 from actors.store.port import Log, Snapshots
 from actors.timers import Timers
 from engine.decision import Outcome
-from engine.identity import partition_of
 
 log = structlog.get_logger()
 
@@ -75,8 +78,12 @@ class ShardService:
         snapshots: Snapshots | None = None,
         settings: SnapshotSettings | None = None,
         files: SlotFiles | None = None,
+        moving: Moving | None = None,
     ) -> None:
-        """Without `snapshots` none are taken; without `files` no contact can be erased."""
+        """Without `snapshots` none are taken, without `files` no contact can be erased.
+
+        Without `moving` partitions stay where they are.
+        """
         self.shard = shard
         self.log = log
         self.outbox = Outbox()
@@ -91,17 +98,17 @@ class ShardService:
         self._draining: asyncio.Task[None] | None = None
         self._committer: Committer | None = None
         self._failed = failed
-        self._server: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
-        self._links: set[Link] = set()
+        self.door = Door(self._received, self._lost)
+        self.mover: Mover | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._moving = moving
         self._files = files
         self._sightings = ShardSightings(files, self._settings.interval_s)
         self._eraser: Eraser | None = None
-        self._inbox: deque[tuple[Link, Folded | None]] = deque()
-        """Requests in the order of arrival; None where the link was lost."""
-        self._part: bytearray | None = None
-        """Verdicts so far of the Accept in front, where a slice ended amid it."""
         self._pulls = Pulls(shard, self.outbox)
+        self._inbox = Inbox(shard, self.outbox, self._pulls)
+        self._census = Census(shard)
         self._uncommitted: deque[tuple[list[Answer], list[Outcome], int]] = deque()
         """Of each frame: what waits for it, and the position behind it."""
         self._scheduled = False
@@ -110,43 +117,46 @@ class ShardService:
         self._quiet = asyncio.Event()
         """Set while nothing waits to be folded or to become durable."""
 
-    async def start(self, socket: str) -> None:
-        """Recover from snapshots and log, then serve the link at this path."""
+    async def start(self, *addresses: str, credentials: Credentials | None = None) -> None:
+        """Recover from snapshots and log, then serve links at these addresses."""
         began = time.perf_counter()
-        erased = {} if self._files is None else self._files.notes.erased
-        recovery = Recovery(self.shard, self.outbox, erased)
-        recovery.run(self.log, self._snapshots)
+        recovery = recovered(self.shard, self.outbox, self._files, self.log, self._snapshots)
         self._sightings.load()
         self._pulls.take_publication()
         self.refolded = recovery.refolded
-        for fault in recovery.damaged:
-            log.error("a snapshot is damaged; the one before serves", error=fault)
         self.recovered_ms = int((time.perf_counter() - began) * 1000)
         if self._snapshots is not None:
             self._snapshotter = Snapshotter(
-                self.shard, self.log, self._snapshots, recovery.positions, self._settings
+                self.shard,
+                self.log,
+                self._snapshots,
+                recovery.positions,
+                self._settings,
+                recovery.floors,
             )
             self._snapshotter.note(self.log.size_bytes if self.refolded else 0)
+            if self._moving is not None:
+                self.mover = self._inbox.mover = self._new_mover(self._moving)
         committed = partial(self._do_or_end, self._committed)
         self._committer = Committer(self.log, committed, self._failed, self._stall)
         if self._files is not None:
-            self._eraser = Eraser(self._files, self._snapshotter)
+            self._eraser = self._inbox.eraser = Eraser(self._files, self._snapshotter)
             for frame, answer in self._eraser.resume(self.shard, self.outbox):
-                self._commit(frame, [answer])
-        Path(socket).unlink(missing_ok=True)  # noqa: ASYNC240 - before anything is served
-        self._server = await self._loop.create_unix_server(self._new_link, socket)
+                self.commit(frame, [answer])
+        if self.mover is not None:
+            self.mover.open_all(recovery.unopened)
+        for address in addresses:
+            await self.door.open(address, credentials)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
 
     async def stop(self) -> None:
         """Finish what is folded, commit it, answer, and close the log."""
         self._closing = True
-        if self._server is not None:
-            self._server.close()
+        self.door.close()
         if (self._inbox or self._uncommitted) and not self.stalled:
             self._quiet.clear()
             await self._quiet.wait()
-        for link in list(self._links):
-            link.close()
+        self.door.close_links()
         if self._draining is not None:
             await self._draining
         if self._snapshotter is not None:
@@ -158,18 +168,9 @@ class ShardService:
             self._committer.close()
         self.log.close()
 
-    def _new_link(self) -> Link:
-        link = Link(self._received, self._lost)
-        self._links.add(link)
-        if len(self._links) > LINKS_MAX:
-            log.warning("too many links to a shard; the new one is closed", links=LINKS_MAX)
-            self._loop.call_later(TICK_S, link.close)  # It is not made yet.
-        return link
-
     def _lost(self, link: Link) -> None:
-        self._links.discard(link)
         if self.outbox.knows(link):  # Any other leaves nothing: they come and go by the thousand.
-            self._inbox.append((link, None))  # What it has settled already is folded before.
+            self._inbox.put(link, None)  # What it has settled already is folded before.
         self._pulls.lose(link)
         self._schedule()
 
@@ -179,10 +180,16 @@ class ShardService:
         except msgspec.DecodeError:
             link.close()
             return
-        if isinstance(request, AskStatus):
+        if refusal := forbidden(link, request):
+            link.refuse(request, refusal)
+        elif isinstance(request, AskStatus):
             link.send(Status(request.seq, self.status()))
         elif isinstance(request, AskSightings):
             link.send(self._sightings.answer(request))
+        elif isinstance(request, AskMap | OpenPartition):
+            self._answer_mover(link, request)
+        elif isinstance(request, AskVisits):
+            self._census.answer(link, request)
         elif refusal := self._refusal(link, request):
             link.refuse(request, refusal)
         elif isinstance(request, Pull):
@@ -192,8 +199,28 @@ class ShardService:
             self._timers.due = False
             self._draining = asyncio.create_task(self._drain(link, request))
         else:
-            self._inbox.append((link, request))
+            self._inbox.put(link, request)
         self._schedule()
+
+    @property
+    def links(self) -> set[Link]:
+        """All links there are now."""
+        return self.door.links
+
+    def _answer_mover(self, link: Link, request: AskMap | OpenPartition) -> None:
+        if self.mover is None:
+            link.send(Refused(request.seq, "partitions do not move in this store"))
+        elif isinstance(request, AskMap):
+            link.send(MapIs(request.seq, self.mover.map))
+        else:
+            task = self._loop.create_task(self.mover.answer(link, request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _new_mover(self, moving: Moving) -> Mover:
+        assert self._snapshots is not None
+        assert self._snapshotter is not None
+        return Mover(self, self.shard, self._snapshots, self._snapshotter, moving)
 
     def _refusal(self, link: Link, request: Request) -> str:
         """Say why a request is not taken in; empty where it is. Nothing grows without a bound."""
@@ -208,8 +235,6 @@ class ShardService:
                 return link.refused_why
             if self.stalled:
                 return self.stalled
-            if not self.shard.owns(request.events):
-                return "events of partitions that another shard owns"
         if isinstance(request, EraseContact) and self._eraser is None:
             return "this store cannot erase"
         return ""
@@ -223,9 +248,7 @@ class ShardService:
             if self._closing:
                 return
             await asyncio.sleep(TICK_S)
-        error = ""
-        if self._snapshotter is not None:
-            error = await self._snapshotter.drain()
+        error = "" if self._snapshotter is None else await self._snapshotter.drain()
         await self._sightings.save()
         link.send(Refused(request.seq, error) if error else Done(request.seq))
 
@@ -238,12 +261,7 @@ class ShardService:
         if not text:
             return
         self._quiet.set()
-        waiting = [self._inbox.popleft() for _ in range(len(self._inbox))]
-        for index, (link, request) in enumerate(waiting):
-            if (index or self._part is None) and isinstance(request, Accept):
-                link.refuse(request, text)
-            else:
-                self._inbox.append((link, request))
+        self._inbox.refuse_events(text)
 
     def _tick(self) -> None:
         if self._closing:
@@ -283,14 +301,14 @@ class ShardService:
         end_ns = time.perf_counter_ns() + SLICE_NS_MAX
         inputs_left = SLICE_INPUTS_MAX
         while self._inbox and inputs_left > 0 and time.perf_counter_ns() < end_ns:
-            inputs_left -= self._fold_request(inputs_left, end_ns, read_ms, answers)
+            inputs_left -= self._inbox.fold(inputs_left, end_ns, read_ms, answers)
         if self._timers.ready:
             self._timers.apply(read_ms)
         if self._draining is None:
             answers.extend(Answer(*handed) for handed in self._pulls.fold(read_ms))
         frame = shard.cut()
         if frame is not None:
-            self._commit(frame, answers)
+            self.commit(frame, answers)
         elif self._uncommitted:  # It may tell of what these frames hold.
             self._uncommitted[-1][0].extend(answers)
         else:
@@ -299,65 +317,12 @@ class ShardService:
                 self._quiet.set()
         self._schedule()
 
-    def _fold_request(
-        self, inputs_left: int, end_ns: int, read_ms: int, answers: list[Answer]
-    ) -> int:
-        """Fold the request in front, or a part of it; return how many inputs that were."""
-        link, request = self._inbox[0]
-        if request is None:
-            self._inbox.popleft()
-            self.outbox.lose(link)
-            return 1
-        if isinstance(request, Accept):
-            return self._fold_events(link, request, inputs_left, end_ns, read_ms, answers)
-        if isinstance(request, EraseContact):
-            self._inbox.popleft()
-            assert self._eraser is not None, "refused before"
-            answers.append(self._eraser.take(link, request, self.shard, self.outbox, read_ms))
-            return inputs_left  # What tells of the contact stands before it, in this frame too.
-        reply: Done | Refused = Done(request.seq)
-        if isinstance(request, RunOut):
-            if self.shard.advance(request.until_ms, read_ms):
-                return 1
-        elif isinstance(request, Settle):
-            for receipt in request.receipts:
-                self.shard.settle(partition_of(receipt.contact), receipt, read_ms)
-                self.outbox.settle(link, receipt.key)
-        else:
-            reply = self._pulls.publish(request, read_ms)
-        self._inbox.popleft()
-        answers.append(Answer(link, reply))
-        return 1
-
-    def _fold_events(
-        self,
-        link: Link,
-        request: Accept,
-        inputs_left: int,
-        end_ns: int,
-        read_ms: int,
-        answers: list[Answer],
-    ) -> int:
-        verdicts = bytearray() if self._part is None else self._part
-        events, begun = request.events, len(verdicts)
-        apply_event = self.shard.apply_event
-        for event in events[begun : begun + inputs_left]:
-            verdicts.append(apply_event(event, read_ms))
-            if self.shard.folded_at_ns >= end_ns:
-                break
-        folded = len(verdicts) - begun
-        if len(verdicts) < len(events):
-            self._part = verdicts
-        else:
-            self._part = None
-            self._inbox.popleft()
-            answers.append(Answer(link, Accepted(request.seq, bytes(verdicts))))
-        return folded
-
-    def _commit(self, frame: Frame, answers: list[Answer]) -> None:
+    def commit(self, frame: Frame, answers: list[Answer] | None = None) -> None:
         """Let a frame become durable, and then these be answered."""
         assert self._committer is not None
-        self._uncommitted.append((answers, frame.outcomes, frame.position + len(frame.records)))
+        self._uncommitted.append(
+            (answers or [], frame.outcomes, frame.position + len(frame.records))
+        )
         data = encode_frame(frame)
         self._committer.put(frame.position, data)
         self._sightings.take(frame)  # While the disk is at it.

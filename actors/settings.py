@@ -11,7 +11,9 @@ from engine.limits import DAY_MS
 
 ClockName = Literal["wall", "events"]
 SHARDS_MAX: Final = 64
+RedisMode = Literal["strict", "relaxed"]
 KEYS_VARIABLE: Final = "ANLASS_KEYS"
+REDIS_PASSWORD_VARIABLE: Final = "ANLASS_REDIS_PASSWORD"  # noqa: S105 - it names one
 STORE_KEY_VARIABLE: Final = "ANLASS_STORE_KEY"
 
 
@@ -22,6 +24,26 @@ class SnapshotSettings(Struct, frozen=True, kw_only=True):
     """When its log has grown by so many bytes, and by as many as all snapshots have."""
     interval_s: float = 600.0
     """Or when the last walk began so long ago, and something came since."""
+
+
+class RedisSettings(Struct, frozen=True, kw_only=True):
+    """Where a store in Redis is, and what is asked of it."""
+
+    url: str
+    """`redis://`, `rediss://` (TLS) or `unix://`, with the ACL user, and with its password unless
+    that is in ANLASS_REDIS_PASSWORD."""
+    ca_file: str = ""
+    """Of who signed the server's certificate, if the system does not know them."""
+    prefix: str = "anlass"
+    """All keys begin with it, in braces: a cluster would keep them together."""
+    mode: RedisMode = "strict"
+    """`relaxed` takes a server that makes writes durable only each second."""
+    replicas: int = 0
+    """So many replicas must have what is acknowledged."""
+    log_bytes_max: int = 1 << 30
+    """What the log of one slot may hold in the server's memory."""
+    timeout_s: float = 5.0
+    """How long an answer may take before the connection counts as lost."""
 
 
 class SystemSettings(Struct, frozen=True, kw_only=True):
@@ -73,6 +95,11 @@ def keys_of_environment() -> list[str]:
 def store_key_of_environment() -> str:
     """Return the store's key as ANLASS_STORE_KEY says it; empty where it says none."""
     return os.environ.get(STORE_KEY_VARIABLE, "").strip()
+
+
+def redis_password_of_environment() -> str:
+    """Return the password for Redis as ANLASS_REDIS_PASSWORD says it; empty where it says none."""
+    return os.environ.get(REDIS_PASSWORD_VARIABLE, "").strip()
 
 
 def secret_of_environment(variable: str) -> str:

@@ -5,7 +5,7 @@ A plain class without sockets, threads or Ray; `actors.service` puts it on the l
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from actors.clock import Clock
@@ -17,6 +17,7 @@ from actors.frame import (
     EventRecord,
     Frame,
     HandoverRecord,
+    OpenedRecord,
     PartitionRecord,
     PublishRecord,
     ReceiptRecord,
@@ -27,13 +28,13 @@ from actors.frame import (
     settled_by,
 )
 from actors.link import LinkEvent
+from actors.map import partitions_of
 from actors.store.port import Row, SnapshotHead
 from actors.tally import Durations, PartitionTally, merge_tallies
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.identity import partition_of
 from engine.idle import decode_idle
 from engine.input import Advance, Publish, Receipt, Verdict
-from engine.limits import PARTITIONS
 from engine.partition import Partition
 
 SESSIONS_ENDED: Final = "sessions_ended"
@@ -42,28 +43,24 @@ ROWS_PER_SLICE: Final = 250
 """Rows of a snapshot made at once, in 0.4 ms: the thread that folds waits no longer for it."""
 
 
-def partitions_of(slot: int, shards: int) -> range:
-    """Return the partitions that slot `slot` of `shards` owns: an even share, in a row."""
-    return range(slot * PARTITIONS // shards, (slot + 1) * PARTITIONS // shards)
-
-
-def shard_of(partition: int, shards: int) -> int:
-    """Return the slot that owns a partition: the inverse of `partitions_of`."""
-    return ((partition + 1) * shards - 1) // PARTITIONS
-
-
 class Shard:
     """Folds what it is given; `cut` ends the slice and returns its frame."""
 
-    def __init__(self, slot: int, shards: int, clock: Clock) -> None:
+    def __init__(
+        self, slot: int, shards: int, clock: Clock, numbers: Iterable[int] | None = None
+    ) -> None:
+        """Without `numbers` it owns its even share of partitions, as in a store of files."""
         self.slot = slot
         self.clock = clock
         self.decisions: list[Decision] = []
-        self.partitions = {
-            number: Partition(number, self.decisions) for number in partitions_of(slot, shards)
-        }
+        owned = partitions_of(slot, shards) if numbers is None else numbers
+        self.partitions = {number: Partition(number, self.decisions) for number in owned}
         self.position = 0
         self.published = b""
+        self.serial = 0
+        """Of the publication in force: see PublishRecord."""
+        self.serials: dict[int, int] = {}
+        """The same of partitions that moved here with another one than the rest has."""
         self.deliveries: list[Delivery] = []
         """What Handovers of the slice packed; taken by who asked for them."""
         self.tallies = {number: PartitionTally() for number in self.partitions}
@@ -85,7 +82,9 @@ class Shard:
 
     def apply_event(self, event: LinkEvent, read_ms: int) -> int:
         """Fold one event, at the time of day `read_ms`, and return its Verdict."""
-        partition = self.partitions[event.partition]
+        partition = self.partitions.get(event.partition)
+        if partition is None:
+            return Verdict.MOVED
         now_ms = self.clock.now_ms(read_ms, partition, event.at_ms)
         now_ms = max(now_ms, partition.now_ms)
         if partition.keeps_out(event.contact, now_ms):
@@ -99,18 +98,15 @@ class Shard:
         self._note(record, verdict)
         return verdict
 
-    def owns(self, events: list[LinkEvent]) -> bool:
-        """Say whether all these events are of partitions that are here."""
-        return all(event.partition in self.partitions for event in events)
-
     def now_ms(self) -> int:
         """Return the latest moment that it is in any partition."""
         read_ms = self.clock.read()
-        return max(self.clock.now_ms(read_ms, each, None) for each in self.partitions.values())
+        moments = [self.clock.now_ms(read_ms, each, None) for each in self.partitions.values()]
+        return max(moments, default=read_ms)
 
-    def publish(self, source: bytes, read_ms: int) -> None:
+    def publish(self, source: bytes, read_ms: int, serial: int = 0) -> None:
         """Put a publication in force in all partitions. It must compile."""
-        record = PublishRecord(read_ms, source)
+        record = PublishRecord(read_ms, source, serial)
         self.put_in_force(record, list(self.partitions.values()))
         self._note(record, Verdict.APPLIED)
 
@@ -120,6 +116,8 @@ class Shard:
         Due means by `until_ms`, or where that is None, by now.
         """
         partitions = self.partitions.values()
+        if not partitions:
+            return False
         if until_ms is None:  # The longest overdue: by the clock `events` each has its own now.
             partition = min(
                 partitions,
@@ -149,13 +147,11 @@ class Shard:
 
     def timers_late_ms(self, read_ms: int) -> int:
         """Return for how long the longest overdue timer is due by now; 0 where none is."""
-        return max(
-            0,
-            *(
-                self.clock.now_ms(read_ms, partition, None) - partition.next_due_at_ms
-                for partition in self.partitions.values()
-            ),
+        late_ms = (
+            self.clock.now_ms(read_ms, partition, None) - partition.next_due_at_ms
+            for partition in self.partitions.values()
         )
+        return max(0, max(late_ms, default=0))
 
     def erase(self, partition: int, digest: str, keep_out_ms: int, read_ms: int) -> None:
         """Forget a contact, named by its digest, and keep its events out for a while."""
@@ -230,9 +226,61 @@ class Shard:
             },
             outcomes={journey: dict(counts) for journey, counts in outcomes.items()},
             rows=len(states),
+            slot=self.slot,
+            serial=self.serials.get(number, self.serial),
+            waking_at_ms=partition.waking_at_ms,
             numbers=partition.numbers.save(),
         )
         return head, _rows_of(states, partition.pseq)
+
+    def load(self, head: SnapshotHead, rows: Iterable[tuple[str, int, bytes]]) -> None:
+        """Let a partition begin as a snapshot has it, and count on from there.
+
+        Of each contact: its key, when it is due, its bytes. Raises AuthorError, ValueError where
+        this version refuses what was published. Whoever loads calls `add_up` in the end.
+        """
+        partition = Partition(head.partition, self.decisions)
+        partition.load(head.published, rows)
+        partition.now_ms, partition.pseq = head.now_ms, head.pseq
+        partition.load_numbers(head.numbers)
+        partition.waking_at_ms = head.waking_at_ms
+        partition.tombstones = dict(head.tombstones)
+        partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
+        partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)
+        self.partitions[head.partition] = partition
+        self.tallies[head.partition] = tally = PartitionTally()
+        tally.load(head.counts, head.outcomes)
+        if head.serial != self.serial:
+            self.serials[head.partition] = head.serial
+
+    def open(self, number: int, read_ms: int) -> None:
+        """Take a partition into service that was loaded, and record it: the slice has only that.
+
+        It gets the publication in force here, if that is the newer one.
+        """
+        partition = self.partitions[number]
+        serial = self.serials.pop(number, self.serial)
+        source = b""
+        if not self.published:
+            self.published, self.serial = partition.published, serial
+        elif serial < self.serial:
+            source = self.published
+        elif serial > self.serial:
+            self.serials[number] = serial
+        now_ms, pseq = self._now_ms(number, read_ms), self._next_pseq(number)
+        record = OpenedRecord(now_ms, number, pseq, source)
+        self._note(record, partition.fold(input_of(record), now_ms))
+
+    def withdraw(self, number: int) -> tuple[Partition, PartitionTally]:
+        """Take a partition out of service; `restore` brings it back. What it was given counts."""
+        withdrawn = self.partitions.pop(number), self.tallies.pop(number)
+        self.add_up()
+        return withdrawn
+
+    def restore(self, partition: Partition, tally: PartitionTally) -> None:
+        """Bring a partition back into service as it was."""
+        self.partitions[partition.number], self.tallies[partition.number] = partition, tally
+        self.add_up()
 
     def refold(self, record: PartitionRecord, verdict: int) -> None:
         """Fold a record of the log again; its event counts as it was counted then."""
@@ -243,6 +291,8 @@ class Shard:
             self._fold_event(record, partition)
         else:
             partition.fold(input_of(record), record.now_ms)
+            if isinstance(record, OpenedRecord) and record.source:
+                self.serials.pop(number, None)
         if isinstance(record, EventRecord) or (
             isinstance(record, ErasedRecord) and record.is_event
         ):
@@ -251,8 +301,9 @@ class Shard:
 
     def put_in_force(self, record: PublishRecord, partitions: list[Partition]) -> None:
         """Put a publication in force in these partitions. Raises AuthorError, ValueError."""
-        self.published = record.source
+        self.published, self.serial = record.source, record.serial
         for partition in partitions:
+            self.serials.pop(partition.number, None)
             partition.fold(Publish(record.source), record.now_ms)
 
     def take_outcomes(self) -> list[Outcome]:

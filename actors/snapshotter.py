@@ -63,7 +63,12 @@ class Snapshotter:
         snapshots: Snapshots,
         positions: dict[int, list[int]],
         settings: SnapshotSettings,
+        floors: dict[int, int] | None = None,
     ) -> None:
+        """Begin with the snapshots that there are: their positions by partition, the latest first.
+
+        `floors`: of partitions that came from another slot, from where on the log tells of them.
+        """
         self.durable_position = shard.position
         """Up to which position the log is durable; who commits it says so."""
         self.under_way: int | None = None
@@ -77,6 +82,9 @@ class Snapshotter:
         self._log = shard_log
         self._snapshots = snapshots
         self._positions = positions
+        self._floors = floors or {}
+        self._held = False
+        """Whether somebody else has the thread: see `hold`."""
         self._settings = settings
         self._grown_bytes = 0
         self._left: deque[int] = deque()
@@ -100,7 +108,11 @@ class Snapshotter:
     @property
     def needed_position(self) -> int:
         """From where on a recovery needs the log, if it begins with the older snapshots."""
-        return min(each[KEPT - 1] if len(each) >= KEPT else 0 for each in self._positions.values())
+        needed = (
+            each[KEPT - 1] if len(each) >= KEPT else self._floors.get(number, 0)
+            for number, each in self._positions.items()
+        )
+        return min(needed, default=self.durable_position)
 
     def note(self, size: int) -> None:
         """Note that the log has grown by so many bytes."""
@@ -108,7 +120,7 @@ class Snapshotter:
 
     def turn(self, *, busy: bool) -> None:
         """Do what is next, if anything: to be called between two slices, often."""
-        if self._writing is not None:
+        if self._writing is not None or self._held:
             return
         now_s = self._loop.time()
         if self._captured is None:
@@ -121,20 +133,25 @@ class Snapshotter:
                 return
             if not self._left or (busy and now_s < self._patient_until_s):
                 return
-            number = self._left.popleft()
-            if self._positions[number][:1] == [self._shard.position]:
-                return
-            try:
-                self._captured = self._shard.snapshot(number)
-            except ValueError as error:
-                self._put_off(f"{WRITING}: {error}", number)
-                return
-            self.under_way = self._captured[0].position
-            self._patient_until_s = now_s + PATIENCE_S
-        if self._captured[0].position <= self.durable_position:
+            self._capture(self._left.popleft(), now_s)
+        if self._captured and self._captured[0].position <= self.durable_position:
             head, rows = self._captured
             self._captured = None
             self._writing = asyncio.create_task(self._write(head, rows))
+
+    def _capture(self, number: int, now_s: float) -> None:
+        """Capture a partition, unless it has moved meanwhile or nothing is new in the log."""
+        if number not in self._shard.partitions:
+            return
+        if self._positions[number][:1] == [self._shard.position]:
+            return
+        try:
+            self._captured = self._shard.snapshot(number)
+        except ValueError as error:
+            self._put_off(f"{WRITING}: {error}", number)
+            return
+        self.under_way = self._captured[0].position
+        self._patient_until_s = now_s + PATIENCE_S
 
     def status(self, position: int) -> dict[str, Any]:
         """Return counters and gauges by name; `position` is that of the next record."""
@@ -145,6 +162,38 @@ class Snapshotter:
             "snapshot_error": self.error,
             "needed_position": self.needed_position,
         }
+
+    async def hold(self) -> None:
+        """Finish what is being written, and begin nothing more until `let_go`."""
+        self._held = True
+        if self._captured is not None:
+            self._left.appendleft(self._captured[0].partition)
+        self._captured = self.under_way = None
+        self._hurry.set()
+        if self._writing is not None:
+            await self._writing
+
+    def let_go(self) -> None:
+        """Go on after a `hold`."""
+        self._held = False
+        self._hurry.clear()
+
+    async def write_last(self, head: SnapshotHead, rows: Iterator[list[Row]]) -> None:
+        """Write the snapshot of a partition that leaves; only while held.
+
+        Raises what the store raises: then it did not happen.
+        """
+        await self._durable(head.position)
+        await self._run(self._snapshots.write, head, rows)
+
+    def forget(self, number: int) -> None:
+        """Forget a partition that has left."""
+        self._positions.pop(number, None)
+        self._floors.pop(number, None)
+
+    def add(self, number: int, floor: int) -> None:
+        """Care for a partition that came: the log tells of it from this position on."""
+        self._positions[number], self._floors[number] = [], floor
 
     async def drain(self) -> str:
         """Write a snapshot of every partition as it is now; return what went wrong, if anything.
@@ -189,7 +238,7 @@ class Snapshotter:
         settings = self._settings
         if self._grown_bytes >= max(settings.log_bytes, self.size_bytes):
             return True
-        latest = min(each[0] if each else 0 for each in self._positions.values())
+        latest = min((each[0] if each else 0 for each in self._positions.values()), default=0)
         grown = self._shard.position > latest
         return grown and now_s - self._walked_at_s >= settings.interval_s
 
@@ -209,7 +258,7 @@ class Snapshotter:
             hurried = self._grown_bytes >= self._settings.log_bytes
             rest_s = max(took_s * PAUSE_RATIO, 0.0 if hurried else FILE_REST_S)
             self._rest_until_s = self._loop.time() + min(rest_s, REST_S_MAX)
-            positions = self._positions[head.partition]
+            positions = self._positions.get(head.partition, [])
             positions[:] = [head.position, *positions][:KEPT]
             self.written += 1
             if not self._left:

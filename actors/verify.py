@@ -14,8 +14,8 @@ from msgspec import Struct
 from actors.errors import LogCorruptError
 from actors.finding import Counts, Finding
 from actors.frame import Frame, PublishRecord, partition_number
+from actors.map import partitions_of
 from actors.refold import Refold, new_shard
-from actors.shard import partitions_of
 from actors.store.archive import ARCHIVE_FOLDER, archive_files
 from actors.store.block import ARCHIVE, LOG, SNAPSHOT
 from actors.store.body import frames_in, read_frame

@@ -14,7 +14,8 @@ from actors.clock import WallClock
 from actors.folder import read_folder
 from actors.frame import encode_frame
 from actors.link import LinkEvent
-from actors.shard import Shard, shard_of
+from actors.map import shard_of
+from actors.shard import Shard
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, read_store, shard_folder

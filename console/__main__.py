@@ -19,8 +19,10 @@ from console.contact import contact_app
 from console.demo import play
 from console.events import events, sightings_of
 from console.import_command import import_contacts
+from console.keys import keys_app
 from console.logbook import failed_inputs
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
+from console.publish_command import diff, end, history, pause, publish, resume, roll_back
 from console.replay_command import replay
 from console.run import System, run_system
 from console.scenario_command import run_tests
@@ -142,8 +144,15 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     uvloop.run(playing())
 
 
+app.command()(diff)
+app.command()(end)
 app.command()(events)
+app.command()(history)
+app.command()(pause)
+app.command()(publish)
 app.command()(replay)
+app.command()(resume)
+app.command("roll-back")(roll_back)
 app.command()(schema)
 app.command()(status)
 app.command("test")(run_tests)
@@ -234,6 +243,7 @@ def _span_ms(option: str, text: str) -> int:
 
 
 app.add_typer(contact_app, name="contact")
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> NoReturn:

@@ -11,10 +11,11 @@ from msgspec import Struct
 from actors.clock import CLOCKS
 from actors.errors import OperatorError
 from actors.link import EraseContact, Erased, LinkClient, LinkError
+from actors.map import shard_of
 from actors.processes import RUNTIME_PREFIX, Processes
 from actors.running import running_system
 from actors.service import ShardService
-from actors.shard import Shard, shard_of
+from actors.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key

@@ -17,7 +17,7 @@ from actors.frame import (
     input_of,
     partition_number,
 )
-from actors.shard import shard_of
+from actors.map import shard_of
 from actors.slot import SNAPSHOT_FOLDER
 from actors.store.history import read_history
 from actors.store.key import store_key
@@ -95,7 +95,7 @@ def _load(partition: Partition, snapshots: SnapshotFiles) -> int:
     head = heads[0]
     rows = [row for part in snapshots.rows(head) for row in part]
     partition.load(head.published, ((row.key, row.armed_at_ms, row.state) for row in rows))
-    partition.now_ms = head.now_ms
+    partition.now_ms, partition.waking_at_ms = head.now_ms, head.waking_at_ms
     partition.tombstones = dict(head.tombstones)
     return head.position
 

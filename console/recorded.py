@@ -13,6 +13,7 @@ from actors.frame import (
     EventRecord,
     Frame,
     HandoverRecord,
+    OpenedRecord,
     PublishRecord,
     ReceiptRecord,
     Record,
@@ -136,7 +137,7 @@ def _is_about(record: Record, outcome: Outcome) -> bool:
             return partition == partition_of(outcome.contact)
         case PublishRecord():
             return True
-        case EraseRecord() | ErasedRecord():
+        case EraseRecord() | ErasedRecord() | OpenedRecord():
             return False
         case HandoverRecord(contact=contact):
             return contact == outcome.contact

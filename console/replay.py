@@ -81,8 +81,9 @@ class Replay:
 
     def _fold_timed(self, events: Iterable[Event]) -> None:
         clock = time.perf_counter_ns
+        partition_for = self._partition_for
         for event in events:
-            partition = self._partition_of(event.contact)
+            partition = partition_for(event.contact) or self._partition_of(event.contact)
             at_ms = event.at_ms
             began_ns = clock()
             verdict = partition.fold(event, partition.now_ms if at_ms is None else at_ms)

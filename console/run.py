@@ -12,11 +12,16 @@ import msgspec
 from actors.cluster import Cluster
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
+from actors.map import even_map
+from actors.publisher import Publisher
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
+from actors.store.key import store_key
+from actors.store.published import PublishedFiles
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
 from channels.webhook import check_webhooks
 from engine.errors import AuthorError
+from engine.succession import source_of
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 
@@ -37,6 +42,9 @@ class System:
         self._channels = channel_settings(folder.operator.get("channels", {}))
         self._folder = folder
         self.cluster = Cluster(settings, shards)
+        self._publications = PublishedFiles(
+            settings.data, store_key(settings.data, settings.key_file)
+        )
         self._gateway: Gateway | None = None
         self.published = False
 
@@ -49,15 +57,24 @@ class System:
 
         A start that is refused has published nothing.
         """
-        self._gateway = Gateway(self._gateway_settings, self.cluster.sockets)
+        self._gateway = Gateway(self._gateway_settings, even_map(self.cluster.sockets))
         try:
             await self._gateway.bind()
             await self.cluster.start_actors(msgspec.json.encode(self._channels))
-            self.published = await self.cluster.publish(self._folder.source)
+            await self._publish()
             await self._gateway.start()
         except OSError as error:
             raise OperatorError(str(error)) from None
         self.cluster.announce(self.url)
+
+    async def _publish(self) -> None:
+        """Put the folder in force where something else is, and note that; versions go on."""
+        publisher = Publisher(self.cluster.sockets, self._publications)
+        before = await publisher.in_force()
+        source = await publisher.succession_of(self._folder.publication)
+        if source_of(before) != source:
+            publisher.note_start(before, source)
+        self.published = await self.cluster.publish(source)
 
     @property
     def url(self) -> str:

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from actors.clock import process_age_s
 from actors.link import AskStatus, LinkClient, LinkError, Status
+from actors.map import partitions_of
 from actors.running import memory_bytes, running_system, shard_name
-from actors.shard import partitions_of
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
 from actors.store.segment import read_segment, segments_of

@@ -1,5 +1,7 @@
 """An event arrives at the journeys: it ends some visits, moves some, and opens others."""
 
+from engine.backlog import drop
+from engine.condition import Test
 from engine.contact import Contact
 from engine.decision import CONVERTED, EXITED, Fault, Outcome
 from engine.entrance import enter
@@ -32,12 +34,14 @@ def happen(
     the event. Then all that follows from it happens. Where it raises, the contact and the notes
     are as they were before.
     """
-    event = looked_into(event)
-    payload = payload_of(event)
+    payload = event.payload
+    if not isinstance(payload, dict):
+        event = looked_into(event)
+        payload = payload_of(event)
     moment = Moment(programs.rules, contact, now_ms, notes, payload)
     moment.cause = event.id
     moment.described = route.describes
-    guard = Guard(contact, notes) if _may_move(route, contact) else None
+    guard = Guard(contact, notes) if route.moves and _may_move(route, contact) else None
     try:
         if guard is not None:
             _move(moment, programs, route, event)
@@ -132,7 +136,7 @@ def _refuse(moment: Moment, event: Event, why: str) -> None:
 
 def _may_move(route: Route, contact: Contact) -> bool:
     """Say whether an event of this route can end, move or convert anything."""
-    if route.exits and (contact.visits or contact.pending):
+    if route.exits and (contact.visits or contact.pending or contact.queued):
         return True
     return bool((route.hears and contact.visits) or (route.goals and contact.goals))
 
@@ -141,18 +145,27 @@ def _move(moment: Moment, programs: Programs, route: Route, event: Event) -> Non
     if route.goals:
         _convert(moment, route, event)
     if route.exits:
-        _exit_visits(moment, route, event)
+        _exit_visits(moment, programs, route, event)
     if route.hears:
         _wake_visits(moment, programs, route, event)
 
 
-def _exit_visits(moment: Moment, route: Route, event: Event) -> None:
+def _exit_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     contact = moment.contact
     for visit in contact.visits[:]:
         moment.visit = visit
-        if _ends(moment, route, visit.journey):
+        if programs.keeps:  # Each version has rules of its own.
+            program = programs.program_of(visit)
+            tests = None if program is None else program.exit_on.get(route.name)
+            ends = tests is not None and _any_holds(moment, tests)
+        else:
+            ends = _ends(moment, route, visit.journey)
+        if ends:
             end_visit(moment, visit, EXITED, event.name)
     moment.visit = None
+    for queued in contact.queued:
+        if _ends(moment, route, queued.journey):
+            drop(moment, programs, queued, event.name)
     for pending in contact.pending:
         if _ends(moment, route, pending.journey):
             stop_pending(pending, moment.now_ms, EXITED, event.name)
@@ -160,16 +173,20 @@ def _exit_visits(moment: Moment, route: Route, event: Event) -> None:
 
 def _ends(moment: Moment, route: Route, journey: str) -> bool:
     tests = route.exits.get(journey)
-    if tests is None:
-        return False
+    return tests is not None and _any_holds(moment, tests)
+
+
+def _any_holds(moment: Moment, tests: list[Test | None]) -> bool:
     return any(test is None or test.holds(moment) for test in tests)
 
 
 def _wake_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
     """Let the event move each visit that waits for it."""
     for visit in moment.contact.visits[:]:
-        program = programs.by_journey.get(visit.journey)
-        if program is None or visit.journey not in route.hears:
+        if visit.journey not in route.hears:
+            continue
+        program = programs.program_of(visit)
+        if program is None:
             continue
         if visit.node in program.places and visit in moment.contact.visits:
             wake(moment, program, visit, event)

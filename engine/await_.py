@@ -63,6 +63,10 @@ class Await(Place):
         moment.reason = f"{self.id}: nothing came in {span_text(self.timeout_ms)}"
         return self.otherwise
 
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """See Place."""
+        return visit.waits_since_ms + self.timeout_ms
+
     def hear(self, moment: Moment, program: Program, visit: Visit, event: Event) -> str | None:
         """See Place."""
         payload = payload_of(event)

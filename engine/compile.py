@@ -11,6 +11,7 @@ from engine.compile_journey import compile_journey
 from engine.compile_rules import compile_rules
 from engine.compile_segment import compile_segments
 from engine.compile_send import compile_mentions
+from engine.compile_version import compile_versions
 from engine.errors import AuthorError, Mistake
 from engine.journey import Journey, Publication, Settings
 from engine.known import Known
@@ -56,7 +57,9 @@ def compile_publication(
     for journey, reader in journeys:
         known.nodes = [node.id for node in journey.nodes]
         programs.append(compile_journey(journey, rules, known, reader))
-    note_caps(programs, rules)
+    lines = compile_versions(publication, programs, rules, known, readers)
+    kept = [each for line in lines.values() for each in line.kept.values()]
+    note_caps([*programs, *kept], rules)
     mistakes = [mistake for reader in readers.values() for mistake in reader.mistakes]
     for what, count, most in (
         ("journeys", len(publication.journeys), JOURNEYS_MAX),
@@ -66,7 +69,7 @@ def compile_publication(
             mistakes.append(Mistake(".", "$", f"{count} {what}", f"{most} at most"))
     if mistakes:
         return None, sorted(mistakes)
-    compiled = Programs(programs, rules, segments, version)
+    compiled = Programs(programs, rules, segments, version, lines)
     mistakes = _check_kept(compiled)
     return (None, mistakes) if mistakes else (compiled, [])
 

@@ -1,6 +1,6 @@
 """Contact: a person we may reach, and all that is kept of them."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +12,20 @@ unpack: Final = msgspec.msgpack.Decoder().decode
 """Past events and views are kept packed: one object instead of six, a third of the memory."""
 
 
+Kind = TypeVar("Kind", bound=type[Struct])
+
+
+def _stored_quickly(kind: Kind) -> Kind:
+    """Let CPython store a field as it does in a class with slots: 0.1 µs less, twice an event.
+
+    msgspec's own way to do so only tells the cyclic collector, which knows none of these.
+    """
+    kind.__setattr__ = object.__setattr__  # type: ignore[method-assign]
+    kind.__delattr__ = object.__delattr__  # type: ignore[method-assign]
+    return kind
+
+
+@_stored_quickly
 class Session(Struct, array_like=True, gc=False):
     """A contact's activity without a long pause."""
 
@@ -25,6 +39,7 @@ class Session(Struct, array_like=True, gc=False):
     """Payloads of the last product views, packed, the latest last."""
 
 
+@_stored_quickly
 class Visit(Struct, array_like=True, gc=False):
     """One stay of a contact in a journey; between two inputs it waits at `node`."""
 
@@ -51,6 +66,29 @@ class Visit(Struct, array_like=True, gc=False):
     """How often it came to each node that it can come to again."""
     answers: dict[str, dict[str, Any]] = {}
     """What was waited for: node -> payload of the event that came, or a webhook's answer."""
+    version: int = 0
+    """Of the journey, which it is in; 0: of a publication without versions."""
+    was_due_ms: int = 0
+    """When it was due, where a pause or a publish has put that off; 0: nothing has. Where
+    `due_at_ms` is FAR_MS, the journey is paused."""
+    enters: bool = False
+    """Whether it stands before its node: it enters it when it is due."""
+    carried: bool = False
+    """Whether a publish has brought it into another version: see `Send`."""
+
+
+class Queued(Struct, array_like=True, gc=False):
+    """An entry into a paused journey: what it was to be entered on."""
+
+    journey: str
+    event_id: str
+    name: str
+    at_ms: int | None
+    trigger: dict[str, Any]
+    views: list[bytes]
+    late_after_ms: int
+    """As its way in said when it came."""
+    since_ms: int
 
 
 class Consent(Struct, array_like=True, gc=False):
@@ -121,6 +159,7 @@ class Pending(Struct, array_like=True, gc=False):
     """What templates may see of the visit, as it was at the decision; empty where none asks."""
 
 
+@_stored_quickly
 class Contact(Struct, array_like=True, gc=False):
     """What is kept of one contact. New fields come last, with a default: old bytes must decode."""
 
@@ -162,7 +201,9 @@ class Contact(Struct, array_like=True, gc=False):
     occasions: dict[str, int] = {}
     """When each occasion of a journey is due; under WATCH, when to look at conditions again."""
     planned_for: int = 0
-    """The version of the publication that `occasions` and `segments` are of."""
+    """The version of the publication that `occasions`, `segments` and visits are of."""
+    queued: list[Queued] = []
+    """Entries that wait for paused journeys, in the order in which they came."""
 
 
 encode_contact = msgspec.msgpack.Encoder().encode
@@ -172,9 +213,9 @@ decode_contact = msgspec.msgpack.Decoder(Contact).decode
 def plan_next_due(contact: Contact) -> None:
     """Set exactly when the contact's next timer is due: session's end, waiting visit or plan."""
     session = contact.session
-    due_at_ms = session.due_at_ms if session is not None else FAR_MS
+    due_at_ms = FAR_MS if session is None else session.due_at_ms
     for visit in contact.visits:
         due_at_ms = min(due_at_ms, visit.due_at_ms)
-    for planned_at_ms in contact.occasions.values():
-        due_at_ms = min(due_at_ms, planned_at_ms)
+    if contact.occasions:  # Few have any.
+        due_at_ms = min(due_at_ms, *contact.occasions.values())
     contact.next_due_at_ms = due_at_ms

@@ -33,6 +33,7 @@ LATE: Final = "late"
 GROUPED: Final = "grouped"
 HELD_OUT: Final = "held_out"
 CONVERTED: Final = "converted"
+PAUSED: Final = "paused"
 
 OUTCOMES: Final = {
     SENT: "a message was decided and is on its way or out",
@@ -46,6 +47,7 @@ OUTCOMES: Final = {
     LATE: "the event was too old when it came, and did not trigger",
     GROUPED: "another journey of its group came first, and none of higher priority",
     HELD_OUT: "the contact is held out, to compare with those who get messages",
+    PAUSED: "the journey is paused, and no more entries of the contact can wait for it",
     CONVERTED: "the visit came to the goal of its journey",
     FAILED: "the channel could not deliver, or the visit met a fault",
 }

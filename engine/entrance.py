@@ -1,10 +1,11 @@
 """Entrance: may the contact enter a journey now, and what begins if so."""
 
+from engine.backlog import put_off, refuse
 from engine.chance import falls_within
 from engine.contact import Awaiting, Contact, Entered, Visit
 from engine.contact_zone import zone_for
-from engine.decision import CAPPED, EXITED, GROUPED, LATE, Outcome
-from engine.identity import message_key, shortened_id, visit_id
+from engine.decision import CAPPED, EXITED, GROUPED, LATE
+from engine.identity import shortened_id, visit_id
 from engine.input import SESSION_END, Event, payload_of
 from engine.limits import (
     ENTRIES_KEPT_MAX,
@@ -28,7 +29,8 @@ def enter(
 
     `views` are those of the session that ended, if that is the event. Who is inside already, or
     may not come again yet, does not enter; that is no decision, and nothing is said of it. An
-    event too late, too many visits at a time, or a group whose turn is taken, is recorded.
+    event too late, too many visits at a time, or a group whose turn is taken, is recorded. Where
+    the journey is paused, the entry waits: who may enter then is asked again.
     """
     contact, now_ms = moment.contact, moment.now_ms
     key = _key_of(program.reentry, payload_of(event))
@@ -48,12 +50,16 @@ def enter(
         key=key,
         notes_exit=program.reentry.since_exit,
         held_out=falls_within(program.hold_out, contact.key, program.journey),
+        version=program.number,
     )
     if late_after_ms != NEVER_LATE and event.at_ms is not None:
         late_ms = now_ms - event.at_ms
         if late_ms > late_after_ms:
             _refuse(moment, program, id, LATE, f"{event.name}: {late_ms} ms old when it came")
             return
+    if program.paused:
+        put_off(moment, program, event, late_after_ms, views)
+        return
     moment.visit, moment.trigger = visit, trigger
     if any(test.holds(moment) for test in program.exit_when):
         _refuse(moment, program, id, EXITED, "its condition to leave holds already")
@@ -71,16 +77,17 @@ def enter(
         # Groups that the settings no longer name go.
         known = {group: at for group, at in contact.groups.items() if group in moment.rules.groups}
         contact.groups = known | {program.group: entered}
-    _note_entry(moment, program, key)
+    _note_entry(moment, visit)
     contact.visits.append(visit)
     if program.goal is not None:
-        until_ms = now_ms + program.goal.within_ms
-        open_goals = [each for each in contact.goals if each.until_ms > now_ms]
-        goal = Awaiting(program.journey, id, until_ms, visit.held_out)
-        contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
-    if visit.held_out:
-        moment.counts.append((program.journey, "", "", ENTERED_HELD_OUT, now_ms, 1))
+        _await_goal(contact, visit, now_ms, program.goal.within_ms)
     advance(moment, program, visit, program.first)
+
+
+def _await_goal(contact: Contact, visit: Visit, now_ms: int, within_ms: int) -> None:
+    open_goals = [each for each in contact.goals if each.until_ms > now_ms]
+    goal = Awaiting(visit.journey, visit.id, now_ms + within_ms, visit.held_out)
+    contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
 
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
@@ -119,9 +126,11 @@ def _crowded(contact: Contact, program: Program) -> str:
     return ""
 
 
-def _note_entry(moment: Moment, program: Program, key: str) -> None:
+def _note_entry(moment: Moment, visit: Visit) -> None:
+    if visit.held_out:
+        moment.counts.append((visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1))
     entered = moment.contact.entered
-    name = entry_key(program.journey, key)
+    name = entry_key(visit.journey, visit.key)
     entered.pop(name, None)  # It goes to the end: the longest ago stands first.
     if len(entered) >= ENTRIES_KEPT_MAX:
         del entered[next(iter(entered))]
@@ -157,15 +166,4 @@ def _session_at_ms(contact: Contact, event: Event) -> int:
 
 
 def _refuse(moment: Moment, program: Program, id: str, outcome: str, reason: str) -> None:
-    key = message_key(id, program.first, 1)
-    decision = Outcome(
-        key,
-        moment.contact.key,
-        program.journey,
-        program.first,
-        "",
-        moment.now_ms,
-        outcome,
-        reason,
-    )
-    moment.decide(decision)
+    refuse(moment, program.journey, program.first, id, outcome, reason)

@@ -25,21 +25,29 @@ class Guard:
             notes.add_up()
         self._notes = notes
         self._decided, self._counted = len(notes.decisions), len(notes.counts)
-        before = {name: getattr(contact, name) for name in SHARED}
-        before["visits"] = [replace(visit) for visit in contact.visits]
-        before["pending"] = [replace(pending) for pending in contact.pending]
-        before["entered"] = dict(contact.entered)
-        before["messages"] = contact.messages[:]
+        # One copy of all fields at once, the others too: by name they took ten times as long.
+        before = replace(contact)
+        if contact.visits:
+            before.visits = [replace(visit) for visit in contact.visits]
+        else:
+            before.visits = []
+        if contact.pending:
+            before.pending = [replace(pending) for pending in contact.pending]
+        else:
+            before.pending = []
+        before.entered = contact.entered.copy()
+        before.messages = contact.messages.copy()
         self._before = before
 
     def restore(self, contact: Contact) -> None:
         """Put the contact back as it was, and the notes too."""
         del self._notes.decisions[self._decided :]
         del self._notes.counts[self._counted :]
-        for name, value in self._before.items():
-            setattr(contact, name, value)
+        for name in (*COPIED, *SHARED):
+            setattr(contact, name, getattr(self._before, name))
 
 
+COPIED: Final = ("visits", "pending", "entered", "messages")
 SHARED: Final = (
     "session",
     "next_due_at_ms",
@@ -54,4 +62,5 @@ SHARED: Final = (
     "goals",
     "occasions",
     "planned_for",
+    "queued",
 )

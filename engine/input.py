@@ -143,3 +143,5 @@ class Verdict:
     FAILED: Final = 2
     ERASED: Final = 3
     """Of a contact that was erased: nothing was changed, and it must not get into the log."""
+    MOVED: Final = 4
+    """Its partition is not here, or about to leave: nothing was changed; another shard takes it."""

@@ -4,6 +4,8 @@ The part of the fold that every event goes through. It never raises, whatever th
 property test tries), so that it needs no copy of the contact to go back to.
 """
 
+from msgspec import Raw
+
 from engine.cart import update_cart
 from engine.consent import consent_suffices, consent_text, consents_in, record_consents
 from engine.contact import Contact, pack
@@ -52,8 +54,8 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
     payload = event.payload  # Decoded first of all: where that raises, nothing has changed yet.
     if route.recalled:
         fields: Fields = pick_kept(payload_of(event), route.keeps)
-    else:
-        fields = pick_fields(payload) if isinstance(payload, dict) else decode_fields(payload)
+    else:  # Asked for Raw, as most are: a `no` of isinstance costs twice as much as a `yes`.
+        fields = decode_fields(payload) if isinstance(payload, Raw) else pick_fields(payload)
     event_id = event.id
     if len(event_id) > EVENT_ID_CHARS_KEPT:
         event_id = shortened_id(event_id)
@@ -84,7 +86,7 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
             elif len(counts) < SESSION_NAMES_MAX:
                 counts[name] = 1
         if kind == VIEWS_PRODUCT:
-            view = encode_view(payload) if isinstance(payload, dict) else bytes(payload)
+            view = encode_view(payload)  # Raw stays as it is, for less than bytes() takes.
             views = session.views
             views.append(view if len(view) <= VIEW_BYTES_MAX else shortened_view(view))
             if len(views) >= SESSION_VIEWS_MAX:

@@ -6,7 +6,7 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from engine.clause import Condition, Number
 from engine.entry import Entry
@@ -132,6 +132,31 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     """Of templates, for contacts whose attribute `language` names none."""
 
 
+class Passage(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What becomes of the visits in flight of the versions before, when a version goes live."""
+
+    number: int
+    """Of the version that it leads to."""
+    in_flight: Literal["follow", "stay", "migrate", "end"] = "follow"
+    """`follow` and `migrate`: they go on in the new version, at the node of the same id or the one
+    that `map` names, their timers planned anew; one without a node there ends. `stay`: they go on
+    in the version they are in. `end`: they end."""
+    map: dict[str, str] = {}
+    """Node of the version before -> node of this one; empty: the visit ends."""
+
+
+class Version(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which version of a journey is in force, and what older ones have to do with it yet."""
+
+    number: int
+    """Grows with each version of the journey that was ever in force; from 1."""
+    state: Literal["live", "paused", "ended"] = "live"
+    passages: list[Passage] = []
+    """In order of their numbers, those that some visit may not have come through yet."""
+    kept: dict[str, Any] = {}
+    """By number, journeys as written that visits have stayed in; `0`: what had no number yet."""
+
+
 class Publication(Struct, kw_only=True):
     """The source of a Publish: what an author's folder says, as plain data, by file."""
 
@@ -143,3 +168,6 @@ class Publication(Struct, kw_only=True):
     """`name.language` -> Liquid text."""
     segments: dict[str, Any] = {}
     """File name -> the segment as written."""
+    versions: dict[str, Version] | UnsetType = UNSET
+    """Journey -> its version. Those of no journey: visits do what its program now says, when they
+    are due. Unset, a source has the very bytes that it had before there were versions."""

@@ -148,6 +148,13 @@ REENTRY_KEY_CHARS_MAX: Final = 64
 VISITS_MAX: Final = 200
 """Visits of one contact at a time; there it enters no journey more."""
 
+QUEUED_MAX: Final = 20
+"""Entries of one contact that wait for paused journeys; a further one is not kept, and says so."""
+
+PASSAGES_MAX: Final = 100
+KEPT_VERSIONS_MAX: Final = 20
+"""Of one journey: how visits come over from older versions, and versions that some stay in."""
+
 GOALS_MAX: Final = 100
 """Visits of one contact that may still come to their goal; the oldest go first."""
 

@@ -1,6 +1,7 @@
 """Occasions: when schedules and dates let a contact enter journeys, though nothing comes in."""
 
-from engine.contact import Contact
+from engine.backlog import BACKLOG, drop, may_go_on, take_next
+from engine.contact import Contact, Queued
 from engine.entrance import enter
 from engine.input import Event
 from engine.limits import FAR_MS
@@ -8,6 +9,7 @@ from engine.moment import NO_VIEWS, Moment
 from engine.notes import Notes
 from engine.program import NEVER_LATE
 from engine.programs import Programs
+from engine.version import JOURNEY_ENDED
 from engine.watch import WATCH, look_at_once, note_segments, review
 
 
@@ -28,6 +30,7 @@ def plan_occasions(programs: Programs, contact: Contact, now_ms: int) -> None:
         if due_at_ms < FAR_MS:
             contact.occasions[id] = due_at_ms
             contact.next_due_at_ms = min(contact.next_due_at_ms, due_at_ms)
+    _plan_backlog(programs, contact, now_ms)
     note_segments(moment, programs)
     look_at_once(moment, programs)
 
@@ -55,6 +58,12 @@ def plan_anew(moment: Moment, programs: Programs) -> None:
 def carry_out(moment: Moment, programs: Programs, id: str) -> None:
     """Do what is planned under `id` for this moment: let the contact enter, or look again."""
     contact = moment.contact
+    if id == BACKLOG:
+        queued = take_next(programs, contact)
+        _plan_backlog(programs, contact, moment.now_ms)
+        if queued is not None:
+            _let_in(moment, programs, queued)
+        return
     pass_over(programs, contact, id)
     if id == WATCH:
         if contact.planned_for == programs.version:
@@ -71,6 +80,10 @@ def carry_out(moment: Moment, programs: Programs, id: str) -> None:
 
 def pass_over(programs: Programs, contact: Contact, id: str) -> None:
     """Put in the place of what is planned under `id` the next time, if there is one."""
+    if id == BACKLOG:
+        take_next(programs, contact)
+        _plan_backlog(programs, contact, contact.occasions[id])
+        return
     found = programs.occasions.get(id)
     occasions = contact.occasions.copy()
     at_ms = occasions.pop(id)
@@ -79,3 +92,24 @@ def pass_over(programs: Programs, contact: Contact, id: str) -> None:
         if due_at_ms < FAR_MS:
             occasions[id] = due_at_ms
     contact.occasions = occasions
+
+
+def _plan_backlog(programs: Programs, contact: Contact, at_ms: int) -> None:
+    """Let the next entry that waits for nothing any more have its turn now: one after the other."""
+    occasions = {id: due for id, due in contact.occasions.items() if id != BACKLOG}
+    if may_go_on(programs, contact):
+        occasions[BACKLOG] = at_ms
+        contact.next_due_at_ms = min(contact.next_due_at_ms, at_ms)
+    contact.occasions = occasions
+
+
+def _let_in(moment: Moment, programs: Programs, queued: Queued) -> None:
+    """Let the contact enter a journey that was paused, if its rules allow it now."""
+    program = programs.by_journey.get(queued.journey)
+    if program is None or programs.versions.is_ended(queued.journey):
+        drop(moment, programs, queued, JOURNEY_ENDED)
+        return
+    moment.cause = queued.event_id
+    contact = moment.contact.key
+    event = Event(queued.event_id, contact, queued.name, queued.at_ms, queued.trigger)
+    enter(moment, program, event, queued.late_after_ms, queued.views)

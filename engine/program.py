@@ -96,6 +96,13 @@ class Place:
         """
         return self.enter(moment, program, visit)
 
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """Return when the time here is over for a visit that another version let stay.
+
+        It may be past. None: the visit is to enter, as it never did.
+        """
+        return None
+
     def hear(self, moment: Moment, program: "Program", visit: Visit, event: Event) -> str | None:
         """Return where an event sends the visit that stays here, or STAYS. See `hears`."""
         return STAYS
@@ -129,7 +136,9 @@ class Program:
         "group",
         "hold_out",
         "journey",
+        "number",
         "occasions",
+        "paused",
         "places",
         "priority",
         "reentry",
@@ -152,6 +161,9 @@ class Program:
         self.goal: Goal | None = None
         self.hold_out = 0.0
         """Percentage of contacts who walk through it without any message."""
+        self.number = 0
+        """Of its version; 0 where the publication keeps none of it."""
+        self.paused = False
 
     def tests(self) -> list[Test]:
         """Return all conditions it asks."""

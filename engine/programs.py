@@ -1,5 +1,7 @@
 """Programs: all journeys in force, indexed by what can move them, and the rules over all."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from engine.condition import Test, reads_field
@@ -10,6 +12,9 @@ from engine.program import NEVER_LATE, Occasion, Program, Way
 from engine.reads import Reads
 from engine.route import KINDS, Route
 from engine.rules import Rules
+from engine.version import Line, Versions
+
+NO_LINES: Final[Mapping[str, Line]] = MappingProxyType({})
 
 
 class Programs:
@@ -18,7 +23,9 @@ class Programs:
     __slots__ = (
         "by_journey",
         "keep_ms",
+        "keeps",
         "occasions",
+        "program_of",
         "routes",
         "rules",
         "segments",
@@ -26,14 +33,25 @@ class Programs:
         "session_start",
         "timed",
         "version",
+        "versions",
         "watched",
         "watches",
     )
 
     def __init__(
-        self, programs: list[Program], rules: Rules, segments: dict[str, Test], version: int = 0
+        self,
+        programs: list[Program],
+        rules: Rules,
+        segments: dict[str, Test],
+        version: int = 0,
+        lines: Mapping[str, Line] = NO_LINES,
     ) -> None:
         self.by_journey = {program.journey: program for program in programs}
+        self.versions = Versions(self.by_journey, dict(lines))
+        self.program_of = self.versions.program_of
+        kept = [each for line in lines.values() for each in line.kept.values()]
+        self.keeps = bool(kept)
+        """Whether visits may have stayed in older versions."""
         self.rules = rules
         self.session_gap_ms = rules.session_gap_ms
         self.segments = segments
@@ -44,7 +62,9 @@ class Programs:
         ranked = sorted(programs, key=lambda each: (-each.priority, each.journey))
         for program in ranked:
             self._index(program)
-        for program in ranked:
+        for program in kept:
+            self._index_kept(program)
+        for program in [*ranked, *kept]:
             self._index_starts(program)
         self.occasions: dict[str, tuple[Program, Occasion]] = {
             occasion.id: (program, occasion) for program in ranked for occasion in program.occasions
@@ -57,14 +77,14 @@ class Programs:
             if any(self._is_asked(event + name) for event in (SEGMENT_ENTER, SEGMENT_LEAVE))
         }
         """Segments that some journey is entered on, or waits for."""
-        exits = [test for program in ranked for test in program.exit_when]
+        exits = [test for program in [*ranked, *kept] for test in program.exit_when]
         self.watches = bool(self.watched or exits)
         """Whether conditions are to be looked at again when what they read may have changed."""
-        self._index_reads(exits)
+        self._index_reads([*ranked, *kept], exits)
         self.session_start = self._is_asked(SESSION_START)
-        self.timed = bool(self.occasions or self.watches)
+        self.timed = bool(self.occasions or self.watches or lines)
         """Whether contacts have timers beside those of sessions and visits: schedules, dates,
-        and conditions that time alone can bring to hold."""
+        and conditions that time alone can bring to hold; and visits to be carried over."""
         self.version = version if self.timed else 0
         """Tells publications apart, for the occasions of contacts; 0 where there are none."""
 
@@ -80,6 +100,18 @@ class Programs:
             route.reads_products |= any(reads_field(test, "products") for test in tests)
         if program.goal is not None:
             self._asked(program.goal.name).goals.append(program)
+        self._index_places(program)
+
+    def _index_kept(self, program: Program) -> None:
+        """Let events reach the visits that stayed in an older version: what they do, it says."""
+        for name, tests in program.exit_on.items():
+            route = self._asked(name)
+            route.exits.setdefault(program.journey, [])
+            route.reads_products |= any(reads_field(test, "products") for test in tests)
+        self._index_places(program)
+
+    def _index_places(self, program: Program) -> None:
+        journey = program.journey
         for place in program.places.values():
             for name in place.hears():
                 route = self._asked(name)
@@ -92,13 +124,13 @@ class Programs:
             for journey in place.starts():
                 route = self._asked(START + journey)
                 started = self.by_journey[journey]
-                if not route.entries:
+                if not route.entries and not self.versions.is_ended(journey):
                     route.entries.append((started, Way(route.name, None, NEVER_LATE)))
 
-    def _index_reads(self, exits: list[Test]) -> None:
+    def _index_reads(self, programs: list[Program], exits: list[Test]) -> None:
         """Let each event name know what is to be kept of it, and whether watches read it."""
         reads = Reads()
-        for program in self.by_journey.values():
+        for program in programs:
             for test in program.tests():
                 test.note_reads(reads)
         for test in self.segments.values():
@@ -114,6 +146,7 @@ class Programs:
         """How long events stay in the history, of names that conditions look back at for long."""
         for route in self.routes.values():
             route.keep_ms = self.keep_ms
+            route.moves = bool(route.exits or route.hears or route.goals)
         watching = Reads()
         for test in [*self.watched.values(), *exits]:
             test.note_reads(watching)

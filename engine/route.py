@@ -33,6 +33,7 @@ class Route:
         "keep_ms",
         "keeps",
         "kind",
+        "moves",
         "name",
         "reads_products",
         "recalled",
@@ -61,6 +62,8 @@ class Route:
         self.hears: set[str] = set()
         """Journeys some node of which waits for it."""
         self.goals: list[Program] = []
+        self.moves = False
+        """Whether it has exits, is heard or is a goal: so whether it may move a visit."""
         self.watched = False
         """Whether a watched segment, or the condition of an exit, may change by it."""
         self.describes = False

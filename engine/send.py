@@ -6,7 +6,7 @@ from engine.address import address_fault
 from engine.cap import forget_uncounted, frees_at_ms, full_cap, reserve
 from engine.chance import falls_within
 from engine.consent import consent_reason, consent_suffices
-from engine.contact import Pending, Sent, Visit
+from engine.contact import Contact, Pending, Sent, Visit
 from engine.contact_zone import zone_for
 from engine.decision import (
     CAPPED,
@@ -24,6 +24,7 @@ from engine.identity import message_key
 from engine.limits import FAR_MS, HOLD_MS_MAX, MESSAGES_COUNTED_MAX, PENDING_MAX
 from engine.moment import NO_MESSAGE, Moment
 from engine.need import Need, seen_of
+from engine.outbox import find_pending
 from engine.program import STAYS, Place, Program
 from engine.rules import MARKETING
 from engine.span import span_text
@@ -96,6 +97,9 @@ class Send(Place):
     def _ask(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """Ask all rules, whether for the first time or after a wait for some of them."""
         now_ms = moment.now_ms
+        key = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
+        if visit.carried and _has_sent(moment.contact, key):
+            return self.then
         ruling = self._judge(moment, program, visit)
         if ruling.until_ms < FAR_MS:
             since_ms = visit.held_since_ms or now_ms
@@ -107,7 +111,6 @@ class Send(Place):
         visit.held_since_ms = 0
         visit.messages += 1
         moment.outcome, moment.reason = DECLINED, NO_MESSAGE  # Whatever led here is no end of it.
-        key = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
         if ruling.outcome == SENT:
             self._put_out(moment, program, visit, key)
         journey, contact = program.journey, moment.contact.key
@@ -117,6 +120,10 @@ class Send(Place):
             )
         )
         return self.instead if ruling.over_cap and self.instead else self.then
+
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """See Place. A message that waits for a rule asks the rules that are in force now."""
+        return moment.now_ms if visit.held_since_ms else None
 
     def edges(self) -> list[str]:
         """See Place."""
@@ -192,3 +199,10 @@ class Send(Place):
                 visit=seen_of(visit) if moment.rules.mentions.visit else {},
             )
         )
+
+
+def _has_sent(contact: Contact, key: str) -> bool:
+    """Say whether a message of this key was decided: a publish may lead a visit past it again."""
+    return find_pending(contact, key) is not None or any(
+        sent.key == key for sent in contact.messages
+    )

@@ -30,7 +30,8 @@ RANK_MAX: Final = FAR_MS
 def apply_next_timer(programs: Programs, contact: Contact, notes: Notes) -> bool:
     """Apply the timer that is next; True if a session ended.
 
-    The first due goes first; of several due at once that of the journey with the higher priority
+    The first due goes first; of several due at once the one that was meant to be due earlier (a
+    pause, or a publish, has put it off), that of the journey with the higher priority
     (a session's end has 0; conditions come before all), then the one set first. It acts as of its
     due time, even where load or downtime made it late: so it is the same whether it is applied by
     an Advance, by the contact's next input, or in a replay. Where it raises, the contact and
@@ -79,8 +80,8 @@ def _end_session(programs: Programs, contact: Contact, notes: Notes) -> None:
 def _end_wait(programs: Programs, contact: Contact, visit: Visit, notes: Notes) -> None:
     moment = Moment(programs.rules, contact, visit.due_at_ms, notes, visit.trigger)
     moment.cause = visit.id
-    visit.due_at_ms = FAR_MS
-    program = programs.by_journey.get(visit.journey)
+    visit.due_at_ms, visit.was_due_ms = FAR_MS, 0
+    program = programs.program_of(visit)
     if program is None or visit.node not in program.places:
         gone = "journey" if program is None else "node"
         end_visit(moment, visit, EXITED, f"the {gone} is no longer there")
@@ -109,16 +110,19 @@ def drop_next_timer(programs: Programs, contact: Contact, error: str, notes: Not
 
 def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
     """Return the visit or the occasion whose timer is next, or SESSION."""
+    if not contact.visits and not contact.occasions:
+        return SESSION
     session = contact.session
     first: Visit | str = SESSION
-    order = (FAR_MS, RANK_MAX, 0)
+    order = (FAR_MS, FAR_MS, RANK_MAX, 0)
     if session is not None:
-        order = (session.due_at_ms, 0, session.started_at_ms)
+        order = (session.due_at_ms, session.due_at_ms, 0, session.started_at_ms)
     for visit in contact.visits:
         if visit.due_at_ms <= order[0]:
-            program = programs.by_journey.get(visit.journey)
+            program = programs.program_of(visit)
             rank = 0 if program is None else -program.priority
-            own = (visit.due_at_ms, rank, visit.waits_since_ms)
+            since_ms = visit.was_due_ms or visit.due_at_ms
+            own = (visit.due_at_ms, since_ms, rank, visit.waits_since_ms)
             if own < order:
                 first, order = visit, own
     for id, due_at_ms in contact.occasions.items():
@@ -126,7 +130,10 @@ def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
             found = programs.occasions.get(id)
             rank = RANK_MAX if found is None else -found[0].priority
             # What ends goes before what goes on: so it is with events as well.
-            own = (due_at_ms, -FAR_MS if id == WATCH else rank, FAR_MS)
+            if id == WATCH:
+                own = (due_at_ms, -FAR_MS, -FAR_MS, FAR_MS)
+            else:
+                own = (due_at_ms, due_at_ms, rank, FAR_MS)
             if own < order:
                 first, order = id, own
     return first

@@ -61,6 +61,11 @@ class NextTime(Place):
         """See Place."""
         return self.then
 
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """See Place."""
+        zone = self.zone or zone_for(moment.contact, moment.rules)
+        return next_time(visit.waits_since_ms, self.ms_of_day, zone, self.weekdays)
+
 
 class Date:
     """Where a date is taken from: written down, an attribute, or what the visit was entered on."""
@@ -110,7 +115,7 @@ class WaitUntil(Place):
         """See Place."""
         now_ms = moment.now_ms
         zone = self.zone or zone_for(moment.contact, moment.rules)
-        until_ms = self._until_ms(moment, visit, zone)
+        until_ms = self._until_ms(moment, visit, zone, moment.now_ms)
         if until_ms is None:
             assert self.date is not None
             return self._give_up(moment, f"{self.id}: {self.date.text} is no date")
@@ -131,10 +136,18 @@ class WaitUntil(Place):
         """See Place. Where the contact's date has moved to later since, the visit stays on."""
         if self.date is not None and self.date.source == OF_CONTACT:
             zone = self.zone or zone_for(moment.contact, moment.rules)
-            until_ms = self._until_ms(moment, visit, zone)
+            until_ms = self._until_ms(moment, visit, zone, moment.now_ms)
             if until_ms is not None and until_ms > moment.now_ms:
                 return self.enter(moment, program, visit)
         return self.then
+
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """See Place. Asked as of when it came; where that is no moment to wait for, it enters."""
+        zone = self.zone or zone_for(moment.contact, moment.rules)
+        until_ms = self._until_ms(moment, visit, zone, visit.waits_since_ms)
+        if until_ms is None or not 0 <= until_ms - visit.waits_since_ms <= WAIT_MS_MAX:
+            return None
+        return until_ms
 
     def hear(self, moment: Moment, program: Program, visit: Visit, event: Event) -> str | None:
         """See Place. The contact's date may have moved."""
@@ -153,10 +166,10 @@ class WaitUntil(Place):
         moment.outcome, moment.reason = DECLINED, reason
         return self.otherwise
 
-    def _until_ms(self, moment: Moment, visit: Visit, zone: ZoneInfo) -> int | None:
+    def _until_ms(self, moment: Moment, visit: Visit, zone: ZoneInfo, came_ms: int) -> int | None:
         """Return the first moment at which all is so, which may be past; None if not known."""
         if self.date is None:
-            return self._from(moment.now_ms, zone)
+            return self._from(came_ms, zone)
         value, offset = self.date.value(moment, visit), self.date.offset_ms
         if self.ms_of_day is not None:
             date = date_of(value, zone)

@@ -25,9 +25,14 @@ class Wait(Place):
         """See Place."""
         return self.then
 
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """See Place."""
+        return visit.waits_since_ms + self.span_ms
+
 
 def stay(moment: Moment, visit: Visit, until_ms: int) -> None:
     """Let a visit stay where it is until then."""
     visit.waits_since_ms = moment.now_ms
     visit.due_at_ms = until_ms
+    visit.was_due_ms = 0
     moment.contact.next_due_at_ms = min(moment.contact.next_due_at_ms, until_ms)

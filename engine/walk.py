@@ -6,7 +6,13 @@ from engine.contact import Contact, Visit
 from engine.decision import DECLINED, EXITED, FAILED, Outcome
 from engine.identity import message_key
 from engine.input import Event, payload_of
-from engine.limits import ENTRIES_KEPT_MAX, MESSAGES_KEPT_MAX, NODES_PER_INPUT_MAX, PASSES_MAX
+from engine.limits import (
+    ENTRIES_KEPT_MAX,
+    FAR_MS,
+    MESSAGES_KEPT_MAX,
+    NODES_PER_INPUT_MAX,
+    PASSES_MAX,
+)
 from engine.moment import NO_MESSAGE, Moment
 from engine.notes import COMPLETED, LEFT
 from engine.outbox import find_pending, stop_pending
@@ -25,8 +31,14 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
         if not node:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
-        moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
+        if visit.enters and visit.node == node:
+            visit.enters = False  # It stands before it already, and is counted there.
+        else:
+            moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
         visit.node = node
+        if program.paused:
+            _stand_before(moment, visit)
+            return
         place = program.places[node]
         if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
             end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
@@ -48,19 +60,44 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     """
     moment.moved = True
     _begin(moment, visit, visit.trigger)
+    if visit.enters:
+        _walk(moment, program, visit, visit.node)
+        return
     goes_on = program.places[visit.node].due(moment, program, visit)
     if goes_on is not None and visit in moment.contact.visits:
         _walk(moment, program, visit, goes_on)
+    elif program.paused:
+        hold_timer(visit)
 
 
 def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
-    """Let an event move a visit, if the node where it stays waits for such a one."""
+    """Let an event move a visit, if the node where it stays waits for such a one.
+
+    Where the journey is paused, it goes as far as before the next node.
+    """
+    if visit.enters:
+        return
     _begin(moment, visit, payload_of(event))
     goes_on = program.places[visit.node].hear(moment, program, visit, event)
     if goes_on is not None:
         moment.moved = True
         moment.trigger = visit.trigger
         _walk(moment, program, visit, goes_on)
+    elif program.paused and visit.due_at_ms < FAR_MS:
+        hold_timer(visit)
+
+
+def _stand_before(moment: Moment, visit: Visit) -> None:
+    """Let a visit of a paused journey wait until it may enter its node."""
+    visit.enters = True
+    visit.waits_since_ms = visit.due_at_ms = moment.now_ms
+    hold_timer(visit)
+
+
+def hold_timer(visit: Visit) -> None:
+    """Put a visit's timer off until its journey is resumed."""
+    visit.was_due_ms = visit.due_at_ms
+    visit.due_at_ms = FAR_MS
 
 
 def _counted(moment: Moment, visit: Visit, node: str) -> bool:

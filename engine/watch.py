@@ -81,7 +81,7 @@ def _may_end(moment: Moment, programs: Programs) -> Iterator[tuple[Program, Visi
     if not programs.watches:
         return
     for visit in contact.visits[:]:
-        program = programs.by_journey.get(visit.journey)
+        program = programs.program_of(visit)
         if program is not None and program.exit_when:
             moment.visit, moment.trigger = visit, visit.trigger
             yield program, visit

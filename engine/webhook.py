@@ -82,6 +82,11 @@ class Webhook(Place):
         stop_pending(pending, moment.now_ms, FAILED, f"no answer within {self.timeout}")
         return self.otherwise
 
+    def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
+        """See Place. What was asked is asked, and its answer is waited for."""
+        asked = find_pending(moment.contact, self.key_for(visit)) is not None
+        return visit.was_due_ms or visit.due_at_ms if asked else None
+
     def edges(self) -> list[str]:
         """See Place."""
         return [self.then, self.otherwise]
@@ -118,13 +123,14 @@ def take_answer(moment: Moment, programs: Programs, pending: Pending, receipt: R
 
     A visit that came to the node again since waits for another.
     """
-    program = programs.by_journey.get(pending.journey)
-    place = None if program is None else program.places.get(pending.node)
-    if program is None or not isinstance(place, Webhook):
-        return
     for visit in moment.contact.visits:
-        waits = visit.journey == pending.journey and visit.node == pending.node
-        if waits and place.key_for(visit) == pending.key:
+        if visit.journey != pending.journey or visit.node != pending.node or visit.enters:
+            continue
+        program = programs.program_of(visit)
+        place = None if program is None else program.places.get(pending.node)
+        if program is None or not isinstance(place, Webhook):
+            continue
+        if place.key_for(visit) == pending.key:
             if receipt.answer is not None:
                 keep_answer(visit, place.id, _bounded(receipt.answer))
             advance(moment, program, visit, place.then if receipt.delivered else place.otherwise)

@@ -5,6 +5,9 @@ from engine.input import Verdict
 from ingest.exchange import Exchange
 from ingest.limits import EVENT_HEAD_BYTES
 
+Carried = tuple[Exchange, LinkEvent]
+"""An event, and the exchange that waits for it."""
+
 
 class Frame:
     """Events sent to the shard in one Accept, and the exchange that each belongs to."""
@@ -32,12 +35,16 @@ class Frame:
         self.exchanges = [self.exchanges[i] for i in live]
         self.bytes = sum(len(event.payload) + EVENT_HEAD_BYTES for event in self.events)
 
-    def settle(self, verdicts: bytes) -> None:
-        """Count each event down.
+    def settle(self, verdicts: bytes) -> list[Carried]:
+        """Count each event down, but for those that were not taken as they moved: return these.
 
         A repeat of what went twice may be our own first try, and is not counted as one.
         """
+        moved: list[Carried] = []
         if any(verdicts):
+            if Verdict.MOVED in verdicts:
+                moved = self._leave_out_moved(verdicts)
+                verdicts = verdicts.replace(bytes([Verdict.MOVED]), b"")
             for exchange, verdict in zip(self.exchanges, verdicts, strict=True):
                 if verdict == Verdict.FAILED:
                     exchange.failed += 1
@@ -49,3 +56,16 @@ class Frame:
             exchange.left -= 1
             if exchange.left == 0:
                 exchange.settle()
+        return moved
+
+    def carries(self, partition: int) -> bool:
+        """Say whether an event of this partition is in it."""
+        return any(event.partition == partition for event in self.events)
+
+    def _leave_out_moved(self, verdicts: bytes) -> list[Carried]:
+        pairs = list(zip(self.exchanges, self.events, strict=True))
+        moved = [pairs[i] for i, each in enumerate(verdicts) if each == Verdict.MOVED]
+        taken = [pairs[i] for i, each in enumerate(verdicts) if each != Verdict.MOVED]
+        self.exchanges = [exchange for exchange, _ in taken]
+        self.events = [event for _, event in taken]
+        return moved

@@ -9,9 +9,12 @@ from typing import Any, Final
 
 import structlog
 
+from actors.credentials import Credentials
+from actors.map import ClusterMap
 from ingest.admission import Admission, Refusal, full
 from ingest.exchange import Exchange, encode
 from ingest.files import connections_that_fit
+from ingest.follower import Follower
 from ingest.heads import KnownHeads
 from ingest.keyring import Keyring
 from ingest.lane import Lane, LaneBounds
@@ -39,12 +42,18 @@ log = structlog.get_logger()
 
 
 class Gateway:
-    """Serves HTTP on one port; `sockets` are the Unix sockets of the shards, in their order.
+    """Serves HTTP on one port; `told` says where the shards are, `host` where this is.
 
     It is the desk at which all connections ask (see ingest.protocol.Desk).
     """
 
-    def __init__(self, settings: GatewaySettings, sockets: list[str]) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        told: ClusterMap,
+        credentials: Credentials | None = None,
+        host: str = "",
+    ) -> None:
         self._settings = settings
         self._keyring = Keyring(settings.keys)
         self._counters = Counters()
@@ -52,15 +61,26 @@ class Gateway:
         bounds = LaneBounds(
             settings.lane_events_max, settings.lane_bytes_max, settings.queue_delay_s
         )
-        self._lanes = [Lane(path, bounds, self.admission.freed) for path in sockets]
-        self._router = Router(self._lanes, self.admission)
+        self._opening: set[asyncio.Task[None]] = set()
+        self._started = False
+
+        def new_lane(address: str) -> Lane:
+            lane = Lane(address, bounds, self.admission.freed, credentials)
+            if self._started:
+                self._open(lane)
+            return lane
+
+        self._router = Router(told, self.admission, new_lane, host)
+        self._follower = Follower(self._router, STATUS_S)
+        self._moving = bool(host)
+        """Whether this is a cluster, where partitions move."""
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.
         self._reader = Reader(f"{secrets.token_hex(5)}-")
         self._connections: set[HttpConnection] = set()
         self._connections_max = settings.connections_max
         self._scrapes: set[asyncio.Task[None]] = set()
-        self._statuses: asyncio.Task[list[dict[str, Any] | None]] | None = None
-        self._memory = MemoryWatch(memory_max_bytes(settings.memory_max), len(sockets))
+        self._statuses: asyncio.Task[dict[int, dict[str, Any] | None]] | None = None
+        self._memory = MemoryWatch(memory_max_bytes(settings.memory_max))
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -76,6 +96,16 @@ class Gateway:
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    @property
+    def _lanes(self) -> list[Lane]:
+        """In the order of their slots."""
+        return [lane for _, lane in sorted(self._router.lanes.items())]
+
+    def _open(self, lane: Lane) -> None:
+        task = asyncio.create_task(lane.open())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def bind(self) -> None:
         """Take the address; connections are refused until `start`. Raises OSError."""
@@ -106,7 +136,10 @@ class Gateway:
             await self.bind()
         assert self._server is not None
         await self._server.start_serving()
+        self._started = True
         await asyncio.gather(*(lane.open() for lane in self._lanes))
+        if self._moving:
+            self._follower.start()
         self.swept_s = monotonic()
         self._sweep()
         self._watch = asyncio.create_task(self._watch_memory())
@@ -125,8 +158,8 @@ class Gateway:
                 while any(connection.busy for connection in self._connections):
                     self._progress.clear()
                     await self._progress.wait()
-        for lane in self._lanes:
-            lane.close()
+        self._follower.stop()
+        self._router.close()
         for connection in list(self._connections):
             connection.abort()
         for task in (*self._scrapes, self._statuses, self._watch):
@@ -240,7 +273,8 @@ class Gateway:
         return 401, error, "WWW-Authenticate: Bearer\r\n"
 
     def _tell_health(self, exchange: Exchange) -> None:
-        shards = [{"shard": i, "reachable": lane.reachable} for i, lane in enumerate(self._lanes)]
+        lanes = sorted(self._router.lanes.items())
+        shards = [{"shard": slot, "reachable": lane.reachable} for slot, lane in lanes]
         well = all(lane.reachable for lane in self._lanes)
         status = "ok" if well else "not every shard can be reached"
         exchange.answer(200 if well else 503, encode({"status": status, "shards": shards}))
@@ -257,12 +291,14 @@ class Gateway:
         text = exposition(self._counters, state)
         exchange.answer(200, text, f"Content-Type: {CONTENT_TYPE}\r\n")
 
-    async def _ask_shards(self) -> list[dict[str, Any] | None]:
-        """Ask all shards how they are; who asks meanwhile gets the same answer."""
+    async def _ask_shards(self) -> dict[int, dict[str, Any] | None]:
+        """Ask all shards how they are, by slot; who asks meanwhile gets the same answer."""
         if self._statuses is None or self._statuses.done():
 
-            async def ask() -> list[dict[str, Any] | None]:
-                return await asyncio.gather(*(lane.status(STATUS_S) for lane in self._lanes))
+            async def ask() -> dict[int, dict[str, Any] | None]:
+                lanes = sorted(self._router.lanes.items())
+                said = await asyncio.gather(*(lane.status(STATUS_S) for _, lane in lanes))
+                return {slot: each for (slot, _), each in zip(lanes, said, strict=True)}
 
             self._statuses = asyncio.create_task(ask())
         return await asyncio.shield(self._statuses)
@@ -271,7 +307,8 @@ class Gateway:
         """Refuse events while gateway and shards use more than the watermark."""
         while True:
             await asyncio.sleep(WATCH_S)
-            shards = [shard_rss_bytes(status) for status in await self._ask_shards()]
+            statuses = await self._ask_shards()
+            shards = {slot: shard_rss_bytes(status) for slot, status in statuses.items()}
             memory, was_full = self._memory, self._memory.full
             if memory.note(rss_bytes() or 0, shards):
                 self.admission.shut_memory(memory.used_bytes, memory.max_bytes)
@@ -311,6 +348,7 @@ class Gateway:
         self._answered, self.swept_s = answered, now_s
         for lane in self._lanes:
             lane.expire(now_s - settings.deadline_s)
+        self._router.expire(now_s - settings.deadline_s)
         for connection in list(self._connections):
             if connection.lingering:
                 limit_s = LINGER_S

@@ -9,25 +9,28 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from actors.address import connect, note_refusal
+from actors.credentials import Credentials
 from actors.link import (
     Accept,
     Accepted,
+    AskMap,
     AskStatus,
     Link,
-    LinkError,
     LinkEvent,
+    MapIs,
+    Moves,
     Refused,
     Status,
     decode_reply,
 )
+from actors.map import ClusterMap, Move
 from ingest.admission import seconds_for
 from ingest.exchange import Exchange
-from ingest.frame import Frame
+from ingest.frame import Carried, Frame
 from ingest.limits import (
     BUSY_FRAME_EVENTS,
     EVENT_HEAD_BYTES,
-    FRAME_BYTES_MAX,
-    FRAME_EVENTS_MAX,
     FRAMES_IN_FLIGHT_MAX,
     LANE_EVENTS_MIN,
     PAYLOAD_BYTES_MAX,
@@ -37,6 +40,8 @@ from ingest.limits import (
     SECOND_FRAME_EVENTS_MIN,
 )
 from ingest.pace import Pace
+from ingest.questions import Questions
+from ingest.waiting import Waiting
 
 UNREACHABLE: Final = "the shard did not answer in time; repeat the request with the same event ids"
 STOPPING: Final = "the gateway stops; repeat the request with the same event ids"
@@ -63,11 +68,24 @@ class Lane:
     its beginning.
     """
 
-    def __init__(self, path: str, bounds: LaneBounds, freed: Callable[[int], None]) -> None:
-        self._path = path
+    def __init__(
+        self,
+        address: str,
+        bounds: LaneBounds,
+        freed: Callable[[int], None],
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._refused_why = ""
+        """Why one side of the link does not trust the other, as was logged last."""
         self._bounds = bounds
         self._freed = freed
         """Called with the number of events that have left the lane, answered or not."""
+        self.rerouted: Callable[[Lane, list[Carried], list[Move]], None] = _stay
+        """Called with events that the shard did not take as their partition has moved, and where
+        partitions are now; with none of both where something was answered while `watched`."""
+        self.watched = False
         self.pace = Pace()
         heaviest = PAYLOAD_BYTES_MAX + EVENT_HEAD_BYTES
         self.free_below = min(LANE_EVENTS_MIN, bounds.events_max, bounds.bytes_max // heaviest)
@@ -81,15 +99,13 @@ class Lane:
         self._seq = 0
         self._attempt = 0
         """How many refusals it has learned of."""
-        self._events: list[LinkEvent] = []
-        self._exchanges: list[Exchange] = []
-        self._bytes = 0
+        self._waiting = Waiting()
         self._flight: deque[Frame] = deque()
         self._sent = 0
         self._sent_bytes = 0
         self._flushing = False
         self._last_events = 0
-        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._questions = Questions()
 
     @property
     def reachable(self) -> bool:
@@ -99,7 +115,7 @@ class Lane:
     @property
     def waiting(self) -> int:
         """Events put in and not answered yet."""
-        return len(self._events) + self._sent
+        return len(self._waiting.events) + self._sent
 
     def wait_s(self, count: int, now_s: float) -> int:
         """Return 0 if `count` more events may come in, else seconds after which to try again.
@@ -111,7 +127,7 @@ class Lane:
         bounds, waiting = self._bounds, self.waiting
         if waiting == 0:
             return 0
-        size = self._bytes + self._sent_bytes
+        size = self._waiting.bytes + self._sent_bytes
         if waiting + count <= bounds.events_max and size <= bounds.bytes_max:
             limit = LANE_EVENTS_MIN
             if waiting < limit:
@@ -135,20 +151,19 @@ class Lane:
         self._closing = True
         if self._connecting is not None:
             self._connecting.cancel()
-        for exchange in [e for frame in self._flight for e in frame.exchanges] + self._exchanges:
+        flying = [each for frame in self._flight for each in frame.exchanges]
+        for exchange in flying + self._waiting.exchanges:
             exchange.refuse(503, STOPPING)
         self._freed(self.waiting)
         self._flight.clear()
         self._sent = self._sent_bytes = 0
-        self._events, self._exchanges, self._bytes = [], [], 0
+        self._waiting.take_all()
         if self._link is not None:
             self._link.close()
 
     def put(self, exchange: Exchange, event: LinkEvent) -> None:
         """Take one event along; `exchange` counts it down when it is durable."""
-        self._events.append(event)
-        self._exchanges.append(exchange)
-        self._bytes += len(event.payload) + EVENT_HEAD_BYTES
+        self._waiting.put(exchange, event)
         if not self._flushing:
             self._schedule()
 
@@ -162,29 +177,42 @@ class Lane:
                 _refuse_begun_before(before_s, frame.exchanges)
                 if self._link is not None:
                     self._link.close()
-        if self._exchanges and self._exchanges[0].began_s < before_s:
-            _refuse_begun_before(before_s, self._exchanges)
-            waited = len(self._exchanges)
-            live = [i for i, exchange in enumerate(self._exchanges) if not exchange.answered]
-            self._events = [self._events[i] for i in live]
-            self._exchanges = [self._exchanges[i] for i in live]
-            self._bytes = sum(len(event.payload) + EVENT_HEAD_BYTES for event in self._events)
-            self._freed(waited - len(live))
+        exchanges = self._waiting.exchanges
+        if exchanges and exchanges[0].began_s < before_s:
+            _refuse_begun_before(before_s, exchanges)
+            self._drop_answered()
 
     async def status(self, timeout_s: float) -> dict[str, Any] | None:
         """Ask the shard how it is; None where it cannot be reached in time."""
-        if self._link is None:
-            return None
-        self._seq += 1
-        seq = self._seq
-        self._asked[seq] = asyncio.get_running_loop().create_future()
-        self._link.send(AskStatus(seq))
-        try:
-            return await asyncio.wait_for(self._asked[seq], timeout_s)
-        except (TimeoutError, LinkError):
-            return None
-        finally:
-            self._asked.pop(seq, None)
+        reply = await self._questions.ask(self._link, AskStatus(0), timeout_s)
+        return reply.status if isinstance(reply, Status) else None
+
+    async def map(self, timeout_s: float) -> ClusterMap | None:
+        """Ask the shard where partitions are; None where it cannot be reached in time."""
+        reply = await self._questions.ask(self._link, AskMap(0), timeout_s)
+        return reply.map if isinstance(reply, MapIs) else None
+
+    def redirect(self, address: str) -> None:
+        """Go on where the slot is served now; what has no answer goes there first."""
+        if address == self._address or self._closing:
+            return
+        self._address, self._retry_s = address, 0.0
+        if self._link is not None:
+            self._link.close()
+        elif self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = asyncio.create_task(self._reconnect())
+
+    def carries(self, partition: int) -> bool:
+        """Say whether events of this partition are on their way to the shard."""
+        return any(frame.carries(partition) for frame in self._flight)
+
+    def take_out(self, partition: int) -> list[Carried]:
+        """Take the events of a partition out of what waits to be sent, and return them."""
+        taken = self._waiting.take_out(partition)
+        if taken:
+            self._freed(len(taken))
+        return taken
 
     def _schedule(self) -> None:
         """Send soon: in the loop's next turn, so that other events of this one come along.
@@ -202,9 +230,10 @@ class Lane:
 
     def _flush(self) -> None:
         self._flushing = False
-        while self._events and self._link is not None and self._has_room():
-            frame = self._cut()
-            frame.busy = bool(self._events)
+        while self._waiting.events and self._link is not None and self._has_room():
+            self._seq += 1
+            frame = self._waiting.cut(self._seq)
+            frame.busy = bool(self._waiting.events)
             if not self._flight:
                 self._moved_s = monotonic()
             self._flight.append(frame)
@@ -228,28 +257,9 @@ class Lane:
             return False
         in_flight = len(self._flight)
         return in_flight == 0 or (
-            in_flight < FRAMES_IN_FLIGHT_MAX and len(self._events) >= SECOND_FRAME_EVENTS_MIN
+            in_flight < FRAMES_IN_FLIGHT_MAX
+            and len(self._waiting.events) >= SECOND_FRAME_EVENTS_MIN
         )
-
-    def _cut(self) -> Frame:
-        """Take the next frame's events off the queue."""
-        self._seq += 1
-        events, exchanges = self._events, self._exchanges
-        size = self._bytes
-        if len(events) <= FRAME_EVENTS_MAX and size <= FRAME_BYTES_MAX:
-            self._events, self._exchanges, self._bytes = [], [], 0
-            return Frame(self._seq, events, exchanges, size)
-        size = 0
-        count = 0
-        for event in events[:FRAME_EVENTS_MAX]:
-            weight = len(event.payload) + EVENT_HEAD_BYTES
-            if size + weight > FRAME_BYTES_MAX:
-                break
-            size += weight
-            count += 1
-        self._events, self._exchanges = events[count:], exchanges[count:]
-        self._bytes -= size
-        return Frame(self._seq, events[:count], exchanges[:count], size)
 
     def _take_off(self, frame: Frame) -> None:
         self._flight.remove(frame)
@@ -270,10 +280,11 @@ class Lane:
         except msgspec.MsgspecError:
             link.close()
             return
-        if isinstance(reply, Status):
-            future = self._asked.get(reply.seq)
-            if future is not None and not future.done():
-                future.set_result(reply.status)
+        if isinstance(reply, Status | MapIs):
+            self._questions.take(reply)
+            return
+        if isinstance(reply, Moves):
+            self.rerouted(self, [], reply.moves)
             return
         frame = next((each for each in self._flight if each.seq == reply.seq), None)
         if frame is None:
@@ -281,14 +292,17 @@ class Lane:
         if isinstance(reply, Accepted) and len(reply.verdicts) == len(frame.events):
             self._learn(frame)
             self._take_off(frame)
-            frame.settle(reply.verdicts)
+            moved = frame.settle(reply.verdicts)
+            self._attempt += bool(moved)
+            if moved or self.watched:
+                self.rerouted(self, moved, reply.moves)
         elif isinstance(reply, Refused):
             self._refused(frame, reply.error)
         else:
             link.close()
             return
         self._retry_s = 0.0
-        if self._events and not self._flushing:
+        if self._waiting.events and not self._flushing:
             self._schedule()
 
     def _refused(self, frame: Frame, error: str) -> None:
@@ -305,17 +319,9 @@ class Lane:
         self._drop_answered()
 
     def _drop_answered(self) -> None:
-        """Drop what waits of requests answered already: they stand in front, begun before."""
-        count = 0
-        size = 0
-        for event, exchange in zip(self._events, self._exchanges, strict=True):
-            if not exchange.answered:
-                break
-            count += 1
-            size += len(event.payload) + EVENT_HEAD_BYTES
+        """Drop what waits of requests answered already."""
+        count = self._waiting.drop_answered()
         if count:
-            self._events, self._exchanges = self._events[count:], self._exchanges[count:]
-            self._bytes -= size
             self._freed(count)
 
     def _lost(self, link: Link) -> None:
@@ -324,9 +330,7 @@ class Lane:
         self._link = None
         if not self._flight:
             self._moved_s = monotonic()
-        for future in self._asked.values():
-            if not future.done():
-                future.set_exception(LinkError("the shard's link was lost"))
+        self._questions.fail()
         if not self._closing:
             self._connecting = asyncio.create_task(self._reconnect())
 
@@ -339,13 +343,14 @@ class Lane:
                 return
 
     async def _connect(self) -> bool:
-        loop = asyncio.get_running_loop()
         try:
-            _, link = await loop.create_unix_connection(
-                lambda: Link(self._received, self._lost), self._path
+            link = await connect(
+                self._address, lambda: Link(self._received, self._lost), self._credentials
             )
-        except OSError:
+        except OSError as error:
+            self._refused_why = note_refusal(error, self._refused_why)
             return False
+        self._refused_why = ""
         if not link.open:
             return False
         self._link = link
@@ -368,6 +373,11 @@ class Lane:
             self._send(link, frame)
         else:
             self._flight.remove(frame)
+
+
+def _stay(lane: Lane, moved: list[Carried], moves: list[Move]) -> None:
+    """Where partitions never move, nothing is said of them."""
+    assert not moved, lane
 
 
 def _refuse_begun_before(before_s: float, exchanges: list[Exchange]) -> None:

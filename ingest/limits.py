@@ -33,6 +33,9 @@ LANE_EVENTS_MIN: Final = FRAMES_IN_FLIGHT_MAX * FRAME_EVENTS_MAX
 """A lane takes this many events however slow its shard is: it keeps full frames in flight, and a
 hiccup of the disk makes nobody come back."""
 
+DETOUR_EVENTS_MAX: Final = 1_024
+"""Events held of one partition that moves: that takes less than a tenth of a second, as a rule."""
+
 PACE_MEMORY_S: Final = 0.25
 """How fast the pace of a shard follows what it does now."""
 

@@ -18,22 +18,23 @@ class MemoryWatch:
     keeps its memory.
     """
 
-    def __init__(self, max_bytes: int, shards: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
         assert max_bytes > 0
         self.max_bytes = max_bytes
         self.used_bytes = 0
         self.full = False
-        self._shards = [0] * shards
+        self._shards: dict[int, int] = {}
 
-    def note(self, own_bytes: int, shards: list[int | None]) -> bool:
-        """Take in what is used now, None where unknown; return whether that is too much.
+    def note(self, own_bytes: int, shards: dict[int, int | None]) -> bool:
+        """Take in what is used now, by slot, None where unknown; return whether that is too much.
 
         Once it was, it is until less than `MEMORY_FREE_RATIO` of the watermark is used.
         """
-        for shard, used in enumerate(shards):
-            if used is not None:
-                self._shards[shard] = used
-        self.used_bytes = own_bytes + sum(self._shards)
+        known = self._shards
+        self._shards = {
+            slot: known.get(slot, 0) if used is None else used for slot, used in shards.items()
+        }
+        self.used_bytes = own_bytes + sum(self._shards.values())
         limit = self.max_bytes * MEMORY_FREE_RATIO if self.full else self.max_bytes
         self.full = self.used_bytes > limit
         return self.full

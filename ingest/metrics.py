@@ -79,7 +79,7 @@ class GatewayState:
         events_in_flight: int,
         connections: int,
         lanes: list[tuple[int, bool, float]],
-        shards: list[dict[str, Any] | None],
+        shards: dict[int, dict[str, Any] | None],
         memory: MemoryWatch,
     ) -> None:
         self.events_in_flight = events_in_flight
@@ -145,10 +145,10 @@ def exposition(counters: Counters, state: GatewayState) -> bytes:
     return generate_latest(registry)
 
 
-def _shard_families(shards: list[dict[str, Any] | None]) -> Iterator[Metric]:
+def _shard_families(shards: dict[int, dict[str, Any] | None]) -> Iterator[Metric]:
     """Yield each number of the shards' statuses; what is no number is for other readers."""
     families: dict[str, GaugeMetricFamily] = {}
-    for shard, status in enumerate(shards):
+    for shard, status in shards.items():
         for field, value in (status or {}).items():
             if not isinstance(value, int | float):
                 continue

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.actors.store.redis_server import redis_server, redis_settings
+
+__all__ = ["redis_server", "redis_settings"]
+
 SUITE = "suite"
 settings.register_profile(SUITE, derandomize=True, deadline=None)
 if settings.get_current_profile_name() == "default":  # Unless --hypothesis-profile names one.

@@ -3,8 +3,9 @@
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from engine.journey import Publication
+from engine.journey import Passage, Publication, Version
 
 MAIL = {"id": "mail", "send": "email", "template": "hello", "purpose": "transactional"}
 
@@ -14,12 +15,21 @@ def journey(name: str = "hello", **fields: Any) -> dict[str, Any]:
     return {"journey": name, "entry": {"event": "hi"}, "nodes": [MAIL]} | fields
 
 
-def source_of(*journeys: dict[str, Any], segments: Any = (), **settings: Any) -> bytes:
+def source_of(
+    *journeys: dict[str, Any], segments: Any = (), versions: Any = UNSET, **settings: Any
+) -> bytes:
     """Return the source of a Publish of these journeys and segments."""
     publication = Publication(
         journeys={f"{each['journey']}.yaml": each for each in journeys},
         settings=settings,
         segments={f"segments/{each['segment']}.yaml": each for each in segments},
         templates={"hello.en": "---\nsubject: Hello\n---\nHello {{ contact.id }}\n"},
+        versions=versions,
     )
     return msgspec.json.encode(publication, order="sorted")
+
+
+def version(number: int, in_flight: str = "follow", **said: Any) -> Version:
+    """Return a journey's version to which visits of those before come over in this way."""
+    passage = Passage(number=number, in_flight=in_flight, map=said.pop("map", {}))  # type: ignore[arg-type]
+    return Version(number=number, passages=[*said.pop("before", []), passage], **said)

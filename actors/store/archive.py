@@ -5,7 +5,7 @@ compressed, then sealed. `archive-<first position>-<next position>-<last now_ms>
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -71,21 +71,43 @@ def archive_segment(
     None for a segment without frames, which only goes. Raises OSError, StoreFullError, and
     LogCorruptError for a segment that is not as written.
     """
-    first = position_of(segment)
-    place = first
-    last_ms = 0
-    path = None
-    with NewFile(folder / f"archive-{first:020}", ARCHIVE, key, disk, pause) as file:
-        for frames in _portions(segment, key, disk):
-            for frame in frames:
-                place, now_ms = _follow(segment, frame, place)
-                last_ms = max(last_ms, now_ms)
-            file.add(pack(frames))
-        if place > first:
-            path = folder / f"archive-{first:020}-{place:020}-{last_ms}.zst"
-            file.finish(path)
+    entries = ((segment, body) for body in read_blocks(segment, LOG, key, disk=disk))
+    frames = ((path, list(frames_in(path, body))) for path, body in entries)
+    path = archive_frames(position_of(segment), frames, folder, key, disk, pause)
     disk.remove(segment)
     disk.sync_folder(segment.parent)
+    return path
+
+
+def archive_frames(
+    first: int,
+    frames: Iterable[tuple[Path, list[bytes]]],
+    folder: Path,
+    key: bytes | None,
+    disk: Disk = REAL_DISK,
+    pause: Pause = no_pause,
+) -> Path | None:
+    """Put frames from position `first` on into the archive in `folder`; return the new file.
+
+    They come encoded, with the place that errors name. The file is durable then, and takes the
+    place of those with fewer of the same frames. Returns None where none come. Raises OSError,
+    StoreFullError, and LogCorruptError for frames that do not follow each other.
+    """
+    place = first
+    last_ms = 0
+    with NewFile(folder / f"archive-{first:020}", ARCHIVE, key, disk, pause) as file:
+        for portion in _portions(frames):
+            for path, frame in portion:
+                place, now_ms = _follow(path, frame, place)
+                last_ms = max(last_ms, now_ms)
+            file.add(pack([frame for _, frame in portion]))
+        if place == first:
+            return None
+        path = folder / f"archive-{first:020}-{place:020}-{last_ms}.zst"
+        file.finish(path)
+    for each in archive_files(folder, disk):
+        if each.first == first and each.next < place:
+            disk.remove(each.path)
     return path
 
 
@@ -145,16 +167,18 @@ def pack(frames: list[bytes]) -> bytes:
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body_of(frames))
 
 
-def _portions(segment: Path, key: bytes | None, disk: Disk) -> Iterator[list[bytes]]:
-    """Read the frames of a segment, as many at a time as a block may hold."""
-    portion: list[bytes] = []
+def _portions(
+    frames: Iterable[tuple[Path, list[bytes]]],
+) -> Iterator[list[tuple[Path, bytes]]]:
+    """Put frames together, as many at a time as a block may hold."""
+    portion: list[tuple[Path, bytes]] = []
     size = 0
-    for body in read_blocks(segment, LOG, key, disk=disk):
-        for frame in frames_in(segment, body):
+    for path, each in frames:
+        for frame in each:
             if portion and size + len(frame) > BODY_BYTES_MAX:
                 yield portion
                 portion, size = [], 0
-            portion.append(frame)
+            portion.append((path, frame))
             size += len(frame)
     if portion:
         yield portion

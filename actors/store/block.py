@@ -21,6 +21,7 @@ LOG: Final = b"ANLASSL2"
 SNAPSHOT: Final = b"ANLASSS2"
 ARCHIVE: Final = b"ANLASSA2"
 SIGHTINGS: Final = b"ANLASSE2"
+PUBLICATION: Final = b"ANLASSP2"
 
 HEADER: Final = struct.Struct(f">8sB3x{SALT_BYTES}sI")
 HEAD: Final = struct.Struct(">III")

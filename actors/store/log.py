@@ -100,13 +100,15 @@ class FileLog:
         """See Log."""
         return self._written_bytes - self._released_bytes
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
         """See Log."""
+        segments = list(self._segments)
+        first = position_of(segments[0]) if segments else 0
         return read_segments(
-            list(self._segments),
+            segments,
             self._key,
             self._disk,
-            position=position,
+            position=first if position is None else position,
             torn_tail=self._file is not None,  # Space filled ahead looks like one.
         )
 

@@ -10,8 +10,20 @@ from actors.frame import Frame
 from engine.numbers import SavedNumbers
 
 
-class StoreFullError(Exception):
-    """There is no space. Nothing was written that counts: the same may be tried again."""
+class StoreStalledError(Exception):
+    """The store takes nothing just now. The same may be tried again, and more behind it."""
+
+
+class StoreFullError(StoreStalledError):
+    """There is no space. Nothing was written that counts."""
+
+
+class StoreLostError(StoreStalledError):
+    """The store cannot be reached, or not make durable what it has: it may be there or not."""
+
+
+class FencedError(Exception):
+    """Another process owns the slot by now: this one must stop serving it, at once."""
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):
@@ -45,6 +57,12 @@ class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):
     outcomes: dict[str, dict[str, int]]
     """Messages by journey and outcome."""
     rows: int
+    slot: int = -1
+    """Whose log `position` is of; -1 where a partition stays in one slot."""
+    serial: int = 0
+    """Of the publication in force (see actors.frame.PublishRecord)."""
+    waking_at_ms: int = 0
+    """See Partition.waking_at_ms."""
     numbers: SavedNumbers | None = None
     """Of visits and messages; None in snapshots of before they were counted."""
 
@@ -61,8 +79,8 @@ class Log(Protocol):
         """What its segments hold; the archive not counted."""
         ...
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
-        """Read all durable frames with records at or after `position`.
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
+        """Read all durable frames with records at or after `position`; None: all that it holds.
 
         Raises LogCorruptError where one is not as written, where they do not follow each other,
         and where the log begins after `position` or ends before it.
@@ -72,8 +90,8 @@ class Log(Protocol):
     def append(self, position: int, frames: list[bytes]) -> None:
         """Write frames, the first at `position`, and return when they are durable.
 
-        Raises StoreFullError; any other error leaves it unknown what is durable, and the process
-        must not go on.
+        Raises StoreStalledError: the next call must begin with the same frames. Raises FencedError;
+        any other error leaves it unknown what is durable, and the process must not go on.
         """
         ...
 
@@ -83,6 +101,21 @@ class Log(Protocol):
 
     def close(self) -> None:
         """Close it and let another owner in."""
+        ...
+
+
+class Ownership(Protocol):
+    """Who owns the partitions, as the store says; for the owner of one slot. Blocks."""
+
+    def owner(self, partition: int) -> tuple[int, int]:
+        """Return the slot that owns a partition, and the version of the map that says so."""
+        ...
+
+    def give(self, partition: int, to_slot: int) -> int:
+        """Let another slot own a partition of this one; return the version of the map.
+
+        To do it again changes nothing. Raises FencedError where this slot has another owner.
+        """
         ...
 
 

@@ -9,31 +9,28 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from struct import Struct as Packing
 from typing import Final
 
 import msgspec
-import zstandard
 
 from actors.errors import LogCorruptError
 from actors.store.block import HEADER, SNAPSHOT, blocks_of, damage, read_blocks, read_body
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.newfile import NewFile, Pause, no_pause, remove_leftovers
 from actors.store.port import Row, SnapshotHead
+from actors.store.snapshot_body import (
+    END,
+    HeadBody,
+    decode_rows,
+    end_body,
+    is_end,
+    row_bodies,
+)
 from engine.numbers import without
 
 KEPT: Final = 2
-SLICE_ROWS_MAX: Final = 1_000
-ZSTD_LEVEL: Final = 1
-"""Level 3 makes them 3 % smaller and takes twice the time; a snapshot does not live long."""
 
 NAME: Final = re.compile(r"snapshot-(\d{3})-(\d{20})\.snap")
-END: Final = Packing(">8sQQ")
-END_MAGIC: Final = b"complete"
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode_head: Final = msgspec.msgpack.Decoder(SnapshotHead).decode
-_decode_rows: Final = msgspec.msgpack.Decoder(list[Row]).decode
 
 
 class SnapshotFiles:
@@ -54,8 +51,7 @@ class SnapshotFiles:
         self._disk = disk
         self._pause = pause
         self._turn = threading.Lock()
-        self._published = (b"", b"")
-        """The last publication seen, compressed and plain: it is mostly the same in all files."""
+        self._head_body = HeadBody()
 
     def write(self, head: SnapshotHead, rows: Iterable[list[Row]]) -> None:
         """See Snapshots. Raises OSError, StoreFullError; then nothing of it is there.
@@ -108,13 +104,13 @@ class SnapshotFiles:
             self._unpack_head(path, next(bodies, b""))
             last = next(bodies, b"")
             for body in bodies:
-                rows = _unpack_rows(path, last)
+                rows = decode_rows(path, last)
                 count += len(rows)
                 yield rows
                 last = body
         except FileNotFoundError:
             raise LogCorruptError(f"{path} is gone; list the snapshots again") from None
-        if len(last) != END.size or END.unpack(last)[:2] != (END_MAGIC, count):
+        if not is_end(last, count):
             raise LogCorruptError(f"{path} ends early, after {count} rows; restore it from a copy")
 
     def rewrite_snapshot(self, head: SnapshotHead, drop: Callable[[Row], bool]) -> bool:
@@ -150,17 +146,11 @@ class SnapshotFiles:
         return self.folder / f"snapshot-{head.partition:03}-{head.position:020}.snap"
 
     def _write(self, head: SnapshotHead, rows: Iterable[list[Row]]) -> None:
-        compress = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress
-        count = 0
         with NewFile(self.path(head), SNAPSHOT, self._key, self._disk, self._pause) as file:
-            file.add(_encode(msgspec.structs.replace(head, published=self._pack(head.published))))
-            for each in rows:
-                for start in range(0, len(each), SLICE_ROWS_MAX):
-                    part = each[start : start + SLICE_ROWS_MAX]
-                    count += len(part)
-                    file.add(compress(_encode(part)))
-            assert count == head.rows, f"{count} rows came for a snapshot of {head.rows}"
-            file.add(END.pack(END_MAGIC, count, file.size))
+            file.add(self._head_body.encode(head))
+            for body in row_bodies(head, rows):
+                file.add(body)
+            file.add(end_body(head.rows, file.size))
             file.finish()
 
     def _remove_older(self, partition: int) -> None:
@@ -194,29 +184,15 @@ class SnapshotFiles:
             file.seek(last)
             end, _ = read_body(path, file, blocks, last)
         head = self._unpack_head(path, body)
-        if END.pack(END_MAGIC, head.rows, last) != end:
+        if end_body(head.rows, last) != end:
             raise damage(path, last)
         return head
 
-    def _pack(self, published: bytes) -> bytes:
-        packed, plain = self._published
-        if published != plain or not packed:
-            packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(published)
-            self._published = (packed, published)
-        return packed
-
     def _unpack_head(self, path: Path, body: bytes) -> SnapshotHead:
-        try:
-            head = _decode_head(body)
-            packed, plain = self._published
-            if head.published != packed:
-                plain = zstandard.ZstdDecompressor().decompress(head.published)
-                self._published = (head.published, plain)
-        except (msgspec.DecodeError, zstandard.ZstdError) as error:
-            raise _unreadable(path, error) from None
+        head = self._head_body.decode(path, body)
         if self.path(head) != path:
             raise LogCorruptError(f"{path} holds {self.path(head).name}; give it its name again")
-        return msgspec.structs.replace(head, published=plain)
+        return head
 
 
 def open_snapshots(
@@ -229,14 +205,3 @@ def open_snapshots(
     disk.make_folder(folder)
     remove_leftovers(folder, disk)
     return SnapshotFiles(folder, key, disk, pause)
-
-
-def _unpack_rows(path: Path, body: bytes) -> list[Row]:
-    try:
-        return _decode_rows(zstandard.ZstdDecompressor().decompress(body))
-    except (msgspec.DecodeError, zstandard.ZstdError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> LogCorruptError:
-    return LogCorruptError(f"{path} holds what is no snapshot: {error}; restore it from a copy")

@@ -18,10 +18,10 @@ class MemoryLog:
         self.before_append: Callable[[], object] = lambda: None
         self.kept: list[bytes] = []
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
         for data in self.kept:
             frame = decode_frame(data)
-            if frame.position + len(frame.records) > position:
+            if frame.position + len(frame.records) > (position or 0):
                 yield frame
 
     def append(self, position: int, frames: list[bytes]) -> None:
@@ -57,7 +57,9 @@ class MemorySnapshots:
     def write(self, head: SnapshotHead, rows: Iterable[list[Row]]) -> None:
         self.before_write(head)
         kept = [
-            each for each in self.kept.get(head.partition, []) if each[0].position != head.position
+            each
+            for each in self.kept.get(head.partition, [])
+            if (each[0].slot, each[0].position) != (head.slot, head.position)
         ]
         self.kept[head.partition] = [(head, list(rows)), *kept[:1]]
 
@@ -69,5 +71,25 @@ class MemorySnapshots:
 
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:
         for kept, rows in self.kept[head.partition]:
-            if kept.position == head.position:
+            if (kept.slot, kept.position) == (head.slot, head.position):
                 yield from rows
+
+
+class MemoryOwnership:
+    """See Ownership, of one slot; `owners` is what all slots share."""
+
+    def __init__(self, slot: int, owners: list[int], versions: list[int]) -> None:
+        self.before_give: Callable[[int], object] = lambda _: None
+        self._slot = slot
+        self._owners = owners
+        self._versions = versions
+
+    def owner(self, partition: int) -> tuple[int, int]:
+        return self._owners[partition], len(self._versions)
+
+    def give(self, partition: int, to_slot: int) -> int:
+        self.before_give(partition)
+        if self._owners[partition] == self._slot:
+            self._owners[partition] = to_slot
+            self._versions.append(partition)
+        return len(self._versions)

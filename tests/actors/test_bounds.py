@@ -64,13 +64,13 @@ async def test_more_pulls_than_any_courier_has_are_refused(
 async def test_more_links_than_a_system_has_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.service.LINKS_MAX", 2)
+    monkeypatch.setattr("actors.door.LINKS_MAX", 2)
     async with serving(tmp_path) as (service, client):
         others = [await LinkClient.connect(str(tmp_path / "s.sock")) for _ in range(3)]
         async with asyncio.timeout(5):
             while sum(other.open for other in others) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
-        assert len(service._links) == 2
+        assert len(service.door.links) == 2
         assert await verdicts(client, event("a")) == [0]
         for other in others:
             other.close()
@@ -87,7 +87,7 @@ async def test_links_that_come_and_go_leave_nothing_behind_while_nothing_folds(
             assert isinstance(await other.ask(AskStatus(0)), Status)
             other.close()
         async with asyncio.timeout(5):
-            while len(service._links) > 1:  # noqa: ASYNC110
+            while len(service.door.links) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         assert not service._inbox
         monkeypatch.undo()

@@ -10,6 +10,7 @@ from actors.clock import EventClock
 from actors.courier import Courier
 from actors.limits import FULL
 from actors.link import Accept, Link, LinkClient, LinkEvent, PublishNow, Pull, Request, Settle
+from actors.map import even_map
 from actors.service import ShardService
 from actors.shard import Shard
 from actors.store.log import open_log
@@ -45,7 +46,7 @@ async def test_a_message_put_off_delays_no_other_and_goes_out_later(tmp_path: Pa
     service = ShardService(Shard(0, 1, EventClock()), open_log(tmp_path))
     await service.start(str(tmp_path / "s.sock"))
     channel = Greylist("c-1")
-    courier = Courier([str(tmp_path / "s.sock")], Channels(channel, {}), ["email"])
+    courier = Courier(even_map([str(tmp_path / "s.sock")]), Channels(channel, {}), ["email"])
     running = asyncio.create_task(courier.run())
     client = await LinkClient.connect(str(tmp_path / "s.sock"))
     await client.ask(PublishNow(0, source_of(journey())))
@@ -91,7 +92,7 @@ async def test_receipts_that_a_full_inbox_refuses_are_brought_again_and_nothing_
     client = await LinkClient.connect(str(tmp_path / "s.sock"))
     await client.ask(PublishNow(0, source_of(journey())))
     await client.ask(Accept(0, [LinkEvent(partition_of("c-1"), "c-1", "e", "hi", 1, b"{}")]))
-    courier = Courier([str(tmp_path / "s.sock")], Channels(channel, {}), ["email"])
+    courier = Courier(even_map([str(tmp_path / "s.sock")]), Channels(channel, {}), ["email"])
     deliver = channel.deliver
 
     async def deliver_then_refuse(messages: Sequence[Message]) -> list[Result]:

@@ -26,8 +26,9 @@ from actors.link import (
     Settle,
     Status,
 )
+from actors.map import partitions_of
 from actors.service import ShardService
-from actors.shard import Shard, partitions_of
+from actors.shard import Shard
 from actors.store.log import open_log, read_log
 from engine.identity import partition_of
 from engine.input import Receipt, Verdict
@@ -337,7 +338,7 @@ async def test_garbage_on_the_link_closes_it_and_harms_nobody(tmp_path: Path) ->
         assert await verdicts(client, event("a")) == [0]
 
 
-async def test_events_of_another_shards_partitions_are_refused_and_harm_nobody(
+async def test_events_of_another_shards_partitions_are_not_taken_and_harm_nobody(
     tmp_path: Path,
 ) -> None:
     service = ShardService(Shard(0, 3, EventClock()), open_log(tmp_path))
@@ -345,10 +346,9 @@ async def test_events_of_another_shards_partitions_are_refused_and_harm_nobody(
     client = await LinkClient.connect(str(tmp_path / "s.sock"))
     mine = next(f"c-{i}" for i in range(999) if partition_of(f"c-{i}") in partitions_of(0, 3))
     other = next(f"c-{i}" for i in range(999) if partition_of(f"c-{i}") in partitions_of(1, 3))
-    with pytest.raises(LinkError, match="another shard owns"):
-        await client.ask(Accept(0, [event("a", contact=mine), event("b", contact=other)]))
-    reply = await client.ask(Accept(0, [event("a", contact=mine)], 1))
-    assert reply == Accepted(2, bytes([Verdict.APPLIED]))
+    events = [event("a", contact=mine), event("b", contact=other), event("c", contact=mine)]
+    reply = await client.ask(Accept(0, events))
+    assert reply == Accepted(1, bytes([Verdict.APPLIED, Verdict.MOVED, Verdict.APPLIED]))
     client.close()
     await service.stop()
 

@@ -1,6 +1,6 @@
 """Which shard owns which partitions."""
 
-from actors.shard import partitions_of, shard_of
+from actors.map import partitions_of, shard_of
 from engine.limits import PARTITIONS
 
 

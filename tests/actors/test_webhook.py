@@ -11,6 +11,7 @@ import pytest
 from actors.clock import EventClock
 from actors.courier import Courier
 from actors.link import Accept, Handed, LinkClient, LinkEvent, PublishNow, decode_reply, encode
+from actors.map import even_map
 from actors.service import ShardService
 from actors.shard import Shard
 from actors.store.log import open_log
@@ -58,7 +59,7 @@ async def played(folder: Path, server: WebServer, settings: ChannelSettings) -> 
     service = ShardService(Shard(0, 1, EventClock()), open_log(folder / "store"))
     await service.start(socket)
     channels = open_channels(settings, folder, read_ms)
-    courier = Courier([socket], channels, SERVED_CHANNELS)
+    courier = Courier(even_map([socket]), channels, SERVED_CHANNELS)
     running = asyncio.create_task(courier.run())
     client = await LinkClient.connect(socket)
     await client.ask(PublishNow(0, asking(server)))

@@ -8,7 +8,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from actors.shard import shard_of
+from actors.map import shard_of
 from engine.identity import partition_of
 from tests.chaos.erasing import Erasures
 

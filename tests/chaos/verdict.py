@@ -146,7 +146,7 @@ class FinishedLog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
         assert position == 0
         return frames_of(self._folder)
 

@@ -107,6 +107,7 @@ class Situation:
         rows = [(key, decode_contact(row).armed_at_ms, row) for key, row in before.states().items()]
         loaded.load(before.published, rows)
         loaded.now_ms, loaded.advanced_to = before.now_ms, before.advanced_to
+        loaded.waking_at_ms = before.waking_at_ms
         self.partition = loaded
 
     def contact(self, key: str = "c-1") -> Contact:

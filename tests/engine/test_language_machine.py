@@ -107,6 +107,7 @@ class Twin:
         ]
         self.partition.load(original.published, rows)
         self.partition.now_ms = original.now_ms
+        self.partition.waking_at_ms = original.waking_at_ms
         self.partition.load_numbers(original.numbers.save())
 
     def fold(self, input: Input, now_ms: int) -> tuple[int, list[Decision]]:

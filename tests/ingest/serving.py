@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.map import even_map
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 from tests.ingest.fake_shard import FakeShard
@@ -29,7 +30,7 @@ class Serving:
 async def serving(folder: Path, shards: int = 1, **settings: Any) -> AsyncIterator[Serving]:
     fakes = [await FakeShard(folder / f"{i}.sock").start() for i in range(shards)]
     gateway = Gateway(
-        GatewaySettings(**{"port": 0, **settings}), [str(shard.path) for shard in fakes]
+        GatewaySettings(**{"port": 0, **settings}), even_map([str(shard.path) for shard in fakes])
     )
     await gateway.start()
     try:

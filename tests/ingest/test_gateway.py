@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from actors.shard import partitions_of
+from actors.map import even_map, partitions_of
 from engine.identity import partition_of
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
@@ -130,7 +130,9 @@ def test_settings_that_cannot_be_meant_are_refused() -> None:
 
 async def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
-        other = Gateway(GatewaySettings(port=served.gateway.port), [str(served.shard.path)])
+        other = Gateway(
+            GatewaySettings(port=served.gateway.port), even_map([str(served.shard.path)])
+        )
         with pytest.raises(OSError, match=r"cannot listen on 127.0.0.1:\d+: .*another port"):
             await other.start()
         await other.stop()

@@ -122,7 +122,7 @@ async def test_a_frame_is_bounded_in_events_and_in_bytes(lane: Lane, shard: Fake
     await until(lambda: heavy.status)
     assert [len(frame) for frame in shard.frames] == [31, 19]
     assert [each.id for each in shard.events] == [f"h{i}" for i in range(50)]
-    assert lane._bytes == 0
+    assert lane._waiting.bytes == 0
 
 
 async def test_verdicts_are_counted_for_the_exchange_they_belong_to(
@@ -231,7 +231,7 @@ async def test_the_shards_status_comes_over_the_same_link(lane: Lane, shard: Fak
     assert await lane.status(1.0) == shard.status
     shard.deaf = True
     assert await lane.status(0.01) is None
-    assert not lane._asked
+    assert not lane._questions._asked
     asking = asyncio.create_task(lane.status(5.0))
     await asyncio.sleep(0.005)
     await shard.stop()
@@ -316,7 +316,7 @@ async def test_the_bytes_that_wait_are_bounded(shard: FakeShard) -> None:
     assert asked_at(lane, 1) == 1  # On their way or not: they are held.
     shard.release()
     await until(lambda: heavy.status)
-    assert (lane._bytes, lane._sent_bytes) == (0, 0)
+    assert (lane._waiting.bytes, lane._sent_bytes) == (0, 0)
     lane.close()
 
 

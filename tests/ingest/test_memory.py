@@ -61,24 +61,24 @@ def test_what_is_neither_bytes_nor_a_percentage_is_refused(said: int | str) -> N
 
 
 def test_all_processes_count_together() -> None:
-    watch = MemoryWatch(100, 2)
-    assert not watch.note(40, [30, 30])
-    assert watch.note(41, [30, 30])
+    watch = MemoryWatch(100)
+    assert not watch.note(40, {0: 30, 1: 30})
+    assert watch.note(41, {0: 30, 1: 30})
     assert watch.used_bytes == 101
 
 
 def test_a_shard_that_does_not_answer_still_has_its_memory() -> None:
-    watch = MemoryWatch(100, 2)
-    assert watch.note(40, [30, 31])
-    assert watch.note(40, [30, None])
+    watch = MemoryWatch(100)
+    assert watch.note(40, {0: 30, 1: 31})
+    assert watch.note(40, {0: 30, 1: None})
 
 
 def test_once_full_it_is_until_a_good_part_is_free() -> None:
-    watch = MemoryWatch(100, 1)
-    assert watch.note(0, [101])
-    assert watch.note(0, [96])
-    assert not watch.note(0, [94])
-    assert not watch.note(0, [99])
+    watch = MemoryWatch(100)
+    assert watch.note(0, {0: 101})
+    assert watch.note(0, {0: 96})
+    assert not watch.note(0, {0: 94})
+    assert not watch.note(0, {0: 99})
 
 
 def test_a_shard_tells_its_memory_or_its_process_is_looked_at() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from actors.clock import EventClock
 from actors.link import LinkClient, PublishNow
+from actors.map import even_map
 from actors.service import ShardService
 from actors.shard import Shard
 from actors.store.log import open_log
@@ -28,7 +29,7 @@ async def running(data: Path) -> AsyncIterator[Gateway]:
     shard = ShardService(Shard(0, 1, EventClock()), open_log(shard_folder(data, 0)))
     socket = str(data / "s.sock")
     await shard.start(socket)
-    gateway = Gateway(GatewaySettings(port=0), [socket])
+    gateway = Gateway(GatewaySettings(port=0), even_map([socket]))
     await gateway.start()
     try:
         yield gateway

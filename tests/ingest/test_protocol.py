@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.map import even_map
 from ingest.gateway import Gateway
 from ingest.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, LINGER_S
 from ingest.settings import GatewaySettings
@@ -362,7 +363,9 @@ async def test_connections_past_the_bound_are_turned_away(tmp_path: Path) -> Non
 
 
 async def test_who_reads_no_answers_gets_no_more_made(tmp_path: Path) -> None:
-    gateway = Gateway(GatewaySettings(port=0), [str(tmp_path / f"{i}") for i in range(200)])
+    gateway = Gateway(
+        GatewaySettings(port=0), even_map([str(tmp_path / f"{i}") for i in range(200)])
+    )
     await gateway.start()
     try:
         async with Sender(gateway.port) as sender:

@@ -31,7 +31,7 @@ async def lane(shard: FakeShard):
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let requests of a few events take several frames."""
     monkeypatch.setattr("ingest.lane.SECOND_FRAME_EVENTS_MIN", 1)
-    monkeypatch.setattr("ingest.lane.FRAME_EVENTS_MAX", 2)
+    monkeypatch.setattr("ingest.waiting.FRAME_EVENTS_MAX", 2)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -54,7 +54,7 @@ async def test_what_is_behind_a_refused_frame_is_refused_and_the_rest_is_never_s
     resent = [["c", "d"], ["e", "f"], ["g"]]
     assert ids(shard) == [["a", "b"], ["c", "d"], ["h"], *resent]
     assert shard.attempts == [0, 0, 1, 1, 1, 1]
-    assert (lane.waiting, lane._bytes, lane._sent_bytes) == (0, 0, 0)
+    assert (lane.waiting, lane._waiting.bytes, lane._sent_bytes) == (0, 0, 0)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -95,5 +95,5 @@ async def test_what_goes_again_goes_without_requests_that_are_answered(shard: Fa
     await shard.start()
     await until(lambda: other.status)
     assert ids(shard) == [["x"], ["y"]]
-    assert (other.status, sum(left), lane._bytes, lane._sent_bytes) == (202, 5, 0, 0)
+    assert (other.status, sum(left), lane._waiting.bytes, lane._sent_bytes) == (202, 5, 0, 0)
     lane.close()

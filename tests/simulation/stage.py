@@ -21,9 +21,8 @@ PARTITIONS = 8
 FULL_RETRY_S = 0.1
 
 SMALL: dict[str, Any] = {
-    "actors.shard.PARTITIONS": PARTITIONS,
+    "actors.map.PARTITIONS": PARTITIONS,
     "engine.identity.PARTITIONS": PARTITIONS,
-    "ingest.router.PARTITIONS": PARTITIONS,
     "actors.service.TICK_S": 0.05,
     "actors.service.SLICE_INPUTS_MAX": 4,
     "actors.service.SETTLE_S": 0.2,
@@ -39,7 +38,7 @@ SMALL: dict[str, Any] = {
     "actors.courier.RETRY_S_MIN": 0.02,
     "actors.courier.RETRY_S_MAX": 0.2,
     "ingest.lane.SECOND_FRAME_EVENTS_MIN": 1,
-    "ingest.lane.FRAME_EVENTS_MAX": 4,
+    "ingest.waiting.FRAME_EVENTS_MAX": 4,
     "ingest.lane.RECONNECT_S_MAX": 0.1,
     "engine.intake.EVENT_IDS_MAX": 128,
 }

@@ -10,7 +10,7 @@ from tests.simulation.breakage import (
 )
 from tests.simulation.simulation import simulate
 
-FOUND_WITHIN = 200
+FOUND_WITHIN = 400
 
 RARE = {lost_link_counts_as_answer, end_of_a_request_without_its_beginning}
 """Found by the long form only, `python -m tests.simulation --breakages`."""

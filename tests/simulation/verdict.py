@@ -167,7 +167,7 @@ class _WholeLog:
     def __init__(self, frames: list[Frame]) -> None:
         self._frames = frames
 
-    def frames(self, position: int = 0) -> Iterator[Frame]:
+    def frames(self, position: int | None = 0) -> Iterator[Frame]:
         """See Log."""
         assert position == 0
         return iter(self._frames)

@@ -10,6 +10,7 @@ from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.frame import HandoverRecord, decode_frame
 from actors.link import AskStatus, Drain, EraseContact, LinkClient, LinkError, PublishNow, Status
+from actors.map import even_map
 from actors.service import ShardService
 from actors.settings import SnapshotSettings
 from actors.shard import Shard
@@ -188,12 +189,12 @@ class World:
     def _gating(self, number: int) -> Callable[[Seat], Coroutine[Any, Any, None]]:
         async def serve(seat: Seat) -> None:
             settings = GatewaySettings(port=number, deadline_s=1.0)
-            await Gateway(settings, self.sockets).start()
+            await Gateway(settings, even_map(self.sockets)).start()
 
         return serve
 
     async def _serve_courier(self, seat: Seat) -> None:
-        await Courier(self.sockets, Channels(self.post, {}), ["email"]).run()
+        await Courier(even_map(self.sockets), Channels(self.post, {}), ["email"]).run()
 
     def _sender(self, number: int) -> LedgerClient:
         random = self.random

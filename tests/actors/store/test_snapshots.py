@@ -6,17 +6,25 @@ from pathlib import Path
 import pytest
 
 from actors.store.port import Row, SnapshotHead, Snapshots
+from actors.store.redis_owner import take_slot
+from actors.store.redis_server import RedisServer
+from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.snapshots import open_snapshots
 from tests.actors.store.frames import KEY
 
 Open = Callable[[], Snapshots]
 
 
-@pytest.fixture(params=["files", "files, sealed"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+@pytest.fixture(params=["files", "files, sealed", "redis", "redis, sealed"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Open the same store again with each call, as its owner."""
     key = KEY if "sealed" in request.param else None
-    return lambda: open_snapshots(tmp_path / "snapshots", key)
+    if "redis" not in request.param:
+        yield lambda: open_snapshots(tmp_path / "snapshots", key)
+        return
+    server = RedisServer(request.getfixturevalue("redis_settings"))
+    yield lambda: RedisSnapshots(server, key, take_slot(server, 3))
+    server.close()
 
 
 def head_of(partition: int, position: int, rows: int) -> SnapshotHead:

@@ -1,0 +1,76 @@
+"""Slot in Redis: log and snapshots of one slot, opened by their owner, and its archive."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from actors.settings import RedisSettings
+from actors.store.archive import ARCHIVE_FOLDER, archive_frames, prune_archive
+from actors.store.archive_place import open_archive
+from actors.store.disk import Disk
+from actors.store.newfile import remove_leftovers
+from actors.store.redis_log import RedisLog, StreamArchive, open_redis_log
+from actors.store.redis_server import RedisServer
+from actors.store.redis_snapshots import RedisSnapshots
+
+PAUSE_S: Final = 0.01
+"""Between steps of 256 KB of the archive, so that commits get their turn."""
+
+
+class ArchivePlace(NamedTuple):
+    """Where a slot's archive is."""
+
+    disk: Disk
+    folder: Path
+
+
+def archive_place(url: str, slot: int) -> ArchivePlace:
+    """Return where a slot's archive is: as in a data folder. Raises OperatorError."""
+    disk, root = open_archive(url)
+    return ArchivePlace(disk, root / f"shard-{slot}" / ARCHIVE_FOLDER)
+
+
+def open_redis_slot(
+    settings: RedisSettings,
+    slot: int,
+    key: bytes | None,
+    keep_ms: int,
+    now_ms: Callable[[], int],
+    *,
+    archive: str,
+    expected: int | None = None,
+) -> tuple[RedisLog, RedisSnapshots]:
+    """Own a slot from now on, and open its log and snapshots; whoever had it before is fenced.
+
+    With `expected` only if its epoch is that one: raises FencedError. Entries that the log releases
+    go to the archive at the URL `archive`; what is older than `keep_ms` there goes, `now_ms` is
+    asked for that in the thread that releases. Raises OperatorError, LogCorruptError,
+    StoreStalledError, OSError.
+    """
+    place = archive_place(archive, slot)
+
+    def keep(first: int, frames: Iterator[tuple[Path, list[bytes]]]) -> None:
+        archive_frames(first, frames, place.folder, key, place.disk, _pause)
+
+    def prune() -> None:
+        prune_archive(place.folder, now_ms(), keep_ms, place.disk)
+
+    place.disk.make_folder(place.folder)
+    with contextlib.ExitStack() as undo:
+        server = RedisServer(settings)
+        undo.callback(server.close)
+        log = open_redis_log(
+            server, slot, key, expected=expected, archive=StreamArchive(keep, prune)
+        )
+        undo.callback(log.close)
+        remove_leftovers(place.folder, place.disk)
+        snapshots = RedisSnapshots(RedisServer(settings), key, log.owner)
+        log.before_release = snapshots.check_release
+        undo.pop_all()
+    return log, snapshots
+
+
+def _pause() -> None:
+    time.sleep(PAUSE_S)

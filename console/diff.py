@@ -1,0 +1,187 @@
+"""Diff: what a draft changes, with numbers from live state: before it is published."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+from rich.table import Table
+from rich.text import Text
+
+from actors.census import ENDS, FIRES, KEEPS, LATER, SOONER
+from actors.publications import journey_notes
+from actors.publisher import Visits
+from console.screen import console
+from engine.journey import Publication
+from engine.succession import documents_of
+
+
+class NodeLine(Struct, kw_only=True):
+    """What becomes of the visits at one node."""
+
+    node: str
+    waiting: int
+    keeps: int = 0
+    """Their time here stays as it was planned."""
+    later: int = 0
+    sooner: int = 0
+    fires: int = 0
+    """Their time here is over with the publish."""
+    ends: int = 0
+    to: dict[str, int] = {}
+    """Node -> how many go there."""
+
+
+class JourneyLine(Struct, kw_only=True):
+    """What the draft makes of one journey."""
+
+    journey: str
+    change: str
+    """`new`, `changed`, `gone`, or the state it comes to."""
+    number: int
+    """Of the version that it comes to; 0: it has none."""
+    in_flight: str = ""
+    nodes_new: list[str] = []
+    nodes_gone: list[str] = []
+    queued: int = 0
+    """Entries that wait as it is paused."""
+    visits: list[NodeLine] = []
+
+
+class Diff(Struct, kw_only=True):
+    """What a draft changes."""
+
+    journeys: list[JourneyLine]
+    settings: list[str] = []
+    templates: list[str] = []
+    segments: list[str] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to publish."""
+        return not (self.journeys or self.settings or self.templates or self.segments)
+
+
+def diff_of(
+    before: Publication, after: Publication, visits: Visits, numbers: Mapping[str, int]
+) -> Diff:
+    """Say what a publication changes; `visits` were counted with `after` as the draft."""
+    old, new = documents_of(before), documents_of(after)
+    lines = []
+    for note in journey_notes(before, after, numbers):
+        there, then = _nodes_of(old.get(note.journey)), _nodes_of(new.get(note.journey))
+        lines.append(
+            JourneyLine(
+                journey=note.journey,
+                change=note.change,
+                number=note.number,
+                in_flight=note.in_flight,
+                nodes_new=[each for each in then if each not in there] if there else [],
+                nodes_gone=[each for each in there if each not in then] if then else [],
+                queued=visits.queued.get(note.journey, 0),
+                visits=_node_lines(note.journey, visits, there),
+            )
+        )
+    return Diff(
+        journeys=lines,
+        settings=_changed(before.settings, after.settings),
+        templates=_changed(before.templates, after.templates),
+        segments=_changed(before.segments, after.segments),
+    )
+
+
+def unmapped(diff: Diff, maps: dict[str, dict[str, str]]) -> list[str]:
+    """Say of each journey that migrates which nodes with visits have no place to go to."""
+    return [
+        f"{line.journey}: {node.ends:,} visits stand at {node.node}, which is gone; say where "
+        f"they go: --map {line.journey}:{node.node}=NODE (nothing behind `=`: they end)"
+        for line in diff.journeys
+        if line.in_flight == "migrate"
+        for node in line.visits
+        if node.ends and node.node not in maps.get(line.journey, {})
+    ]
+
+
+def show_diff(diff: Diff) -> None:
+    """Print it."""
+    for line in diff.journeys:
+        console.print(Text(_headline(line)), soft_wrap=True)
+        if line.visits:
+            console.print(_table(line))
+    for what, names in (
+        ("settings", diff.settings),
+        ("templates", diff.templates),
+        ("segments", diff.segments),
+    ):
+        if names:
+            console.print(Text(f"{what} changed: {', '.join(names)}"), soft_wrap=True)
+    if diff.empty:
+        console.print("Nothing differs from what is in force.")
+
+
+def sentence(line: NodeLine) -> str:
+    """Say what becomes of the visits at a node: `412 wait at W2: 380 keep, 32 fire now`."""
+    moved = [f"{count:,} -> {to}" for to, count in sorted(line.to.items())]
+    parts = [
+        f"{count:,} {words}"
+        for count, words in (
+            (line.keeps, "keep"),
+            (line.later, "later"),
+            (line.sooner, "sooner"),
+            (line.fires, "fire now"),
+            (line.ends, "end"),
+        )
+        if count
+    ]
+    return f"{line.waiting:,} wait at {line.node}: {', '.join([*parts, *moved])}"
+
+
+def _headline(line: JourneyLine) -> str:
+    number = f", version {line.number}" if line.number else ""
+    flight = f", visits in flight: {line.in_flight}" if line.in_flight else ""
+    nodes = [*(f"+{each}" for each in line.nodes_new), *(f"-{each}" for each in line.nodes_gone)]
+    queued = f"; {line.queued:,} entries wait" if line.queued else ""
+    words = f"{line.journey}: {line.change}{number}{flight}{queued}"
+    return f"{words}; nodes {' '.join(nodes)}" if nodes else words
+
+
+def _table(line: JourneyLine) -> Table:
+    table = Table()
+    table.add_column("node")
+    for column in ("waiting", "keep", "later", "sooner", "fire now", "end"):
+        table.add_column(column, justify="right")
+    table.add_column("go to")
+    for each in line.visits:
+        counts = (each.waiting, each.keeps, each.later, each.sooner, each.fires, each.ends)
+        moved = ", ".join(f"{to} {count:,}" for to, count in sorted(each.to.items()))
+        table.add_row(Text(each.node), *[f"{count:,}" for count in counts], Text(moved))
+    return table
+
+
+def _node_lines(journey: str, visits: Visits, order: list[str]) -> list[NodeLine]:
+    lines: dict[str, NodeLine] = {}
+    fates = {KEEPS: "keeps", LATER: "later", SOONER: "sooner", FIRES: "fires", ENDS: "ends"}
+    moved: dict[str, Counter[str]] = {}
+    for each in visits.visits:
+        if each.journey != journey:
+            continue
+        line = lines.setdefault(each.node, NodeLine(node=each.node, waiting=0))
+        line.waiting += each.count
+        field = fates[each.fate]
+        setattr(line, field, getattr(line, field) + each.count)
+        if each.fate != ENDS and each.to != each.node:
+            moved.setdefault(each.node, Counter())[each.to] += each.count
+    for node, counts in moved.items():
+        lines[node].to = dict(counts)
+    places = {node: i for i, node in enumerate(order)}
+    return sorted(lines.values(), key=lambda each: (places.get(each.node, len(places)), each.node))
+
+
+def _nodes_of(document: Any) -> list[str]:
+    return [] if document is None else [each["id"] for each in document["nodes"]]
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )

@@ -1,0 +1,53 @@
+"""Follower: keeps the router's map up to date, by asking shards, where pushes do not reach it."""
+
+import asyncio
+from typing import Final
+
+from ingest.router import Router
+
+ASK_S: Final = 0.25
+"""While a partition is on its way, or a shard cannot be reached."""
+
+ASK_SELDOM_S: Final = 5.0
+"""Else: a slot that nobody sends to may be served elsewhere by now."""
+
+
+class Follower:
+    """Asks one shard after another where the partitions are."""
+
+    def __init__(self, router: Router, timeout_s: float) -> None:
+        self._router = router
+        self._timeout_s = timeout_s
+        self._task: asyncio.Task[None] | None = None
+        self._turn = 0
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._task = asyncio.create_task(self._run())
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        asked_s = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(ASK_S)
+            router = self._router
+            well = not router.detours and all(each.reachable for each in router.lanes.values())
+            if well and loop.time() - asked_s < ASK_SELDOM_S:
+                continue
+            asked_s = loop.time()
+            await self._ask()
+
+    async def _ask(self) -> None:
+        """Ask the next shard that can be reached."""
+        reachable = [each for _, each in sorted(self._router.lanes.items()) if each.reachable]
+        if not reachable:
+            return
+        self._turn += 1
+        told = await reachable[self._turn % len(reachable)].map(self._timeout_s)
+        if told is not None and told.owners:
+            self._router.learn(told)

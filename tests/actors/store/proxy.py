@@ -1,0 +1,97 @@
+"""A way to a server that can lose answers, be cut, lead to another server, and speak TLS."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+
+
+class Proxy:
+    """Listens on a port of loopback, and passes on what comes there."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.target = port
+        """Where new connections lead to; 0 refuses them."""
+        self.lose = b""
+        """The answer to the next request that holds this is lost, and its connection cut."""
+        self.lost = 0
+        self._tls = tls
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listening.getsockname()[1])
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"redis{'s' if self._tls else ''}://127.0.0.1:{self.port}"
+
+    def cut(self) -> None:
+        """Cut all connections there are."""
+        for each in list(self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def lead_to(self, port: int) -> None:
+        """Let all connections from now on lead to another server."""
+        self.target = port
+        self.cut()
+
+    def close(self) -> None:
+        self.target = 0
+        self._listening.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        if self._tls is not None:
+            client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        with contextlib.suppress(OSError), client:
+            if isinstance(client, ssl.SSLSocket):
+                client.do_handshake()
+            with socket.create_connection(("127.0.0.1", self.target)) as server:
+                self._open |= {client, server}
+                losing = threading.Event()
+                back = threading.Thread(
+                    target=self._pass_back, args=(client, server, losing), daemon=True
+                )
+                back.start()
+                while data := client.recv(1 << 20):
+                    if self.lose and self.lose in data:
+                        self.lose = b""
+                        losing.set()
+                    server.sendall(data)
+                with contextlib.suppress(OSError):
+                    server.shutdown(socket.SHUT_WR)
+                back.join()
+                self._open -= {client, server}
+
+    def _pass_back(
+        self, client: socket.socket, server: socket.socket, losing: threading.Event
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 20):
+                if losing.is_set():
+                    self.lost += 1
+                    break
+                client.sendall(data)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def proxying(port: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    proxy = Proxy(port, tls)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
