@@ -232,9 +232,10 @@ def _told_of(numbers: Numbers, *, all_of_them: bool) -> dict[tuple[str, ...], in
     }
     if all_of_them:
         told |= dict(numbers.totals())
+        series = numbers.series()
         for at_ms, span_ms, counts in numbers.parts(0):
             span = f"in the {span_ms // 1000} s from {at_ms}"
-            told |= {(*series, span): count for series, count in counts.items()}
+            told |= {(*series[number], span): count for number, count in counts.items()}
     return told
 
 

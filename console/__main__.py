@@ -21,6 +21,7 @@ from console.events import events, sightings_of
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
+from console.numbers_screen import numbers
 from console.options import AsJson, ConsentOption, Data, Format, Journeys, KeyFile, print_json
 from console.publish_command import diff, end, history, pause, publish, resume, roll_back
 from console.replay_command import replay
@@ -148,6 +149,7 @@ app.command()(diff)
 app.command()(end)
 app.command()(events)
 app.command()(history)
+app.command()(numbers)
 app.command()(pause)
 app.command()(publish)
 app.command()(replay)

@@ -5,9 +5,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.course import SPANS_MS
+from engine.course import SPANS_MS, Counts, add_counts
 from engine.limits import COURSE_HOURS_MS, COURSE_MINUTES_MS
 from engine.numbers import Numbers, Series, Spot
+from engine.program import Program
+
+PARTS_PER_SLICE: Final = 32
+"""Minutes, hours or days added between two turns: a millisecond, where each has much."""
 
 ENTERED: Final = "entered"
 """Visits that came to the node; of a journey: that entered it."""
@@ -40,12 +44,100 @@ class CountTable(Struct, kw_only=True):
 
 
 class Window(Struct, frozen=True, array_like=True, gc=False):
-    """What is asked for: from when on, and in what spans the course; 0: all, and no course."""
+    """What is asked for."""
 
     journey: str = ""
     """Empty: all journeys."""
     from_ms: int = 0
+    """From when on counts are wanted; 0: all."""
     by_ms: int = 0
+    """In what spans a course is wanted; 0: none is."""
+    course_from_ms: int = 0
+
+
+class Outline(Struct, kw_only=True):
+    """What must be known of a journey to read its numbers."""
+
+    journey: str
+    nodes: list[str]
+    """In the order in which a visit comes to them, as far as there is one."""
+    goal: str = ""
+    """The event that counts as a conversion."""
+    goal_within_ms: int = 0
+    hold_out: float = 0.0
+    """Percentage of contacts who walk through it without messages."""
+
+
+class Tabulation:
+    """Adds up the numbers of partitions, one by one, within a window."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._since_ms = 0
+        self._waiting: dict[Spot, int] = {}
+        self._counts: dict[Series, int] = {}
+        self._course: dict[int, dict[Series, int]] = {}
+
+    def add(self, numbers: Numbers) -> Iterator[None]:
+        """Add the numbers of one partition more; yields where others may have their turn."""
+        window = self._window
+        self._since_ms = max(self._since_ms, numbers.since_ms)
+        add_counts(self._waiting, numbers.waiting())
+        if not window.from_ms:
+            add_counts(self._counts, dict(numbers.totals()))
+        starts_ms = [window.from_ms] if window.from_ms else []
+        starts_ms += [window.course_from_ms] if window.by_ms else []
+        if not starts_ms:
+            return
+        parts, series = numbers.parts(min(starts_ms)), numbers.series()
+        for i, part in enumerate(parts, 1):
+            self._add_part(*part, series)
+            if i % PARTS_PER_SLICE == 0:
+                yield
+
+    def table(self) -> CountTable:
+        """Return the sum so far."""
+        found: dict[Spot, Line] = {}
+        for spot, count in self._waiting.items():
+            if count:
+                _line(found, spot).waiting = count
+        for spot, kind, count in _counted(self._counts):
+            add_counts(_line(found, spot).counts, {kind: count})
+        for at_ms in sorted(self._course):
+            for spot, kind, count in _counted(self._course[at_ms]):
+                add_counts(_line(found, spot).course.setdefault(at_ms, {}), {kind: count})
+        journey = self._window.journey
+        lines = [found[spot] for spot in sorted(found) if not journey or spot[0] == journey]
+        return CountTable(since_ms=self._since_ms, from_ms=self._window.from_ms, lines=lines)
+
+    def _add_part(self, at_ms: int, span_ms: int, counts: Counts, series: list[Series]) -> None:
+        window = self._window
+        named = {series[number]: count for number, count in counts.items()}
+        if window.from_ms and at_ms + span_ms > window.from_ms:
+            add_counts(self._counts, named)
+        if window.by_ms and at_ms + span_ms > window.course_from_ms:
+            start_ms = max(at_ms - at_ms % max(window.by_ms, span_ms), window.course_from_ms)
+            add_counts(self._course.setdefault(start_ms, {}), named)
+
+
+def merged(tables: Iterable[CountTable]) -> CountTable:
+    """Add up tables of the same window."""
+    merged = CountTable()
+    found: dict[Spot, Line] = {}
+    for table in tables:
+        merged.since_ms = max(merged.since_ms, table.since_ms)
+        merged.from_ms = table.from_ms
+        for line in table.lines:
+            into = _line(found, (line.journey, line.node))
+            into.waiting += line.waiting
+            add_counts(into.counts, line.counts)
+            for at_ms, counts in line.course.items():
+                add_counts(into.course.setdefault(at_ms, {}), counts)
+    for line in found.values():
+        line.counts = dict(sorted(line.counts.items()))
+        line.course = dict(sorted(line.course.items()))
+    merged.lines = [found[spot] for spot in sorted(found)]
+    return merged
 
 
 def window_from(since_ms: int, now_ms: int) -> int:
@@ -57,41 +149,36 @@ def window_from(since_ms: int, now_ms: int) -> int:
 
 def table_of(numbers: Iterable[Numbers], window: Window) -> CountTable:
     """Add up the numbers of partitions."""
-    found: dict[Spot, Line] = {}
-    since_ms = 0
+    tabulation = Tabulation(window)
     for each in numbers:
-        since_ms = max(since_ms, each.since_ms)
-        for spot, count in each.waiting().items():
-            if not window.journey or spot[0] == window.journey:
-                _line(found, spot).waiting += count
-        if not window.from_ms:
-            _add(found, window, dict(each.totals()), None)
-        if not window.from_ms and not window.by_ms:
-            continue
-        for at_ms, span_ms, counts in each.parts(window.from_ms):
-            start_ms = at_ms - at_ms % window.by_ms if window.by_ms >= span_ms else at_ms
-            if window.from_ms:
-                _add(found, window, counts, None)
-            if window.by_ms:
-                _add(found, window, counts, max(start_ms, window.from_ms))
-    return CountTable(since_ms=since_ms, from_ms=window.from_ms, lines=_in_order(found))
+        for _ in tabulation.add(each):
+            pass
+    return tabulation.table()
 
 
-def merged(tables: Iterable[CountTable]) -> CountTable:
-    """Add up tables that answer the same question."""
-    found: dict[Spot, Line] = {}
-    merged = CountTable()
-    for table in tables:
-        merged.since_ms = max(merged.since_ms, table.since_ms)
-        merged.from_ms = table.from_ms
-        for line in table.lines:
-            into = _line(found, (line.journey, line.node))
-            into.waiting += line.waiting
-            _add_counts(into.counts, line.counts)
-            for at_ms, counts in line.course.items():
-                _add_counts(into.course.setdefault(at_ms, {}), counts)
-    merged.lines = _in_order(found)
-    return merged
+def outline_of(program: Program) -> Outline:
+    """Return what must be known of a journey to read its numbers."""
+    found = _in_order(program)
+    goal = program.goal
+    return Outline(
+        journey=program.journey,
+        nodes=found,
+        goal="" if goal is None else goal.name,
+        goal_within_ms=0 if goal is None else goal.within_ms,
+        hold_out=program.hold_out,
+    )
+
+
+def _in_order(program: Program) -> list[str]:
+    """Return the nodes as a visit may come to them: the first way first, to its end."""
+    found: dict[str, None] = {}
+    ahead = [program.first]
+    while ahead:
+        node = ahead.pop()
+        if node not in found:
+            found[node] = None
+            ahead += [each for each in reversed(program.places[node].edges()) if each]
+    return list(found)
 
 
 def counted_as(series: Series) -> Iterator[tuple[Spot, str]]:
@@ -104,21 +191,10 @@ def counted_as(series: Series) -> Iterator[tuple[Spot, str]]:
     yield (journey, node), PASSED if node else ENTERED
 
 
-def _add(
-    found: dict[Spot, Line], window: Window, counts: dict[Series, int], start_ms: int | None
-) -> None:
-    for series, count in counts.items():
-        if window.journey and series[0] != window.journey:
-            continue
+def _counted(counts: dict[Series, int]) -> Iterator[tuple[Spot, str, int]]:
+    for series, count in sorted(counts.items()):
         for spot, kind in counted_as(series):
-            line = _line(found, spot)
-            into = line.counts if start_ms is None else line.course.setdefault(start_ms, {})
-            into[kind] = into.get(kind, 0) + count
-
-
-def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
-    for kind, count in counts.items():
-        into[kind] = into.get(kind, 0) + count
+            yield spot, kind, count
 
 
 def _line(found: dict[Spot, Line], spot: Spot) -> Line:
@@ -126,10 +202,3 @@ def _line(found: dict[Spot, Line], spot: Spot) -> Line:
     if line is None:
         line = found[spot] = Line(journey=spot[0], node=spot[1])
     return line
-
-
-def _in_order(found: dict[Spot, Line]) -> list[Line]:
-    for line in found.values():
-        line.counts = dict(sorted(line.counts.items()))
-        line.course = dict(sorted(line.course.items()))
-    return [found[spot] for spot in sorted(found)]

@@ -4,14 +4,17 @@ What is long ago is kept more coarsely: when, is told by the moments of what is 
 that the same counts give the same course wherever they are added up.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Hashable, Iterator
+from itertools import accumulate
+from typing import Final, TypeVar
+from zlib import compress, decompress
 
 import msgspec
 from msgspec import Struct
 
 from engine.limits import (
     COURSE_BYTES_MAX,
+    COURSE_DAYS_MIN,
     COURSE_DAYS_MS,
     COURSE_HOURS_MS,
     COURSE_MINUTES_MS,
@@ -25,7 +28,9 @@ REACH_MS: Final = (COURSE_MINUTES_MS, COURSE_HOURS_MS, COURSE_DAYS_MS)
 """How far each reaches back from the latest count, at least; before it, the next takes over."""
 HOURS: Final = 1
 DAYS: Final = 2
+ZLIB_LEVEL: Final = 6
 
+Of = TypeVar("Of", bound=Hashable)
 Counts = dict[int, int]
 """By the number of a series."""
 
@@ -45,7 +50,7 @@ class SavedCourse(Struct, array_like=True, gc=False):
 
 
 class Course:
-    """Counts of numbered series over time, packed: 2 to 4 bytes a number instead of 100.
+    """Counts of numbered series over time, packed: a byte or two a number instead of 100.
 
     Packing waits until there is much to pack, or somebody asks.
     """
@@ -95,10 +100,14 @@ class Course:
     def parts(self, since_ms: int) -> Iterator[tuple[int, int, Counts]]:
         """Yield all that ended after a moment: its beginning, its span and its counts."""
         self.pack()
-        for span_ms, packed in zip(SPANS_MS, self._packed, strict=True):
-            for at_ms, data in packed.items():
-                if at_ms + span_ms > since_ms:
-                    yield at_ms, span_ms, _unpacked(data)
+        found = [
+            (fineness, at_ms, data)
+            for fineness, packed in enumerate(self._packed)
+            for at_ms, data in packed.items()
+            if at_ms + SPANS_MS[fineness] > since_ms
+        ]
+        for fineness, at_ms, data in found:
+            yield at_ms, SPANS_MS[fineness], _unpacked(fineness, data)
 
     def _part_of(self, minute_ms: int) -> tuple[int, int] | None:
         """Return in what a minute is kept: which of SPANS_MS, and its beginning."""
@@ -120,35 +129,59 @@ class Course:
         """Let minutes, hours or days begin at that moment; what is before goes to the coarser."""
         self._begins_ms[fineness] = begins_ms
         packed = self._packed[fineness]
+        found: dict[int, Counts] = {}
         for at_ms in [each for each in packed if each < begins_ms]:
             data = packed.pop(at_ms)
             self._bytes -= len(data)
             if fineness < DAYS:
                 coarser_ms = at_ms - at_ms % SPANS_MS[fineness + 1]
-                self._merge(fineness + 1, coarser_ms, _unpacked(data))
+                add_counts(found.setdefault(coarser_ms, {}), _unpacked(fineness, data))
+        for at_ms, counts in found.items():
+            self._merge(fineness + 1, at_ms, counts)
 
     def _merge(self, fineness: int, at_ms: int, counts: Counts) -> None:
         """Add counts to what is kept of a minute, an hour or a day."""
         before = self._packed[fineness].pop(at_ms, b"")
         self._bytes -= len(before)
         if before:
-            for series, count in _unpacked(before).items():
-                counts[series] = counts.get(series, 0) + count
-        flat = [number for pair in sorted(counts.items()) if pair[1] for number in pair]
-        if flat:
-            data = self._packed[fineness][at_ms] = _encode(flat)
+            add_counts(counts, _unpacked(fineness, before))
+        data = _pack(fineness, counts)
+        if data:
+            self._packed[fineness][at_ms] = data
             self._bytes += len(data)
 
     def _shorten(self) -> bool:
-        """Keep the hours of the longest ago day by the day only, or else no more of that day."""
-        for fineness in (HOURS, DAYS):
-            if len(self._packed[fineness]) > 1:
-                first_ms = min(self._packed[fineness])
-                self._begin(fineness, first_ms - first_ms % SPANS_MS[DAYS] + SPANS_MS[DAYS])
-                return True
-        return False
+        """Keep no more of the longest ago day, or where few are left, its hours as a day."""
+        hours, days = self._packed[HOURS], self._packed[DAYS]
+        fineness = DAYS if len(days) > COURSE_DAYS_MIN or len(hours) <= 1 else HOURS
+        packed = self._packed[fineness]
+        if len(packed) <= 1:
+            return False
+        first_ms = min(packed)
+        self._begin(fineness, first_ms - first_ms % SPANS_MS[DAYS] + SPANS_MS[DAYS])
+        return True
 
 
-def _unpacked(data: bytes) -> Counts:
-    flat = _decode(data)
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+def add_counts(into: dict[Of, int], counts: dict[Of, int]) -> None:
+    """Add counts to others."""
+    for of, count in counts.items():
+        into[of] = into.get(of, 0) + count
+
+
+def _pack(fineness: int, counts: Counts) -> bytes:
+    """Pack counts: series by how much each is behind the one before. Minutes do not stay long."""
+    flat: list[int] = []
+    last = 0
+    for series, count in sorted(counts.items()):
+        if count:
+            flat += (series - last, count)
+            last = series
+    if not flat:
+        return b""
+    data = _encode(flat)
+    return data if fineness < HOURS else compress(data, ZLIB_LEVEL)
+
+
+def _unpacked(fineness: int, data: bytes) -> Counts:
+    flat = _decode(data if fineness < HOURS else decompress(data))
+    return dict(zip(accumulate(flat[::2]), flat[1::2], strict=True))

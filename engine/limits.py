@@ -206,7 +206,9 @@ COURSE_DAYS_MS: Final = 400 * DAY_MS
 """How long numbers are kept by the minute, by the hour and by the day, at least."""
 
 COURSE_BYTES_MAX: Final = 256 * 1024
-"""Of one partition, packed; past it hours are kept by the day earlier, and days go."""
+COURSE_DAYS_MIN: Final = 90
+"""Of one partition, packed; past it the oldest days go, but for so many; then hours become days
+earlier."""
 
 COUNTS_WAITING_MAX: Final = 128
 """What is counted of one partition before it is added up, all together."""

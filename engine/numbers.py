@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from engine.contact import decode_contact
-from engine.course import MINUTE_MS, Course, SavedCourse
+from engine.course import MINUTE_MS, Counts, Course, SavedCourse
 from engine.decision import Outcome
 from engine.limits import (
     COURSE_RECENT_MAX,
@@ -137,12 +137,18 @@ class Numbers:
         self.add_up()
         return zip(self._series, self._totals, strict=True)
 
-    def parts(self, since_ms: int) -> Iterator[tuple[int, int, dict[Series, int]]]:
-        """Yield minutes, hours and days that ended after a moment: beginning, span, counts."""
+    def series(self) -> list[Series]:
+        """Return all series, by their numbers."""
         self.add_up()
-        series = list(self._series)
-        for at_ms, span_ms, counts in self._course.parts(since_ms):
-            yield at_ms, span_ms, {series[number]: count for number, count in counts.items()}
+        return list(self._series)
+
+    def parts(self, since_ms: int) -> Iterator[tuple[int, int, Counts]]:
+        """Yield minutes, hours and days that ended after a moment: beginning, span, counts.
+
+        Counts are by the numbers of series.
+        """
+        self.add_up()
+        return self._course.parts(since_ms)
 
     def waiting(self) -> dict[Spot, int]:
         """Return how many visits stay at each node now."""

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine import limits
-from engine.count_table import CountTable, Window, merged, table_of, window_from
+from engine.count_table import (
+    CountTable,
+    Outline,
+    Window,
+    merged,
+    outline_of,
+    table_of,
+    window_from,
+)
 from engine.course import SPANS_MS, Course
 from engine.erasure import digest_of
 from engine.input import Erase, Receipt
@@ -289,7 +297,7 @@ def test_a_window_counts_whole_spans_and_a_course_adds_up_to_it() -> None:
     for age_ms in (HOUR_MS, 5 * HOUR_MS, 3 * DAY_MS, 15 * DAY_MS):
         from_ms = window_from(situation.now_ms - age_ms, situation.now_ms)
         entered = sum(since_ms + (i + 1) * 7 * HOUR_MS >= from_ms for i in range(60))
-        window = Window("j", from_ms, HOUR_MS)
+        window = Window("j", from_ms, HOUR_MS, from_ms)
         table = table_of([situation.partition.numbers], window)
         line = table.lines[0]
         assert (line.node, line.counts["entered"]) == ("", entered)
@@ -308,4 +316,23 @@ def test_tables_of_parts_add_up() -> None:
     whole = table_of([together.partition.numbers], window)
     assert merged(table_of([each.partition.numbers], window) for each in alone) == whole
     assert table_of([each.partition.numbers for each in alone], window) == whole
-    assert merged([]) == CountTable()
+    assert merged([]) == table_of([], window) == CountTable()
+
+
+def test_an_outline_names_nodes_as_visits_come_to_them() -> None:
+    nodes = [
+        decide(VIP, id="vip", then="gold", **{"else": "plain"}),
+        mail("plain", then="rest"),
+        mail("gold"),
+        wait("1h", id="rest"),
+        mail("last"),
+    ]
+    goal = {"event": "buy", "within": "3d"}
+    situation = Situation(journey("j", nodes=nodes, goal=goal, hold_out=10))
+    assert outline_of(situation.partition.programs.by_journey["j"]) == Outline(
+        journey="j",
+        nodes=["vip", "gold", "rest", "last", "plain"],
+        goal="buy",
+        goal_within_ms=3 * DAY_MS,
+        hold_out=10,
+    )
