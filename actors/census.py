@@ -104,6 +104,8 @@ class Census:
         for i, state in enumerate(partition.states().values(), 1):
             if bytes(decode_idle(state).visits) != EMPTY_LIST or may_have_queued(state):
                 contact = decode_contact(state)
+                if contact.planned_for != partition.programs.version:
+                    _carry_over(partition.programs, contact, now_ms)
                 for key in fates(contact, programs, now_ms):
                     counts[key] += 1
                 for each in contact.queued:
@@ -127,7 +129,7 @@ def fates(
     """
     before = [(each, each.node, each.version, _due(each), is_held(each)) for each in contact.visits]
     if programs is not None:
-        programs.versions.carry_over(Moment(programs.rules, contact, now_ms, Notes(), {}))
+        _carry_over(programs, contact, now_ms)
     left = {id(each) for each in contact.visits}
     for visit, node, version, due_ms, held in before:
         fate, to = "", ""
@@ -136,6 +138,10 @@ def fates(
             if id(visit) in left:
                 fate, to = _fate(visit, due_ms, now_ms), visit.node
         yield visit.journey, node, version, held, fate, to
+
+
+def _carry_over(programs: Programs, contact: Contact, now_ms: int) -> None:
+    programs.versions.carry_over(Moment(programs.rules, contact, now_ms, Notes(), {}))
 
 
 def _fate(visit: Visit, due_before_ms: int, now_ms: int) -> str:

@@ -54,6 +54,15 @@ def read_folder(path: Path | str) -> Folder:
         templates=_read_templates(folder / TEMPLATES, mistakes),
         segments=_read_segments(folder, mistakes),
     )
+    return _checked(publication, operator, mistakes)
+
+
+def checked_anew(publication: Publication, operator: dict[str, Any]) -> Folder:
+    """Check what a folder says after a change. Never raises, as `read_folder`."""
+    return _checked(publication, operator, [])
+
+
+def _checked(publication: Publication, operator: dict[str, Any], mistakes: list[Mistake]) -> Folder:
     _, found = compile_publication(publication)
     mistakes += found
     mistakes += check_templates(publication.templates)

@@ -101,6 +101,8 @@ class ShardService:
         self._loop = asyncio.get_running_loop()
         self.door = Door(self._received, self._lost)
         self.mover: Mover | None = None
+        self.more_status: Callable[[], dict[str, Any]] = dict
+        """What its process has to say of itself, in a cluster."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._moving = moving
         self._files = files
@@ -120,7 +122,11 @@ class ShardService:
     async def start(self, *addresses: str, credentials: Credentials | None = None) -> None:
         """Recover from snapshots and log, then serve links at these addresses."""
         began = time.perf_counter()
-        recovery = recovered(self.shard, self.outbox, self._files, self.log, self._snapshots)
+        parts = (self.shard, self.outbox, self._files, self.log, self._snapshots)
+        if self._moving is None:
+            recovery = recovered(*parts)
+        else:  # This process may serve other slots meanwhile, and has to say that it lives.
+            recovery = await self._loop.run_in_executor(None, recovered, *parts)
         self._sightings.load()
         self._pulls.take_publication()
         self.refolded = recovery.refolded
@@ -358,6 +364,7 @@ class ShardService:
             "stalled": self.stalled,
             "published": self.shard.published,
         }
+        status |= self.more_status()
         if self._snapshotter is not None:
             status |= self._snapshotter.status(self.shard.position)
         if self._eraser is not None:

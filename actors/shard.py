@@ -341,6 +341,7 @@ class Shard:
             "position": self.position,
             "now_ms": max((each.now_ms for each in partitions), default=0),
             "timed": any(each.programs.timed for each in partitions),
+            "timers_due": self.timers_due(self.clock.read()),
             "differences": self.differences,
             "events_erased": self.events_erased,
             "tombstones": sum(len(each.tombstones) for each in partitions),

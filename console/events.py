@@ -11,6 +11,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import AskSightings, LinkClient, LinkError, Seen
 from actors.running import running_system
@@ -104,7 +105,8 @@ async def sightings_of(data: Path, key_file: Path | None = None) -> tuple[Sighti
     store = read_store(data)
     running = running_system(data)
     if running is not None:
-        found = list(await asyncio.gather(*[_ask(socket) for socket in running.sockets]))
+        here = Credentials.open(running.keys, "operator")
+        found = list(await asyncio.gather(*[_ask(socket, here) for socket in running.sockets]))
     else:
         key = store_key(data, key_file)
         found = [_read(shard_folder(data, slot), key) for slot in range(store.shards)]
@@ -196,10 +198,10 @@ def _field_line(path: str, field: FieldSighting) -> FieldLine:
     )
 
 
-async def _ask(socket: str) -> Sightings | str:
+async def _ask(socket: str, here: Credentials | None) -> Sightings | str:
     try:
         async with asyncio.timeout(ANSWER_S):
-            client = await LinkClient.connect(socket)
+            client = await LinkClient.connect(socket, here)
             try:
                 reply = await client.ask(AskSightings(0))
             finally:

@@ -16,17 +16,17 @@ console = Console()
 errors = Console(stderr=True)
 
 
-def progress_bar() -> Progress:
-    """Return a bar for events, with their rate; on standard error, so that results can be piped.
+def progress_bar(unit: str = "events") -> Progress:
+    """Return a bar for events, or another unit, with their rate.
 
-    It is quiet where that is no terminal.
+    On standard error, so that results can be piped; it is quiet where that is no terminal.
     """
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:>9,.0f} events/s"),
+        TextColumn("{task.fields[rate]:>9,.0f} " + unit + "/s"),
         console=errors,
         transient=True,
         disable=not errors.is_terminal,

@@ -184,8 +184,8 @@ def _in_order(program: Program) -> list[str]:
 def counted_as(series: Series) -> Iterator[tuple[Spot, str]]:
     """Yield under what a series counts: a visit that goes from node to node counts at both."""
     journey, node, to, kind = series
-    if not to:
-        yield (journey, node), kind
+    if kind:
+        yield (journey, node), f"{kind}: {to}" if to else kind
         return
     yield (journey, to), ENTERED
     yield (journey, node), PASSED if node else ENTERED

@@ -7,6 +7,7 @@ from engine.decision import DECLINED, Outcome
 from engine.input import Event
 from engine.notes import Notes
 from engine.rules import Rules
+from engine.trace import FollowNote, Trace
 
 NO_MESSAGE: Final = "no message on its way"
 NO_VIEWS: Final[list[bytes]] = []
@@ -84,3 +85,7 @@ class Moment:
         self.follows += 1
         event = Event(id, self.contact.key, name, self.now_ms, payload)
         self.derived.append((event, self.hops + 1, views))
+        if type(self.decisions) is Trace:
+            self.decisions.note(
+                FollowNote(at_ms=self.now_ms, event=name, event_id=id, payload=payload)
+            )

@@ -3,21 +3,23 @@
 from collections.abc import Callable
 from typing import Final
 
-from engine.decision import Decision
+from engine.decision import OUTCOMES, Decision
 
 Counted = tuple[str, str, str, str, int, int]
-"""Something that `engine.numbers` counts, by journey and node: see `moved`, `left`, `happened`.
+"""Something that `engine.numbers` counts, by journey and node.
 
-Journey, node (empty: of the journey as a whole), the node that a visit went to, else what it is,
-when, and how many. A tuple: to make a Struct takes five times as long.
+Journey, node (empty: of the journey as a whole), then the node that a visit went to from there, or
+why it ended there; what it is (empty: it went on); when; and how many. A tuple: to make a Struct
+takes five times as long.
 """
 
 LEFT: Final = "left/"
-"""With an outcome, and why: visits that ended at the node."""
+"""With an outcome: visits that ended at the node."""
 COMPLETED: Final = "completed"
 """In place of an outcome: the visit came to its end, and had what was there for it."""
 ERASED: Final = "erased"
 """In place of an outcome: the contact was erased."""
+LEFT_AS: Final = {outcome: LEFT + outcome for outcome in (*OUTCOMES, COMPLETED, ERASED)}
 ENTERED_HELD_OUT: Final = "entered_held_out"
 """Of a journey: visits that walk without messages, from their entry or from some node on."""
 CONVERTED_HELD_OUT: Final = "converted_held_out"

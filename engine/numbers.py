@@ -11,23 +11,23 @@ from msgspec import Struct
 
 from engine.contact import decode_contact
 from engine.course import MINUTE_MS, Counts, Course, SavedCourse
-from engine.decision import Outcome
+from engine.decision import FAILED, Outcome
 from engine.limits import (
     COURSE_RECENT_MAX,
     NUMBERS_SERIES_MAX,
     REASON_CHARS_KEPT,
     REASONS_MAX,
 )
-from engine.notes import ERASED, LEFT, Counted
+from engine.moment import NO_MESSAGE
+from engine.notes import COMPLETED, ERASED, LEFT, LEFT_AS, Counted
 
 OTHER: Final = "*"
 """In place of a journey where no further series is kept, and of a reason past REASONS_MAX."""
-WHY: Final = ": "
 
 Series = tuple[str, str, str, str]
-"""Journey and node, then the node that visits went to from there, else what is counted.
+"""Journey, node, the node that visits went to from there, or why they ended, and what is counted.
 
-Without both, visits went from there to the next; without node, they entered.
+That is empty where they went on; then without node, they entered.
 """
 BEYOND: Final[Series] = (OTHER, "", "", OTHER)
 Spot = tuple[str, str]
@@ -94,7 +94,7 @@ class Numbers:
         """Add up what was counted since it was last done: cheaper for much at once."""
         series, totals, recent = self._series, self._totals, self._course.recent
         for journey, node, to, kind, at_ms, by in self.counts:
-            if by < 0 and at_ms < self.since_ms:
+            if by < 0 and kind and at_ms < self.since_ms:
                 continue  # Of before: it was not counted when it was decided.
             number = series.get((journey, node, to, kind))
             if number is None:
@@ -117,7 +117,7 @@ class Numbers:
     def erase(self, state: bytes, at_ms: int) -> None:
         """Let the visits of a contact stay nowhere, as it is erased; `state` is all of it."""
         for visit in decode_contact(state).visits:
-            self.counts.append((visit.journey, visit.node, "", LEFT + ERASED, at_ms, 1))
+            self.counts.append((visit.journey, visit.node, "", LEFT_AS[ERASED], at_ms, 1))
 
     def begin_with(self, states: Iterable[bytes]) -> None:
         """Take in which visits stay where among contacts of which nothing was counted so far."""
@@ -160,18 +160,9 @@ class Numbers:
 
     def _begin(self, series: Series) -> int:
         """Return the number of a series that is new, if one more may be, else of OTHER."""
-        journey, node, to, kind = series
-        outcome, why, _ = kind.partition(WHY)
+        journey, node, why, kind = series
         if why and kind.startswith(LEFT):
-            kind = kind[: len(outcome) + len(WHY) + REASON_CHARS_KEPT]
-            reasons = self._reasons.get((journey, node), 0)
-            if (journey, node, to, kind) in self._series:
-                pass
-            elif reasons < REASONS_MAX:
-                self._reasons[journey, node] = reasons + 1
-            else:
-                kind = outcome + WHY + OTHER
-            series = (journey, node, to, kind)
+            series = (journey, node, self._reason(journey, node, why, kind), kind)
         if len(self._totals) >= NUMBERS_SERIES_MAX and series not in self._series:
             series = BEYOND
         number = self._series.setdefault(series, len(self._totals))
@@ -180,6 +171,18 @@ class Numbers:
         if series == BEYOND:
             self._beyond = number
         return number
+
+    def _reason(self, journey: str, node: str, why: str, kind: str) -> str:
+        """Return what is kept of a reason: nothing where it tells nothing, or what never recurs."""
+        if kind == LEFT_AS[FAILED] or (kind == LEFT_AS[COMPLETED] and why == NO_MESSAGE):
+            return ""
+        why = why[:REASON_CHARS_KEPT]
+        reasons = self._reasons.get((journey, node), 0)
+        if (journey, node, why, kind) not in self._series:
+            if reasons >= REASONS_MAX:
+                return OTHER
+            self._reasons[journey, node] = reasons + 1
+        return why
 
     def _stay(self, series: Series, by: int) -> None:
         """Take in who comes to a node, and goes from one, where the series does not tell it."""
@@ -190,7 +193,7 @@ class Numbers:
 def changes_of(series: Series, count: int) -> Iterator[tuple[Spot, int]]:
     """Yield at which nodes more visits stay, or fewer, for so many in a series."""
     journey, node, to, kind = series
-    if to:
+    if not kind:
         yield (journey, to), count
-    if node and (to or kind.startswith(LEFT)):
+    if node and (not kind or kind.startswith(LEFT)):
         yield (journey, node), -count

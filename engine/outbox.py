@@ -13,6 +13,7 @@ from engine.moment import Moment
 from engine.notes import DELIVERED
 from engine.rules import Rules
 from engine.session import products_of, summary_of
+from engine.trace import StopNote, Trace
 
 
 def find_pending(contact: Contact, key: str) -> Pending | None:
@@ -43,6 +44,16 @@ def hand_over(moment: Moment, handover: Handover) -> None:
     if pending.handed_at_ms == 0 and pending.stopped_at_ms < handover.as_of_ms:
         contact.pending.remove(pending)
         release(contact, pending.key)
+        if type(moment.decisions) is Trace:
+            moment.decisions.note(
+                StopNote(
+                    at_ms=moment.now_ms,
+                    key=pending.key,
+                    stopped_at_ms=pending.stopped_at_ms,
+                    outcome=pending.stopped_as,
+                    reason=pending.stopped_why,
+                )
+            )
         _end_otherwise(moment, pending, pending.stopped_as, pending.stopped_why)
         return
     pending.handed_at_ms = moment.now_ms

@@ -23,7 +23,8 @@ from engine.occasion import plan_occasions
 from engine.programs import NO_PROGRAMS
 from engine.reconcile import uphold
 from engine.step import step
-from engine.timer import apply_next_timer, drop_next_timer
+from engine.timer import apply_next_timer, drop_next_timer, note_next_timer, note_timers_over
+from engine.trace import Trace
 
 TIE_MAX: Final = 0xFFFF_FFFF
 APPLIED: Final = Verdict.APPLIED
@@ -210,7 +211,8 @@ class Partition:
         if type(input) is Publish:
             self.programs = programs_of(input.source)
             self.published = input.source
-            self.waking_at_ms = self.now_ms if self.programs.timed else 0
+            wakes = self.programs.timed and self.contact_count
+            self.waking_at_ms = self.now_ms if wakes else 0
         elif type(input) is Erase:
             self._erase(input)
         else:
@@ -221,7 +223,7 @@ class Partition:
     def _wake_all(self) -> None:
         """Let a timer of each contact be due as of the publish: so they take it over in slices.
 
-        Idle contacts stay packed (1 µs each); and each partition does so in an Advance of its own,
+        Idle contacts stay packed (3 µs each); and each partition does so in an Advance of its own,
         as a million contacts at once would hold up all that comes in.
         """
         now_ms, self.waking_at_ms = self.waking_at_ms, 0
@@ -314,13 +316,19 @@ class Partition:
 
     def _run_timers(self, contact: Contact, until_ms: int) -> None:
         notes = self._notes
+        decisions = notes.decisions
+        traced = decisions.__class__ is Trace
         while contact.next_due_at_ms <= until_ms:
+            if traced:
+                note_next_timer(self.programs, contact, decisions)
             try:
                 if apply_next_timer(self.programs, contact, notes):
                     self.sessions_ended += 1
             except Exception as error:  # noqa: BLE001 - as for an input
                 what = drop_next_timer(self.programs, contact, _words(error), notes)
                 notes.decisions.append(Fault(contact.key, what, _words(error)))
+        if traced:
+            note_timers_over(until_ms, decisions)
 
     def _arm(self, contact: Contact) -> None:
         due_at_ms = contact.next_due_at_ms

@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.arrival import follow, happen
 from engine.contact import Contact, Visit, plan_next_due
-from engine.decision import EXITED, FAILED
+from engine.decision import EXITED, FAILED, Decision
 from engine.guard import Guard
 from engine.history import forget_old
 from engine.input import SESSION_END, payload_of
@@ -18,6 +18,7 @@ from engine.notes import Notes
 from engine.occasion import carry_out, pass_over
 from engine.programs import Programs
 from engine.session import end_session, products_of
+from engine.trace import SessionNote, TimerNote, TimersOverNote, Trace
 from engine.walk import end_visit, resume
 from engine.watch import WATCH
 
@@ -37,7 +38,9 @@ def apply_next_timer(programs: Programs, contact: Contact, notes: Notes) -> bool
     an Advance, by the contact's next input, or in a replay. Where it raises, the contact and
     the notes are as before.
     """
-    timer = _next_timer(programs, contact)
+    timer: Visit | str = SESSION
+    if contact.visits or contact.occasions:
+        timer = _next_timer(programs, contact)
     if timer == SESSION:
         _end_session(programs, contact, notes)
         plan_next_due(contact)
@@ -56,6 +59,31 @@ def apply_next_timer(programs: Programs, contact: Contact, notes: Notes) -> bool
         raise
     plan_next_due(contact)
     return False
+
+
+def note_next_timer(programs: Programs, contact: Contact, trace: list[Decision]) -> None:
+    """Note in a Trace what the timer is that is next; what comes after comes of it."""
+    timer = _next_timer(programs, contact)
+    note: TimerNote | SessionNote
+    if isinstance(timer, Visit):
+        journey, node, id = timer.journey, timer.node, timer.id
+        note = TimerNote(at_ms=timer.due_at_ms, what="visit", journey=journey, node=node, id=id)
+    elif timer == SESSION:
+        session = contact.session
+        assert session is not None
+        started_at_ms, counts = session.started_at_ms, dict(session.counts)
+        note = SessionNote(at_ms=session.due_at_ms, started_at_ms=started_at_ms, counts=counts)
+    else:
+        what = "watch" if timer == WATCH else "occasion"
+        note = TimerNote(at_ms=contact.occasions[timer], what=what, id=timer)
+    assert isinstance(trace, Trace)
+    trace.note(note)
+
+
+def note_timers_over(at_ms: int, trace: list[Decision]) -> None:
+    """Note in a Trace that no more timers are due: what comes after comes of the input."""
+    assert isinstance(trace, Trace)
+    trace.note(TimersOverNote(at_ms=at_ms))
 
 
 def _end_session(programs: Programs, contact: Contact, notes: Notes) -> None:
@@ -110,8 +138,6 @@ def drop_next_timer(programs: Programs, contact: Contact, error: str, notes: Not
 
 def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
     """Return the visit or the occasion whose timer is next, or SESSION."""
-    if not contact.visits and not contact.occasions:
-        return SESSION
     session = contact.session
     first: Visit | str = SESSION
     order = (FAR_MS, FAR_MS, RANK_MAX, 0)

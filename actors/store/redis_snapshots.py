@@ -114,18 +114,17 @@ class RedisSnapshots:
             try:
                 self._head(each)
             except LogCorruptError as error:
-                if self._findfield_of(each.partition, each.field) == [each]:
+                if each in self._listed([each.partition]):
                     found.append(error)  # Else a later one took its place meanwhile.
         return found
 
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:
         """See Snapshots. Where it is damaged, rows before the place may have been returned."""
         found = self._find(head)
-        place = Path(self._server.key("snaps", head.partition)) / field_of(
-            self._slot_of(head), head
-        )
         if not found:
-            raise LogCorruptError(f"{place} is gone; list the snapshots again")
+            text = f"{self._server.key('snaps', head.partition)} of position {head.position}"
+            raise LogCorruptError(f"{text} is gone; list the snapshots again")
+        place = self._place(found[0])
         count = 0
         last = b""
         for body in self._bodies(found[0]):
@@ -143,6 +142,10 @@ class RedisSnapshots:
         own = None if self._owner is None else self._owner.slot
         listed = self._listed(range(PARTITIONS))
         return sum(each.kept.bytes for each in listed if own is None or each.slot == own)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()
 
     def _write(
         self, head: SnapshotHead, rows: Iterable[list[Row]], number: int, replaced: list[Listed]
@@ -200,14 +203,14 @@ class RedisSnapshots:
         return found
 
     def _find(self, head: SnapshotHead) -> list[Listed]:
-        return self._findfield_of(head.partition, field_of(self._slot_of(head), head))
+        """Return what the index says of a snapshot; nothing where it is gone.
 
-    def _findfield_of(self, partition: int, field: str) -> list[Listed]:
-        return [each for each in self._listed([partition]) if each.field == field]
-
-    def _slot_of(self, head: SnapshotHead) -> int:
-        """Return whose it is: where the head does not say so, the slot's own."""
-        return self._owner.slot if head.slot < 0 and self._owner is not None else head.slot
+        A head that does not say whose it is may be of this slot, or else of one before.
+        """
+        own = self._owner.slot if head.slot < 0 and self._owner is not None else head.slot
+        listed = [each for each in self._listed([head.partition]) if each.position == head.position]
+        found = [each for each in listed if each.slot == own]
+        return (found or (listed if head.slot < 0 else []))[:1]
 
     def _head_if_whole(self, listed: Listed) -> SnapshotHead | None:
         try:

@@ -169,6 +169,8 @@ class Model:
         person.morning = person.next_time(self.now, (8, 0), range(7))
         if person.holds(CALM, self.now):
             self._enter(person, "morning", {}, 0, "")
+        else:
+            self._pass_by(person, "morning", "")
         self._settle(person)
 
     # What happens
@@ -256,6 +258,11 @@ class Model:
             if late_after is not None:
                 too_late = f"{name}: {late} ms old when it came" if late > late_after else ""
                 self._enter(person, journey, payload, session, too_late)
+            else:
+                self._pass_by(person, journey, name)
+
+    def _pass_by(self, person: Person, journey: str, name: str) -> None:
+        """What happens opens no visit of this journey: nothing is said of it."""
 
     # Entering
 
@@ -356,7 +363,7 @@ class Model:
         word = (
             "completed" if stay.outcomes and not stay.holding and outcome != "exited" else outcome
         )
-        why = "" if reason == "no message on its way" else f": {reason}"
+        why = "" if word == "completed" and reason == "no message on its way" else f": {reason}"
         self.numbers[stay.journey, stay.node, f"left/{word}{why}"] += 1
         if stay.journey == "basket":
             person.left["basket"] = self.now

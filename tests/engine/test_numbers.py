@@ -215,8 +215,8 @@ def test_reasons_past_the_bound_are_counted_together_and_long_ones_cut() -> None
     numbers = Numbers()
     reasons = [f"reason {i} {'x' * limits.REASON_CHARS_KEPT}" for i in range(limits.REASONS_MAX)]
     for reason in [*reasons, "one", "another", reasons[0]]:
-        numbers.counts.append(("j", "n", "", f"left/declined: {reason}", NOON_MS, 1))
-    kinds = {kind: count for (_, _, _, kind), count in numbers.totals()}
+        numbers.counts.append(("j", "n", reason, "left/declined", NOON_MS, 1))
+    kinds = {kind: n for line in table_of([numbers], ALL).lines for kind, n in line.counts.items()}
     assert len(kinds) == limits.REASONS_MAX + 1
     assert kinds["left/declined: *"] == 2
     assert max(kinds.values()) == 2

@@ -159,14 +159,15 @@ def test_a_visit_that_stands_before_a_node_does_not_hear_what_that_waits_for() -
 
 
 def test_a_wait_that_an_event_starts_again_is_held_as_well() -> None:
-    again = {"event": "call", "again": True}
-    waits = {"id": "w", "wait_for": [again], "timeout": "1h", "else": "mail"}
+    branches = [{"event": "call", "again": True}, {"event": "bye", "then": "mail"}]
+    waits = {"id": "w", "wait_for": branches, "timeout": "1h"}
     hello = journey(nodes=[waits, mail()])
     situation = Situation(hello)
     situation.event()
     published(situation, hello, **PAUSED)
     assert situation.event("call", after_ms=MINUTE_MS) == []
     assert situation.pass_time(DAY_MS) == []
+    assert situation.event("bye") == []
     assert outcomes(published(situation, hello)) == [("hello", "sent")]
 
 
