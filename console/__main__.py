@@ -25,6 +25,7 @@ from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
+from console.numbers_screen import numbers
 from console.options import (
     AsJson,
     ConsentOption,
@@ -212,6 +213,7 @@ app.command()(restart)
 app.command()(scale)
 app.command()(stop)
 app.command()(history)
+app.command()(numbers)
 app.command()(pause)
 app.command()(publish)
 app.command()(replay)
