@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
 
 from actors.address import note_refusal
 from actors.credentials import Credentials
+from actors.errors import OperatorError
 from actors.link import (
     AskMap,
     Handed,
@@ -66,6 +67,8 @@ class Courier:
         host: str = "",
     ) -> None:
         """`told` says where the slots are served, `host` where this is; empty: they stay."""
+        self.ask_store: Callable[[], Awaitable[ClusterMap]] | None = None
+        """Says where slots are served where no shard is left to be asked. Raises OperatorError."""
         self._sites = told.sites
         self._host = host
         self._credentials = credentials
@@ -106,12 +109,18 @@ class Courier:
         """Ask some shard where the slots are served by now."""
         client = next((each for each in self._clients.values() if each.open), None)
         if client is None:
+            await self._follow_store()
             return
         with contextlib.suppress(LinkError, TimeoutError):
             async with asyncio.timeout(FOLLOW_S):
                 told = await client.ask(AskMap(0))
             if isinstance(told, MapIs) and told.map.sites:
                 self._serve(told.map.sites)
+
+    async def _follow_store(self) -> None:
+        if self.ask_store is not None:
+            with contextlib.suppress(OperatorError):
+                self._serve((await self.ask_store()).sites)
 
     async def _serve_slot(self, slot: int, address: str) -> None:
         """Serve one slot, over one link at a time. What a lost link had is handed over again."""

@@ -7,17 +7,16 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
+from actors.counted import AskVisits, Counted, VisitCount
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import (
     AskStatus,
-    AskVisits,
-    Counted,
     LinkClient,
     LinkError,
     PublishNow,
     RefusedError,
     Status,
-    VisitCount,
 )
 from actors.publications import (
     JourneyNote,
@@ -56,7 +55,13 @@ class Visits(Struct):
 class Publisher:
     """Speaks to the shards at these sockets; see `actors.opened` for those that do not run."""
 
-    def __init__(self, sockets: list[str], publications: Publications) -> None:
+    def __init__(
+        self,
+        sockets: list[str],
+        publications: Publications,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._credentials = credentials
         self._sockets = sockets
         self._publications = publications
 
@@ -67,6 +72,11 @@ class Publisher:
         """
         source = (await self._status(self._sockets[0]))["published"]
         return msgspec.json.decode(source, type=Publication) if source else EMPTY
+
+    async def now_ms(self) -> int:
+        """Return the latest moment that it is in any shard."""
+        moments: list[int] = [(await self._status(socket))["now_ms"] for socket in self._sockets]
+        return max(moments)
 
     async def visits(self, source: bytes = b"") -> Visits:
         """Count where visits stand, and what a draft of this source would make of them."""
@@ -143,17 +153,17 @@ class Publisher:
         return said
 
     async def _settled(self) -> None:
-        """Wait until no timer is overdue: so no contact has the last publish still to take over."""
+        """Wait until no timer is due: so no contact has the last publish still to take over."""
         end = asyncio.get_running_loop().time() + SETTLE_S
         for socket in self._sockets:
-            while (await self._status(socket))["timers_late_ms"]:
+            while (await self._status(socket))["timers_due"]:
                 if asyncio.get_running_loop().time() > end:
                     text = "visits still take over the publication before"
                     raise OperatorError(f"{text}; try again in a minute, see `anlass status`")
                 await asyncio.sleep(LOOK_S)
 
     async def _put(self, socket: str, source: bytes) -> None:
-        client = await LinkClient.connect(socket)
+        client = await LinkClient.connect(socket, self._credentials)
         try:
             await client.ask(PublishNow(0, source))
         finally:
@@ -161,7 +171,7 @@ class Publisher:
 
     async def _count(self, socket: str, source: bytes) -> Counted:
         try:
-            client = await LinkClient.connect(socket)
+            client = await LinkClient.connect(socket, self._credentials)
             try:
                 reply = await client.ask(AskVisits(0, source))
             finally:
@@ -175,7 +185,7 @@ class Publisher:
 
     async def _status(self, socket: str) -> dict[str, Any]:
         try:
-            client = await LinkClient.connect(socket)
+            client = await LinkClient.connect(socket, self._credentials)
             try:
                 reply = await client.ask(AskStatus(0))
             finally:

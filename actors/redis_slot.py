@@ -36,7 +36,7 @@ def archive_place(url: str, slot: int) -> ArchivePlace:
     return ArchivePlace(disk, root / f"shard-{slot}" / ARCHIVE_FOLDER)
 
 
-class RedisSlot(NamedTuple):
+class RedisStore(NamedTuple):
     """One slot, opened by its owner."""
 
     log: RedisLog
@@ -58,7 +58,7 @@ def open_redis_slot(
     *,
     archive: str,
     expected: int | None = None,
-) -> RedisSlot:
+) -> RedisStore:
     """Own a slot from now on, and open its log and snapshots; whoever had it before is fenced.
 
     With `expected` only if its epoch is that one: raises FencedError. Entries that the log releases
@@ -95,7 +95,7 @@ def open_redis_slot(
             disk=files_disk(more, log.owner),
         )
         undo.pop_all()
-    return RedisSlot(log, snapshots, files)
+    return RedisStore(log, snapshots, files)
 
 
 class RedisHistory:

@@ -14,6 +14,7 @@ import structlog
 from actors.answer import Answer, give_all
 from actors.census import Census
 from actors.committer import Committer
+from actors.counted import AskNumbers, AskVisits
 from actors.credentials import Credentials
 from actors.door import Door, forbidden
 from actors.eraser import Eraser
@@ -35,7 +36,6 @@ from actors.link import (
     AskMap,
     AskSightings,
     AskStatus,
-    AskVisits,
     Done,
     Drain,
     EraseContact,
@@ -101,6 +101,8 @@ class ShardService:
         self._loop = asyncio.get_running_loop()
         self.door = Door(self._received, self._lost)
         self.mover: Mover | None = None
+        self.more_status: Callable[[], dict[str, Any]] = dict
+        """What its process has to say of itself, in a cluster."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._moving = moving
         self._files = files
@@ -120,7 +122,11 @@ class ShardService:
     async def start(self, *addresses: str, credentials: Credentials | None = None) -> None:
         """Recover from snapshots and log, then serve links at these addresses."""
         began = time.perf_counter()
-        recovery = recovered(self.shard, self.outbox, self._files, self.log, self._snapshots)
+        parts = (self.shard, self.outbox, self._files, self.log, self._snapshots)
+        if self._moving is None:
+            recovery = recovered(*parts)
+        else:  # This process may serve other slots meanwhile, and has to say that it lives.
+            recovery = await self._loop.run_in_executor(None, recovered, *parts)
         self._sightings.load()
         self._pulls.take_publication()
         self.refolded = recovery.refolded
@@ -188,7 +194,7 @@ class ShardService:
             link.send(self._sightings.answer(request))
         elif isinstance(request, AskMap | OpenPartition):
             self._answer_mover(link, request)
-        elif isinstance(request, AskVisits):
+        elif isinstance(request, AskVisits | AskNumbers):
             self._census.answer(link, request)
         elif refusal := self._refusal(link, request):
             link.refuse(request, refusal)
@@ -358,8 +364,11 @@ class ShardService:
             "stalled": self.stalled,
             "published": self.shard.published,
         }
+        status |= self.more_status()
         if self._snapshotter is not None:
             status |= self._snapshotter.status(self.shard.position)
+        if self.mover is not None:
+            status["move_pauses_ms"] = [1000 * each for each in self.mover.pauses_s]
         if self._eraser is not None:
             status |= {"erasures_open": self._eraser.open, "erasure_error": self._eraser.error}
         return status

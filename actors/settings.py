@@ -1,5 +1,6 @@
 """Settings of a running system, and the only reader of the environment."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final, Literal
@@ -13,6 +14,7 @@ ClockName = Literal["wall", "events"]
 SHARDS_MAX: Final = 64
 RedisMode = Literal["strict", "relaxed"]
 KEYS_VARIABLE: Final = "ANLASS_KEYS"
+CONTROL_KEYS_VARIABLE: Final = "ANLASS_CONTROL_KEYS"
 REDIS_PASSWORD_VARIABLE: Final = "ANLASS_REDIS_PASSWORD"  # noqa: S105 - it names one
 STORE_KEY_VARIABLE: Final = "ANLASS_STORE_KEY"
 
@@ -46,6 +48,23 @@ class RedisSettings(Struct, frozen=True, kw_only=True):
     """How long an answer may take before the connection counts as lost."""
 
 
+class ClusterSettings(Struct, frozen=True, kw_only=True):
+    """What each process of a cluster needs to know; the store's key is never passed on."""
+
+    redis: RedisSettings
+    archive: str
+    """URL of the archive: a folder that all machines see, or S3-like storage."""
+    clock: ClockName = "wall"
+    keep_ms: int = 90 * DAY_MS
+    key_file: str = ""
+    """Of the store's key, on each machine; else it is in the environment there."""
+    keys: str = ""
+    """Folder of the certificate for links between machines, on each; empty where there is one."""
+    snapshots: SnapshotSettings = SnapshotSettings()
+    namespace: str = ""
+    """Of its actors in Ray: the store's own name, so that two stores never meet."""
+
+
 class SystemSettings(Struct, frozen=True, kw_only=True):
     """What `anlass run` was told."""
 
@@ -60,6 +79,12 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     """None means: as the store was made, and a new one is."""
     key_file: Path | None = None
     """Where the store's key is, if not in its folder or in the environment."""
+    keys: Path | None = None
+    """Folder of this host's certificate, for links to other hosts."""
+    cluster: ClusterSettings | None = None
+    """Where the store is in Redis; `data` holds only what is of this machine then."""
+    address: str = ""
+    """Of the Ray cluster to join; empty for one of its own."""
 
 
 class ShardSettings(Struct, frozen=True, kw_only=True):
@@ -75,6 +100,8 @@ class ShardSettings(Struct, frozen=True, kw_only=True):
     snapshots: SnapshotSettings = SnapshotSettings()
     key_file: str = ""
     """As SystemSettings has it; the key itself is never passed on."""
+    keys: str = ""
+    """Folder of the certificate it shows; empty where no link leaves the host."""
 
 
 class CourierSettings(Struct, frozen=True, kw_only=True):
@@ -85,11 +112,28 @@ class CourierSettings(Struct, frozen=True, kw_only=True):
     folder: str
     channels: bytes
     """JSON of channels.settings.ChannelSettings."""
+    keys: str = ""
+
+
+class RoundsSettings(Struct, frozen=True, kw_only=True):
+    """What a courier of a cluster needs to know."""
+
+    cluster: ClusterSettings
+    lifeline: str
+    folder: str
+    channels: bytes
+    """JSON of channels.settings.ChannelSettings."""
 
 
 def keys_of_environment() -> list[str]:
     """Return the write keys that ANLASS_KEYS names, separated by commas."""
     return [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+
+
+def control_keys_of_environment() -> list[str]:
+    """Return what ANLASS_CONTROL_KEYS says of keys, separated by commas."""
+    said = os.environ.get(CONTROL_KEYS_VARIABLE, "").split(",")
+    return [each.strip() for each in said if each.strip()]
 
 
 def store_key_of_environment() -> str:
@@ -108,6 +152,14 @@ def secret_of_environment(variable: str) -> str:
     if not value:
         raise OperatorError(f"the environment variable {variable} is not set; set it to the secret")
     return value
+
+
+def be_as_nice_as_a_driver() -> int:
+    """Undo what Ray does to its workers, where the kernel lets us; return how nice this is."""
+    if os.nice(0) > 0:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
+    return os.nice(0)
 
 
 def set_ray_environment() -> None:

@@ -9,6 +9,7 @@ import uvloop
 from msgspec import Struct
 
 from actors.clock import CLOCKS
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import EraseContact, Erased, LinkClient, LinkError
 from actors.map import shard_of
@@ -97,7 +98,8 @@ async def erase_contact(
     running = running_system(data)
     try:
         if running is not None:
-            erased = await _ask(running.sockets[slot], request)
+            here = Credentials.open(running.keys, "operator")
+            erased = await _ask(running.sockets[slot], request, here)
         else:
             erased = await _open_and_ask(data, store, slot, key_file, request)
     except (LinkError, OSError) as error:
@@ -110,8 +112,8 @@ async def erase_contact(
     )
 
 
-async def _ask(socket: str, request: EraseContact) -> Erased:
-    client = await LinkClient.connect(socket)
+async def _ask(socket: str, request: EraseContact, here: Credentials | None) -> Erased:
+    client = await LinkClient.connect(socket, here)
     try:
         reply = await client.ask(request)
     finally:
@@ -137,7 +139,7 @@ async def _open_and_ask(
             socket = str(Path(runtime) / "shard.sock")
             await service.start(socket)
             try:
-                return await _ask(socket, request)
+                return await _ask(socket, request, None)
             finally:
                 await service.stop()
     finally:

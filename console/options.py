@@ -8,12 +8,33 @@ import msgspec
 import orjson
 import typer
 
+from actors.errors import OperatorError
+from actors.settings import ClusterSettings, RedisSettings
+
 Consent = Literal["asked", "all"]
 
 Journeys = Annotated[Path, typer.Option(help="Folder of journeys, templates and anlass.yaml.")]
 Data = Annotated[Path, typer.Option(help="Folder of the store.")]
 KeyFile = Annotated[
     Path | None, typer.Option(help="The store's key, if neither in its folder nor in the variable.")
+]
+Redis = Annotated[
+    str,
+    typer.Option(
+        envvar="ANLASS_REDIS", help="Store of a cluster: redis://, rediss:// (TLS) or unix://."
+    ),
+]
+RedisMode = Annotated[
+    Literal["strict", "relaxed"],
+    typer.Option(help="`relaxed`: a server that makes writes durable each second will do."),
+]
+RedisPrefix = Annotated[str, typer.Option(help="All keys in Redis begin with it.")]
+RedisCa = Annotated[
+    Path | None, typer.Option(help="Of who signed the server's certificate, if not known here.")
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option("--keys", help="Folder of this host's certificate; see `anlass keys`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
 Format = Annotated[str, typer.Option(help="canonical, rees46, d2c, w1, or auto.")]
@@ -24,4 +45,30 @@ ConsentOption = Annotated[
 
 def print_json(report: Any) -> None:
     """Print a Struct, or what is made of Structs, as a line of JSON."""
-    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report)).decode() + "\n")
+    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report, str_keys=True)).decode() + "\n")
+
+
+def redis_settings(
+    url: str,
+    prefix: str = "anlass",
+    mode: Literal["strict", "relaxed"] = "strict",
+    ca: Path | None = None,
+    replicas: int = 0,
+) -> RedisSettings:
+    """Return the settings of a store in Redis, as options name it."""
+    ca_file = str(ca.absolute()) if ca else ""
+    return RedisSettings(url=url, prefix=prefix, mode=mode, ca_file=ca_file, replicas=replicas)
+
+
+def cluster_settings(
+    redis: RedisSettings, data: Path, archive: str, address: str, keys: Path | None
+) -> ClusterSettings:
+    """Return the settings of a cluster, as options name it. Raises OperatorError."""
+    if address and not archive:
+        text = "machines of a cluster share the archive: say --archive"
+        raise OperatorError(f"{text}, a folder that all see, or s3://...")
+    return ClusterSettings(
+        redis=redis,
+        archive=archive or (data.absolute() / "archive").as_uri(),
+        keys=str(keys.absolute()) if keys else "",
+    )

@@ -16,20 +16,25 @@ console = Console()
 errors = Console(stderr=True)
 
 
-def progress_bar() -> Progress:
-    """Return a bar for events, with their rate; on standard error, so that results can be piped.
+def be_quiet() -> None:
+    """Show no bars in this process: several threads would, and nobody looks."""
+    errors.quiet = True
 
-    It is quiet where that is no terminal.
+
+def progress_bar(unit: str = "events") -> Progress:
+    """Return a bar for events, or another unit, with their rate.
+
+    On standard error, so that results can be piped; it is quiet where that is no terminal.
     """
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:>9,.0f} events/s"),
+        TextColumn("{task.fields[rate]:>9,.0f} " + unit + "/s"),
         console=errors,
         transient=True,
-        disable=not errors.is_terminal,
+        disable=errors.quiet or not errors.is_terminal,
     )
 
 

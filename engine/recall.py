@@ -14,6 +14,7 @@ from engine.history import fields_of, happened_at_ms, told_events
 from engine.input import SESSION_START
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.reads import Reads
 from engine.span import span_text
 from engine.value import MISSING, value_at
@@ -230,7 +231,7 @@ class Recall(Test):
         measure = MEASURE_NAMES[self.measure]
         of = f"{measure} of {'.'.join(self.measured)} of " if measure else ""
         return Fact(
-            what=f"{of}{' or '.join(self.names)}{self.window.text()}{self._narrowed()}",
+            what=f"{of}{' or '.join(self.names)}{self.window.text()}{self._narrowed(moment)}",
             holds=self.holds(moment),
             wanted=range_text(self.at_least, self.at_most, inf),
             found=self.measure([event.fields for event in events], self.measured),
@@ -239,10 +240,13 @@ class Recall(Test):
             since_ms=after_ms,
         )
 
-    def _narrowed(self) -> str:
+    def _narrowed(self, moment: Moment) -> str:
+        """Say in words which of the events are meant."""
+        asked = [] if self.where is None else [_asked(self.where.explain(_looking(moment)))]
         same = " and ".join(".".join(path) for path in self.same)
-        said = " like those asked for" if self.where is not None else ""
-        return f"{said} with the same {same}" if same else said
+        return ",".join(
+            [f" with {each}" for each in [*asked, *([f"the same {same}"] * bool(same))]]
+        )
 
     def _matching(self, moment: Moment) -> Iterator[tuple[int, dict[str, Any]]]:
         if self.where is None and not self.same:
@@ -271,9 +275,17 @@ class Recall(Test):
                     yield happened_ms, fields_of(unpacked) if self.fields else {}
 
 
+def _asked(fact: Fact) -> str:
+    """Put in words what a fact is about, whatever was found."""
+    if not fact.parts:
+        return f"{fact.what} {fact.wanted}".strip()
+    inner = f" {'or' if fact.what == 'any of' else 'and'} ".join(map(_asked, fact.parts))
+    return f"not ({inner})" if fact.what == "not" else f"({inner})"
+
+
 def _looking(moment: Moment) -> Moment:
     """Return a moment to look at past events at: no visit, and no decision can come of it."""
-    return Moment(moment.rules, moment.contact, moment.now_ms, [], {})
+    return Moment(moment.rules, moment.contact, moment.now_ms, Notes(), {})
 
 
 def _values_of(moment: Moment, paths: list[list[str]]) -> list[tuple[list[str], Any]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.contact import Contact, Visit
-from engine.decision import DECLINED, Outcome
+from engine.decision import DECLINED, EXITED, FAILED, Outcome
 from engine.fact import Fact
 from engine.identity import message_key
 from engine.input import Event, payload_of
@@ -15,6 +15,7 @@ from engine.limits import (
     PASSES_MAX,
 )
 from engine.moment import NO_MESSAGE, Moment
+from engine.notes import COMPLETED, LEFT_AS
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
 from engine.trace import COMES, EVENT, TIME, EndNote, NodeNote, Trace
@@ -32,18 +33,21 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
         if not node:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
+        moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
         visit.node = node
         if program.paused:
             _stand_before(moment, visit)
+            if moment.decisions.__class__ is Trace:
+                paused = Fact(what="not paused", holds=False)
+                _noted(moment, visit, COMES, [paused]).until_ms = FAR_MS
             return
         place = program.places[node]
         if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
             end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
             return
         note = None
-        if type(moment.decisions) is Trace:
-            facts = place.explain(moment, program, visit)
-            note = _noted(moment.decisions, moment, visit, COMES, facts)
+        if moment.decisions.__class__ is Trace:
+            note = _noted(moment, visit, COMES, place.explain(moment, program, visit))
         goes_on = place.enter(moment, program, visit)
         if note is not None:
             _note_way(note, moment, visit, goes_on)
@@ -65,16 +69,17 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     _begin(moment, visit, visit.trigger)
     if visit.enters:
         visit.enters = False
+        # It stood before the node: it was counted there, and is when it comes.
+        moment.counts.append((visit.journey, visit.node, visit.node, "", moment.now_ms, -1))
         _walk(moment, program, visit, visit.node)
         return
     place, note = program.places[visit.node], None
-    if type(moment.decisions) is Trace:
-        facts = place.explain(moment, program, visit)
-        note = _noted(moment.decisions, moment, visit, TIME, facts)
+    if moment.decisions.__class__ is Trace:
+        note = _noted(moment, visit, TIME, place.explain(moment, program, visit))
     goes_on = place.due(moment, program, visit)
     if note is not None:
         _note_way(note, moment, visit, goes_on)
-    if goes_on is not None:
+    if goes_on is not None and visit in moment.contact.visits:
         _walk(moment, program, visit, goes_on)
     elif program.paused:
         hold_timer(visit)
@@ -89,9 +94,8 @@ def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
         return
     _begin(moment, visit, payload_of(event))
     place, note = program.places[visit.node], None
-    if type(moment.decisions) is Trace and event.name in place.hears():
-        facts = place.explain(moment, program, visit, event)
-        note = _noted(moment.decisions, moment, visit, EVENT, facts)
+    if moment.decisions.__class__ is Trace and event.name in place.hears():
+        note = _noted(moment, visit, EVENT, place.explain(moment, program, visit, event))
     goes_on = place.hear(moment, program, visit, event)
     if note is not None:
         _note_way(note, moment, visit, goes_on)
@@ -116,9 +120,10 @@ def hold_timer(visit: Visit) -> None:
     visit.due_at_ms = FAR_MS
 
 
-def _noted(trace: Trace, moment: Moment, visit: Visit, how: str, facts: list[Fact]) -> NodeNote:
+def _noted(moment: Moment, visit: Visit, how: str, facts: list[Fact]) -> NodeNote:
     key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
-    return trace.note(
+    assert isinstance(moment.decisions, Trace)
+    return moment.decisions.note(
         NodeNote(
             at_ms=moment.now_ms,
             journey=visit.journey,
@@ -181,19 +186,32 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
     moment.moved = True
     if visit in contact.visits:
         contact.visits.remove(visit)
+        left = _leaving(visit, outcome) if visit.messages else LEFT_AS[outcome]
+        moment.counts.append((visit.journey, visit.node, reason, left, moment.now_ms, 1))
     if visit.notes_exit:
         _note_exit(moment, entry_key(visit.journey, visit.key))
-    if type(moment.decisions) is Trace:
-        _note_end(moment.decisions, moment, visit, outcome, reason)
+    if moment.decisions.__class__ is Trace:
+        _note_end(moment, visit, outcome, reason)
     if visit.messages == 0 or visit.held_since_ms:
         key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
-        moment.decisions.append(
+        moment.decide(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
 
 
-def _note_end(trace: Trace, moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
-    trace.note(
+def _leaving(visit: Visit, outcome: str) -> str:
+    """Return as what the end of a visit is counted that had messages, or was to have one.
+
+    Only an exit or a fault keeps it from being complete.
+    """
+    if visit.held_since_ms or outcome in (EXITED, FAILED):
+        return LEFT_AS[outcome]
+    return LEFT_AS[COMPLETED]
+
+
+def _note_end(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
+    assert isinstance(moment.decisions, Trace)
+    moment.decisions.note(
         EndNote(
             at_ms=moment.now_ms,
             journey=visit.journey,

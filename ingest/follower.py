@@ -1,8 +1,12 @@
 """Follower: keeps the router's map up to date, by asking shards, where pushes do not reach it."""
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+from actors.errors import OperatorError
+from actors.map import ClusterMap
 from ingest.router import Router
 
 ASK_S: Final = 0.25
@@ -15,8 +19,15 @@ ASK_SELDOM_S: Final = 5.0
 class Follower:
     """Asks one shard after another where the partitions are."""
 
-    def __init__(self, router: Router, timeout_s: float) -> None:
+    def __init__(
+        self,
+        router: Router,
+        timeout_s: float,
+        ask_store: Callable[[], Awaitable[ClusterMap]] | None = None,
+    ) -> None:
+        """`ask_store` is for when no shard can be asked. It may raise OperatorError."""
         self._router = router
+        self._ask_store = ask_store
         self._timeout_s = timeout_s
         self._task: asyncio.Task[None] | None = None
         self._turn = 0
@@ -46,6 +57,9 @@ class Follower:
         """Ask the next shard that can be reached."""
         reachable = [each for _, each in sorted(self._router.lanes.items()) if each.reachable]
         if not reachable:
+            if self._ask_store is not None:
+                with contextlib.suppress(OperatorError):
+                    self._router.learn(await self._ask_store())
             return
         self._turn += 1
         told = await reachable[self._turn % len(reachable)].map(self._timeout_s)

@@ -15,6 +15,7 @@ from actors.store.key import store_key
 from actors.store.manifest import shard_folder
 from actors.store.snapshots import SnapshotFiles
 from actors.verify import SNAPSHOT_FOLDER
+from console.against.entries import note_entries
 from console.against.glimpse import visits_of
 from console.against.lane import Lane
 from console.against.pairing import Difference, Pairing, Side
@@ -241,6 +242,9 @@ class Course:
                 sums.add_contact(same, differs)
                 note_reasons(reasons, differs)
                 found += differs
+            note_entries(
+                sums, lane.inside, (outcomes[0], visits[0]), (outcomes[side], visits[side])
+            )
             for i, waiting in ((0, "waiting_real"), (side, "waiting_draft")):
                 _count_waiting(sums, visits[i], waiting)
             sums.reasons = ranked(reasons)

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from actors.frame import AdvanceRecord, Record, input_of
 from actors.store.port import SnapshotHead
 from console.against.branch import Branch
+from console.against.glimpse import visits_of
 from console.against.spool import REAL, Spool
 from engine.decision import DECLINED, SENT, Decision, Outcome
 from engine.idle import decode_idle
@@ -26,6 +27,7 @@ class Lane:
         "folded",
         "forked",
         "from_ms",
+        "inside",
         "needed",
         "number",
         "open",
@@ -48,6 +50,8 @@ class Lane:
         self.differences = 0
         """Outcomes that come otherwise when folded again than the log recorded them."""
         self.forked = False
+        self.inside: set[str] = set()
+        """Visits that were there when the drafts began."""
         self.from_ms = from_ms
         self.over = False
         """Whether it has come to a record that is not to count any more."""
@@ -126,6 +130,8 @@ class Lane:
         """Let the drafts begin, with the partition as it is."""
         self.forked = self.cut = True
         self.folded.clear()
+        there = visits_of(self.base)
+        self.inside = {visit.id for visits in there.values() for visit in visits}
         rows = []
         for key, state in self.base.states().items():
             rows.append((key, decode_idle(state).armed_at_ms, state))

@@ -10,12 +10,13 @@ import pytest
 from actors.clock import EventClock
 from actors.frame import Frame, encode_frame
 from actors.link import EraseContact, Erased, LinkClient, LinkError
-from actors.redis_slot import RedisSlot, open_redis_slot
+from actors.redis_slot import RedisStore, open_redis_slot
 from actors.service import ShardService
 from actors.settings import RedisSettings
 from actors.shard import Shard
 from actors.store import redis_rewrite
 from actors.store.archive import read_archive
+from actors.store.erased import Erasure
 from actors.store.newfile import no_pause
 from actors.store.port import FencedError, StoreLostError
 from actors.store.redis_log import RedisLog, open_redis_log
@@ -39,7 +40,7 @@ from tests.actors.test_eraser import (
 )
 
 
-def opened(settings: RedisSettings, folder: Path) -> RedisSlot:
+def opened(settings: RedisSettings, folder: Path) -> RedisStore:
     return open_redis_slot(settings, 0, KEY, DAY_MS, lambda: 0, archive=str(folder / "archive"))
 
 
@@ -107,6 +108,7 @@ async def test_an_erased_contact_is_nowhere_and_others_are_as_they_were(
         assert state(service, ADA) is None
         assert state(service, BOB) == bob
         assert service.shard.status()["differences"] == 0
+        assert await verdicts(client, event("again", BOB)) == [0]
 
 
 async def test_an_erasure_that_could_not_be_finished_is_by_the_next_owner(
@@ -126,6 +128,7 @@ async def test_an_erasure_that_could_not_be_finished_is_by_the_next_owner(
     async with serving(redis_settings, tmp_path) as (service, client):
         await finished(service)
         assert state(service, ADA) is None
+        assert await verdicts(client, event("again", BOB)) == [0]
     after = everything(redis_settings, tmp_path)
     assert SECRET not in after
 
@@ -267,3 +270,57 @@ def test_nothing_is_rewritten_while_an_append_is_in_doubt(
     log.append(2, [encode_frame(frame_at(2))])
     assert list(log.frames()) == [frame_at(position) for position in range(3)]
     log.close()
+
+
+def test_an_owner_fenced_amid_a_rewriting_puts_nothing_in_the_streams_place(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = open_redis_log(RedisServer(redis_settings), 0, KEY)
+    fill(zombie, 5)
+    copy = redis_rewrite.StreamRewriting.copy
+    newer: list[RedisLog] = []
+
+    def copy_and_be_fenced(self, pause) -> None:
+        copy(self, pause)
+        newer.append(open_redis_log(RedisServer(redis_settings), 0, KEY))
+
+    monkeypatch.setattr(redis_rewrite.StreamRewriting, "copy", copy_and_be_fenced)
+    with pytest.raises(FencedError):
+        zombie.rewrite(4, shorter, no_pause)
+    assert list(newer[0].frames()) == [frame_at(position) for position in range(5)]
+    zombie.close()
+    newer[0].close()
+
+
+def test_the_next_owner_finds_a_rewritten_last_entry_to_be_the_last(
+    redis_settings: RedisSettings,
+) -> None:
+    log = open_redis_log(RedisServer(redis_settings), 0, KEY)
+    fill(log, 4)
+    assert log.rewrite(3, shorter, no_pause)
+    log.check()
+    log.close()
+    log = open_redis_log(RedisServer(redis_settings), 0, KEY)
+    log.check()
+    fill(log, 1)
+    assert list(log.frames()) == expected(5, 3)
+    log.close()
+
+
+def test_who_no_longer_owns_the_slot_notes_nothing(
+    redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    zombie = opened(redis_settings, tmp_path)
+    erasure = Erasure(digest="d", partition=1, position=2, keep_out_ms=3)
+    zombie.files.notes.add(erasure)
+    newer = opened(redis_settings, tmp_path)
+    assert newer.files.notes.open == [erasure]
+    with pytest.raises(FencedError):
+        zombie.files.notes.cross_out([erasure])
+    with pytest.raises(FencedError):
+        zombie.files.sightings.drop()
+    newer.close()
+    newer = opened(redis_settings, tmp_path)
+    assert newer.files.notes.open == [erasure]
+    newer.close()
+    zombie.close()

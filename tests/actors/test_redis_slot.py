@@ -9,7 +9,7 @@ import pytest
 
 from actors.errors import OperatorError
 from actors.frame import Frame, encode_frame
-from actors.redis_slot import RedisSlot, archive_place, open_redis_slot
+from actors.redis_slot import RedisStore, archive_place, open_redis_slot
 from actors.settings import RedisSettings
 from actors.store import redis_log
 from actors.store.archive import archive_files
@@ -33,7 +33,7 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def opened(redis_settings: RedisSettings, archive: str) -> Iterator[Callable[..., RedisLog]]:
-    slots: list[RedisSlot] = []
+    slots: list[RedisStore] = []
 
     def opens(now_ms: int = 0) -> RedisLog:
         slots.append(

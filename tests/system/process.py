@@ -30,6 +30,7 @@ class AnlassProcess:
         self.environment = {**os.environ, **(environment or {})}
         self.command = [sys.executable, "-m", "console", "run", "--data", str(data)]
         self.command += ["--journeys", str(journeys), "--port", str(port), *options]
+        self.start_s = START_S
         self.url = ""
         self.lines: list[str] = []
         self._process: subprocess.Popen[str] | None = None
@@ -45,7 +46,7 @@ class AnlassProcess:
             env=self.environment,
         )
         threading.Thread(target=self._read, args=[self._process], daemon=True).start()
-        end = time.monotonic() + START_S
+        end = time.monotonic() + self.start_s
         while not self.url:
             assert self._process.poll() is None, "".join(self.lines)
             assert time.monotonic() < end, "".join(self.lines)
