@@ -7,18 +7,16 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
+from actors.counted import AskVisits, Counted, VisitCount
 from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import (
     AskStatus,
-    AskVisits,
-    Counted,
     LinkClient,
     LinkError,
     PublishNow,
     RefusedError,
     Status,
-    VisitCount,
 )
 from actors.publications import (
     JourneyNote,
@@ -155,10 +153,10 @@ class Publisher:
         return said
 
     async def _settled(self) -> None:
-        """Wait until no timer is overdue: so no contact has the last publish still to take over."""
+        """Wait until no timer is due: so no contact has the last publish still to take over."""
         end = asyncio.get_running_loop().time() + SETTLE_S
         for socket in self._sockets:
-            while (await self._status(socket))["timers_late_ms"]:
+            while (await self._status(socket))["timers_due"]:
                 if asyncio.get_running_loop().time() > end:
                     text = "visits still take over the publication before"
                     raise OperatorError(f"{text}; try again in a minute, see `anlass status`")

@@ -24,6 +24,7 @@ from engine.decision import Decision, Fault, Outcome
 from engine.fact import Fact, PastEvent
 from engine.input import SESSION_END, Verdict, decode_payload
 from engine.trace import (
+    CarryNote,
     EndNote,
     EntryNote,
     FollowNote,
@@ -84,7 +85,9 @@ class StoryEntry(Struct, kw_only=True, omit_defaults=True):
     @property
     def is_head(self) -> bool:
         """Whether it is an input or a timer: what comes after is what came of it."""
-        return isinstance(self.input, InputTold) or isinstance(self.note, SessionNote | TimerNote)
+        return isinstance(self.input, InputTold) or isinstance(
+            self.note, CarryNote | SessionNote | TimerNote
+        )
 
 
 class Story:

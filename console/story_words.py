@@ -13,6 +13,7 @@ from engine.limits import FAR_MS
 from engine.trace import (
     EVENT,
     WHYS,
+    CarryNote,
     EndNote,
     EntryNote,
     ExitNote,
@@ -180,7 +181,7 @@ class Teller:
                 return f"{note.event} follows", PLAIN
             case StopNote():
                 return f"message {note.key} was stopped {self.moment(note.stopped_at_ms)}", PLAIN
-            case TimerNote() | SessionNote():
+            case TimerNote() | SessionNote() | CarryNote():
                 return self._timer(note), PLAIN
             case _:
                 raise AssertionError(f"no words for {type(note).__name__}")
@@ -193,7 +194,11 @@ class Teller:
         event = f"{note.event} {note.event_id}" if note.event else "a condition"
         return f"{note.journey}: {event} {does}{self._why(note.facts)}"
 
-    def _timer(self, note: TimerNote | SessionNote) -> str:
+    def _timer(self, note: TimerNote | SessionNote | CarryNote) -> str:
+        if isinstance(note, CarryNote):
+            until = f" until {self.moment(note.until_ms)}" if note.until_ms < FAR_MS else ""
+            text = f"{note.journey}: the visit goes over to version {note.version}"
+            return f"{text} and stays at {note.node}{until}"
         if isinstance(note, SessionNote):
             counts = ", ".join(f"{count} {name}" for name, count in note.counts.items())
             return f"the session of {self.time(note.started_at_ms)} is over: {counts}"

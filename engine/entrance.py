@@ -15,14 +15,17 @@ from engine.limits import (
     ENTRIES_KEPT_MAX,
     FAR_MS,
     GOALS_MAX,
+    QUEUED_MAX,
     REENTRY_KEY_CHARS_MAX,
     VISITS_MAX,
 )
 from engine.moment import Moment
+from engine.notes import ENTERED_HELD_OUT
 from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry, Way
 from engine.programs import Programs
 from engine.span import span_text
 from engine.trace import (
+    BACKLOG_FULL,
     CROWDED,
     ENTERED,
     INSIDE,
@@ -30,6 +33,7 @@ from engine.trace import (
     NO_KEY,
     NO_MATCH,
     ONCE,
+    PAUSED,
     RECORDED,
     TOO_LATE,
     TOO_SOON,
@@ -56,7 +60,7 @@ def enter(
     """
     contact, now_ms = moment.contact, moment.now_ms
     payload = payload_of(event)
-    key = _key_of(program.reentry, payload) if program.reentry.key else ""
+    key = _key_of(program.reentry, payload)
     if key is None or not _may_enter(moment, program, key):
         return
     trigger = payload
@@ -64,7 +68,7 @@ def enter(
     visit = Visit(
         id=id,
         journey=program.journey,
-        node=program.first,
+        node="",  # It is at none before it walks.
         entered_at_ms=now_ms,
         waits_since_ms=now_ms,
         due_at_ms=FAR_MS,
@@ -100,14 +104,17 @@ def enter(
         # Groups that the settings no longer name go.
         known = {group: at for group, at in contact.groups.items() if group in moment.rules.groups}
         contact.groups = known | {program.group: entered}
-    _note_entry(moment, program, key)
+    _note_entry(moment, visit)
     contact.visits.append(visit)
     if program.goal is not None:
-        until_ms = now_ms + program.goal.within_ms
-        open_goals = [each for each in contact.goals if each.until_ms > now_ms]
-        goal = Awaiting(program.journey, id, until_ms, visit.held_out)
-        contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
+        _await_goal(contact, visit, now_ms, program.goal.within_ms)
     advance(moment, program, visit, program.first)
+
+
+def _await_goal(contact: Contact, visit: Visit, now_ms: int, within_ms: int) -> None:
+    open_goals = [each for each in contact.goals if each.until_ms > now_ms]
+    goal = Awaiting(visit.journey, visit.id, now_ms + within_ms, visit.held_out)
+    contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
 
 
 def note_entry(
@@ -146,7 +153,7 @@ def _facts(
     contact, reentry, journey = moment.contact, program.reentry, program.journey
     if way.test is not None:
         yield NO_MATCH, way.test.explain(moment)
-    key = _key_of(reentry, payload_of(event))
+    key = _key_of(reentry, payload_of(event)) if reentry.key else ""
     if reentry.key:
         found = None if key is None else key
         yield NO_KEY, Fact(what=".".join(reentry.key), holds=key is not None, found=found)
@@ -166,6 +173,14 @@ def _facts(
         holds, wanted = age_ms <= way.late_after_ms, f"at most {span_text(way.late_after_ms)}"
         what, found = f"age of {event.name}", span_text(age_ms)
         yield TOO_LATE, Fact(what=what, holds=holds, wanted=wanted, found=found)
+    if program.paused:
+        queued = len(contact.queued)
+        full, wanted = queued >= QUEUED_MAX, f"fewer than {QUEUED_MAX}"
+        yield (
+            BACKLOG_FULL,
+            Fact(what="entries that wait", holds=not full, wanted=wanted, found=queued),
+        )
+        yield PAUSED, Fact(what="not paused", holds=False)
     if program.exit_when:
         yield LEAVES_AT_ONCE, _leaving_fact(moment, program, event, key)
     crowded = _crowded(contact, program)
@@ -233,6 +248,8 @@ def _turn_fact(moment: Moment, programs: Programs, program: Program, event: Even
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
     """Return the value of the re-entry key; None where the event has none, and cannot enter."""
+    if not reentry.key:
+        return ""
     value = value_at(payload, reentry.key)
     if value is MISSING or not isinstance(value, str | int | float):
         return None
@@ -267,9 +284,11 @@ def _crowded(contact: Contact, program: Program) -> str:
     return ""
 
 
-def _note_entry(moment: Moment, program: Program, key: str) -> None:
+def _note_entry(moment: Moment, visit: Visit) -> None:
+    if visit.held_out:
+        moment.counts.append((visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1))
     entered = moment.contact.entered
-    name = entry_key(program.journey, key)
+    name = entry_key(visit.journey, visit.key)
     entered.pop(name, None)  # It goes to the end: the longest ago stands first.
     if len(entered) >= ENTRIES_KEPT_MAX:
         del entered[next(iter(entered))]

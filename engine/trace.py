@@ -74,6 +74,8 @@ INSIDE: Final = "inside"
 ONCE: Final = "once"
 TOO_SOON: Final = "too_soon"
 TOO_LATE: Final = "late"
+PAUSED: Final = "paused"
+BACKLOG_FULL: Final = "backlog_full"
 LEAVES_AT_ONCE: Final = "exited"
 CROWDED: Final = "crowded"
 TURN_TAKEN: Final = "grouped"
@@ -86,12 +88,14 @@ WHYS: Final = {
     ONCE: "it may be entered once only",
     TOO_SOON: "it may not be entered again so soon",
     TOO_LATE: "the event came too late",
+    PAUSED: "the journey is paused: the entry waits until it is resumed",
+    BACKLOG_FULL: "the journey is paused, and too many entries wait already",
     LEAVES_AT_ONCE: "its condition to leave held already",
     CROWDED: "there were as many visits as may be at a time",
     TURN_TAKEN: "another journey of its group had this turn",
 }
 """Why a journey that was considered was entered, or not."""
-RECORDED: Final = (TOO_LATE, LEAVES_AT_ONCE, CROWDED, TURN_TAKEN)
+RECORDED: Final = (TOO_LATE, BACKLOG_FULL, LEAVES_AT_ONCE, CROWDED, TURN_TAKEN)
 """Those that an outcome says as well; of the others nothing is recorded."""
 
 
@@ -153,6 +157,17 @@ class GoalNote(Note, tag="goal"):
     reached: bool
     key: str
     facts: list[Fact] = []
+
+
+class CarryNote(Note, tag="carry"):
+    """A publish brought a visit into another version of its journey."""
+
+    journey: str
+    visit: str
+    version: int
+    node: str
+    """Where it stays there."""
+    until_ms: int
 
 
 class SegmentNote(Note, tag="segment"):

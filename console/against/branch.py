@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from msgspec.structs import replace
-
 from engine.decision import SENT, Decision, Fault, Outcome
 from engine.input import Advance, Handover, Input, Publish, Receipt
 from engine.limits import FAR_MS
@@ -57,8 +55,7 @@ class Branch:
         """
         partition = self.partition
         partition.load(base.published, rows)
-        partition.now_ms, partition.waking_at_ms = base.now_ms, base.waking_at_ms
-        partition.tombstones = dict(base.tombstones)
+        partition.waking_at_ms = base.waking_at_ms
         self._awaiting.update(self._open)
         if base.published:
             self.publish(base.now_ms)
@@ -117,8 +114,6 @@ class Branch:
                     self.outcomes.append(decision)
                     if decision.outcome == SENT:
                         self._send(decision)
-                    else:
-                        self._awaiting.discard(decision.key)
                 elif isinstance(decision, Fault):
                     self.faults += 1
 
@@ -126,12 +121,8 @@ class Branch:
         partition = self.partition
         settled = False
         for said in self._early.pop(sent.key, ()):
-            if isinstance(said, Receipt):
-                settled |= not said.kind
-                partition.fold(said, partition.now_ms)
-            else:
-                handover = replace(said, as_of_ms=sent.at_ms)
-                partition.fold(handover, partition.now_ms)
+            settled |= isinstance(said, Receipt) and not said.kind
+            partition.fold(said, partition.now_ms)
         if settled:
             return
         if sent.key in self._open:

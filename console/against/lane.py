@@ -62,11 +62,13 @@ class Lane:
         self.branches = [Branch(number, source, hot_max, self.open) for source in sources]
 
     def load(self, head: SnapshotHead, rows: list[tuple[str, int, bytes]]) -> None:
-        """Begin with a snapshot's state instead of nothing."""
+        """Begin with a snapshot's state instead of nothing.
+
+        But for tombstones: events that they keep out are in no log.
+        """
         base = self.base
         base.load(head.published, iter(rows))
         base.now_ms, base.waking_at_ms = head.now_ms, head.waking_at_ms
-        base.tombstones = dict(head.tombstones)
         self.needed = head.position
 
     def event(self, event: Event, now_ms: int) -> bool:
@@ -118,11 +120,10 @@ class Lane:
         Others wait for the record with which they really applied: from then on it is known what
         channels said of their messages.
         """
-        before_ms = self.base.next_due_at_ms
+        until_ms = min(now_ms, self.base.next_due_at_ms - 1)
         for branch in self.branches:
-            due_at_ms = branch.partition.next_due_at_ms
-            if due_at_ms <= now_ms and due_at_ms < before_ms:
-                branch.run_to(min(now_ms, before_ms - 1))
+            if branch.partition.next_due_at_ms <= until_ms:
+                branch.run_to(until_ms)
                 self.decided |= bool(branch.outcomes)
 
     def fork(self) -> None:

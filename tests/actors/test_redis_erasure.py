@@ -16,6 +16,7 @@ from actors.settings import RedisSettings
 from actors.shard import Shard
 from actors.store import redis_rewrite
 from actors.store.archive import read_archive
+from actors.store.erased import Erasure
 from actors.store.newfile import no_pause
 from actors.store.port import FencedError, StoreLostError
 from actors.store.redis_log import RedisLog, open_redis_log
@@ -269,3 +270,57 @@ def test_nothing_is_rewritten_while_an_append_is_in_doubt(
     log.append(2, [encode_frame(frame_at(2))])
     assert list(log.frames()) == [frame_at(position) for position in range(3)]
     log.close()
+
+
+def test_an_owner_fenced_amid_a_rewriting_puts_nothing_in_the_streams_place(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = open_redis_log(RedisServer(redis_settings), 0, KEY)
+    fill(zombie, 5)
+    copy = redis_rewrite.StreamRewriting.copy
+    newer: list[RedisLog] = []
+
+    def copy_and_be_fenced(self, pause) -> None:
+        copy(self, pause)
+        newer.append(open_redis_log(RedisServer(redis_settings), 0, KEY))
+
+    monkeypatch.setattr(redis_rewrite.StreamRewriting, "copy", copy_and_be_fenced)
+    with pytest.raises(FencedError):
+        zombie.rewrite(4, shorter, no_pause)
+    assert list(newer[0].frames()) == [frame_at(position) for position in range(5)]
+    zombie.close()
+    newer[0].close()
+
+
+def test_the_next_owner_finds_a_rewritten_last_entry_to_be_the_last(
+    redis_settings: RedisSettings,
+) -> None:
+    log = open_redis_log(RedisServer(redis_settings), 0, KEY)
+    fill(log, 4)
+    assert log.rewrite(3, shorter, no_pause)
+    log.check()
+    log.close()
+    log = open_redis_log(RedisServer(redis_settings), 0, KEY)
+    log.check()
+    fill(log, 1)
+    assert list(log.frames()) == expected(5, 3)
+    log.close()
+
+
+def test_who_no_longer_owns_the_slot_notes_nothing(
+    redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    zombie = opened(redis_settings, tmp_path)
+    erasure = Erasure(digest="d", partition=1, position=2, keep_out_ms=3)
+    zombie.files.notes.add(erasure)
+    newer = opened(redis_settings, tmp_path)
+    assert newer.files.notes.open == [erasure]
+    with pytest.raises(FencedError):
+        zombie.files.notes.cross_out([erasure])
+    with pytest.raises(FencedError):
+        zombie.files.sightings.drop()
+    newer.close()
+    newer = opened(redis_settings, tmp_path)
+    assert newer.files.notes.open == [erasure]
+    newer.close()
+    zombie.close()

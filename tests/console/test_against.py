@@ -15,9 +15,11 @@ from console.against.pairing import (
     WAITING,
     Difference,
 )
-from engine.input import Receipt
+from engine.decision import Outcome
+from engine.identity import partition_of
+from engine.input import Event, Receipt
 from tests.console.past import Past, minutes
-from tests.engine.situation import HOUR_MS, NOON_MS, decide, mail, wait
+from tests.engine.situation import HOUR_MS, NOON_MS, Situation, decide, mail, wait
 from tests.publications import journey, source_of
 
 JOURNEY = journey(nodes=[wait("1h"), mail()], exit_on=["bye"])
@@ -232,19 +234,22 @@ def test_an_erased_contact_is_erased_in_the_draft(make_past: MakePast) -> None:
 
 
 def test_what_this_version_decides_otherwise_is_counted_apart(make_past: MakePast) -> None:
-    """A frame says of one message that it was capped: as older code may have found."""
-    past = make_past(AT_ONCE)
+    """A frame says that a message was capped, as older code may have found; the next was not."""
+    once = AT_ONCE | {"caps": [{"messages": 1, "per": "1d"}]}
+    past = make_past(once)
     past.event("c")
     frame = past.shard.cut()
     assert frame is not None
     (sent,) = frame.outcomes
     frame.outcomes = [replace(sent, outcome="capped", reason="then")]
     past.append(frame)
+    past.crash()
+    past.now_ms += HOUR_MS
     past.event("c")
     past.deliver()
-    report, differences = past.against(source_of(AT_ONCE))
+    report, differences = past.against(source_of(once))
     assert report.refolded_otherwise == 1
-    assert told(differences) == [("c", ONLY_DRAFT, "capped", "then")]
+    assert told(differences) == [("c", MOVED, "earlier", "by 1 h")]
 
 
 def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
@@ -256,6 +261,7 @@ def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
     past = make_past(AT_ONCE, follow)
     past.event("c")
     past.pass_ms(minutes(1))
+    from_ms = past.now_ms
     past.event("c", "bye")
     past.pass_ms(minutes(1))
     past.deliver()
@@ -265,6 +271,21 @@ def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
         ("hello", ONLY_DRAFT),
         ("follow", ONLY_DRAFT),
     ]
+    _, differences = past.against(source_of(AT_ONCE | {"exit_on": []}, follow), from_ms=from_ms)
+    assert [(each.journey, each.kind) for each in differences] == [("follow", ONLY_DRAFT)]
+
+
+def test_of_messages_that_are_settled_nothing_is_kept() -> None:
+    open: dict[str, None] = {}
+    branch = Branch(partition_of("c"), source_of(AT_ONCE), 16, open)
+    branch.publish(NOON_MS)
+    sent = Situation(AT_ONCE).event(contact="c", id="e")
+    assert isinstance(sent[0], Outcome)
+    open[sent[0].key] = None
+    branch.fold(Event("e", "c", "hi", NOON_MS, {}), NOON_MS)
+    assert branch._awaiting == {sent[0].key}
+    branch.hear(Receipt("c", sent[0].key, delivered=True), NOON_MS)
+    assert (branch._awaiting, branch._early) == (set(), {})
 
 
 def test_of_real_messages_that_the_draft_never_sends_little_is_kept() -> None:

@@ -22,7 +22,10 @@ ANSWERED = journey(
     entry={"event": "product_view", "when": {"message": "delivered", "within": "3h"}},
     caps=[{"messages": 2, "per": "1h"}],
 )
-IN_FORCE = (*JOURNEYS, ANSWERED)
+SEEN = {"segment": "seen", "when": {"happened": "product_view", "within": "30d"}}
+HOURLY = journey("hourly", entry={"schedule": "0 * * * *", "segment": "seen"}, reentry="3h")
+IN_FORCE = (*JOURNEYS, ANSWERED, HOURLY)
+RULES: dict[str, Any] = SETTINGS | {"segments": [SEEN]}
 
 contact = st.sampled_from(CONTACTS)
 event = st.tuples(
@@ -87,7 +90,7 @@ def lived(past: Past, happenings: list[tuple[Any, ...]]) -> None:  # noqa: C901 
 def of_a_past(happenings: list[tuple[Any, ...]], check: Callable[[Past], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         past = Past(Path(folder))
-        past.publish(*IN_FORCE, **SETTINGS)
+        past.publish(*IN_FORCE, **RULES)
         lived(past, happenings)
         past.commit()
         try:
@@ -96,13 +99,13 @@ def of_a_past(happenings: list[tuple[Any, ...]], check: Callable[[Past], None]) 
             past.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(happening, min_size=5, max_size=50))
 def test_an_unchanged_draft_gives_what_went_out_byte_for_byte(
     happenings: list[tuple[Any, ...]],
 ) -> None:
     def check(past: Past) -> None:
-        source = source_of(*IN_FORCE, **SETTINGS)
+        source = source_of(*IN_FORCE, **RULES)
         report, differences = past.against(source)
         assert differences == []
         assert report.refolded_otherwise == 0
@@ -118,7 +121,7 @@ def test_an_unchanged_draft_gives_what_went_out_byte_for_byte(
     of_a_past([*happenings, ("pass", 1)], check)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(happening, min_size=5, max_size=40), st.floats(0, 1), st.floats(0, 1))
 def test_from_and_until_any_moment_an_unchanged_draft_differs_in_nothing(
     happenings: list[tuple[Any, ...]], first: float, last: float
@@ -126,7 +129,7 @@ def test_from_and_until_any_moment_an_unchanged_draft_differs_in_nothing(
     def check(past: Past) -> None:
         begun_ms, span_ms = past.begun_ms, past.now_ms - past.begun_ms
         from_ms, until_ms = (begun_ms + round(span_ms * each) for each in sorted((first, last)))
-        source = source_of(*IN_FORCE, **SETTINGS)
+        source = source_of(*IN_FORCE, **RULES)
         for asked in ({"from_ms": from_ms}, {"until_ms": until_ms},
                       {"from_ms": from_ms, "until_ms": until_ms}):  # fmt: skip
             _, differences = past.against(source, **asked)
@@ -135,12 +138,12 @@ def test_from_and_until_any_moment_an_unchanged_draft_differs_in_nothing(
     of_a_past(happenings, check)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(happening, min_size=5, max_size=40))
 def test_each_message_of_either_side_is_counted_once(happenings: list[tuple[Any, ...]]) -> None:
     other = [each for each in IN_FORCE if each["journey"] != "offer"]
     other[0] = other[0] | {"caps": [], "exit_on": []}
-    draft = source_of(*other, **SETTINGS | {"caps": []})
+    draft = source_of(*other, **RULES | {"caps": []})
 
     def check(past: Past) -> None:
         report, differences = past.against(draft)

@@ -8,11 +8,13 @@ import pytest
 from actors.errors import OperatorError
 from actors.frame import encode_frame
 from actors.store.log import open_log
-from console.against.comparison import Question, Variant, compared, survey
+from console.against.comparison import Question, Variant, compared, survey, tasks_of
+from console.against.course import Course
 from console.against.pairing import (
     MOVED,
     Difference,
 )
+from engine.identity import partition_of
 from engine.limits import FAR_MS
 from tests.actors.made_store import JOURNEYS, SIZES, MadeStore
 from tests.console.past import Past, minutes
@@ -85,12 +87,14 @@ def test_a_pruned_log_begins_with_the_oldest_state_and_says_from_when(make_past:
         past.event(f"c-{number}", payload={"text": "x" * 400})
         past.pass_ms(minutes(5))
         past.deliver()
+    past.snapshot()  # The one before is older, and reaches further back.
     past.crash()
     past.prune(snapshot_ms)
     sent = sum(1 for each in past.outcomes.values() if each.at_ms > snapshot_ms)
     report, differences = past.against(source_of(JOURNEY))
     assert (differences, report.variants[0].total("same") - report.run_on) == ([], sent)
     assert NOON_MS < report.answers_from_ms <= snapshot_ms
+    assert report.events == 15
     assert sent > 5
     for path in (past.folder / "snapshots").iterdir():
         path.unlink()
@@ -146,3 +150,76 @@ def test_timers_that_only_the_draft_has_apply_before_what_comes_later(make_past:
         ("mail", NOON_MS + HOUR_MS),
         ("thanks", NOON_MS + 2 * HOUR_MS),
     ]
+
+
+def test_a_timer_that_is_really_late_waits_for_its_record_in_the_draft_too(
+    make_past: MakePast,
+) -> None:
+    """Else its message would count as one that only the draft sends, and not fail as it did."""
+    here = [key for key in map(str, range(3_000)) if partition_of(key) == 0]
+    past = make_past(JOURNEY)
+    past.event(here[0])
+    past.event(here[1], "other")
+    past.commit()
+    past.now_ms += 2 * HOUR_MS  # Nothing applies the timer that is due by now.
+    past.event(here[2], "other")
+    past.pass_ms(0)
+    past.hand_over()
+    past.settle(delivered=False)
+    extra = journey("extra", entry={"event": "other"}, nodes=[wait("30m"), mail()])
+    report, differences = past.against(source_of(JOURNEY, extra))
+    assert [(each.journey, each.contact) for each in differences] == [("extra", here[1])]
+    assert report.variants[0].total("real") == 0
+
+
+def test_of_a_frame_across_the_moment_only_what_came_after_it_counts(make_past: MakePast) -> None:
+    past = make_past(AT_ONCE)
+    past.event("c")
+    past.now_ms += HOUR_MS
+    past.event("c")
+    past.commit()
+    for from_ms, sent in ((NOON_MS, 2), (NOON_MS + 1, 1)):
+        report, differences = past.against(source_of(AT_ONCE), from_ms=from_ms)
+        assert (differences, report.variants[0].total("real")) == ([], sent)
+
+
+def test_what_the_draft_sends_after_it_was_really_stopped_is_delivered(make_past: MakePast) -> None:
+    arrived = {"message": "delivered", "journey": "hello"}
+    follow = journey("follow", entry={"event": "come", "when": arrived})
+    past = make_past(AT_ONCE, follow)
+    past.event("c")
+    past.pass_ms(minutes(1))
+    past.event("c", "bye")
+    past.pass_ms(minutes(1))
+    past.deliver()
+    past.pass_ms(2 * HOUR_MS)
+    past.event("c", "come")
+    draft = JOURNEY | {"exit_on": []}
+    _, differences = past.against(source_of(draft, follow))
+    assert [each.journey for each in differences] == ["hello", "follow"]
+
+
+def test_of_messages_that_are_settled_no_lane_keeps_anything(
+    make_past: MakePast, tmp_path: Path
+) -> None:
+    past = make_past(AT_ONCE)
+    past.event("c")
+    past.event("d")
+    past.deliver()
+    question = Question(data=past.data, variants=[Variant("", source_of(AT_ONCE))])
+    (task,) = tasks_of(question, survey(past.data, None), tmp_path)
+    course = Course(task)
+    course.fold(lambda _: None)
+    assert {len(lane.open) for lane in course._own} == {0}
+
+
+def test_what_a_running_system_adds_meanwhile_is_not_read(make_past: MakePast) -> None:
+    past = make_past(AT_ONCE)
+    past.event("c")
+    past.commit()
+    stretches = survey(past.data, None)
+    past.event("c")
+    past.commit()
+    question = Question(data=past.data, variants=[Variant("", source_of(AT_ONCE))])
+    with compared(question, stretches, lambda _: None) as comparison:
+        assert comparison.report.events == 1

@@ -14,6 +14,7 @@ from actors.link import Accept, LinkClient, LinkEvent
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.store.manifest import open_store
+from actors.timers import Timers
 from console.diff import Diff, EntryLine, JourneyLine, NodeLine, entry_words, sentence
 from console.publication import (
     Make,
@@ -215,12 +216,33 @@ async def test_a_diff_says_who_would_have_entered_by_replaying_the_log(tmp_path:
     async with open_shop(tmp_path) as shop:
         shop.write(wait("5h", "a"))
         await shop.happen("hello", range(50, 57), LATER_MS + 1)
-        document = journey(nodes=[wait("5h", "a"), mail()], entry={"event": "hello"})
+        document = journey(
+            nodes=[wait("5h", "a"), mail()], entry=[{"event": "hello"}, {"event": "hi"}]
+        )
         (shop.journeys / "hello.yaml").write_bytes(yaml(document))
         found, _ = await shop.change(shop.folder(), days=1)
-        assert found.entries == [EntryLine(journey="hello", more=7, fewer=40)]
-        words = "hello: 7 more and 40 fewer would have entered in the last day"
-        assert entry_words(found.entries[0], found.days) == words
+        assert found.entries == [EntryLine(journey="hello", more=7, fewer=0)]
+        assert found.days == 1
+
+
+async def test_a_publish_waits_until_all_visits_have_taken_over_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        looks = Timers.look
+        await Publisher([str(shop.data / "s.sock")], publications_of(shop.data, None))._settled()
+        monkeypatch.setattr("actors.publisher.SETTLE_S", 0.1)
+        monkeypatch.setattr(Timers, "look", lambda _: None)
+        shop.write(wait("6h", "a"))
+        await shop.publish()
+        shop.write(wait("7h", "a"))
+        with pytest.raises(OperatorError, match="visits still take over the publication before"):
+            await shop.publish()
+        assert len(shop.notes()) == 2
+        monkeypatch.setattr(Timers, "look", looks)
+        monkeypatch.setattr("actors.publisher.SETTLE_S", 60)
+        await shop.publish()
+        assert len(shop.notes()) == 3
 
 
 async def test_nothing_is_published_where_nothing_differs(tmp_path: Path) -> None:
@@ -239,6 +261,12 @@ def test_a_map_that_cannot_be_read_says_how_it_is_written(said: str) -> None:
 
 def test_maps_are_read_by_journey() -> None:
     assert read_maps(["a:x=y", "a:z=", "b:x=y"]) == {"a": {"x": "y", "z": ""}, "b": {"x": "y"}}
+
+
+def test_who_would_have_entered_can_be_said_in_a_sentence() -> None:
+    line = EntryLine(journey="hello", more=1_204, fewer=3)
+    words = "hello: 1,204 more and 3 fewer would have entered in the last 7 days"
+    assert entry_words(line, 7) == words
 
 
 def test_a_line_can_be_said_in_a_sentence() -> None:

@@ -53,6 +53,6 @@ def test_the_commands_do_what_the_page_says(
 
 
 def test_the_page_names_the_bounds_that_there_are() -> None:
-    page = PAGE.read_text(encoding="utf-8")
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert f"slices of {TIMERS_PER_ADVANCE_MAX} contacts" in page
     assert f"{QUEUED_MAX} at most for all journeys" in page

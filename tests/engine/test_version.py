@@ -7,6 +7,7 @@ import pytest
 from engine.compile import compile_publication
 from engine.contact import Visit
 from engine.decision import Outcome
+from engine.idle import armed_anew
 from engine.journey import Passage, Publication, Version
 from engine.limits import TIMERS_PER_ADVANCE_MAX
 from tests.engine.situation import (
@@ -247,6 +248,27 @@ def test_an_ended_journey_says_so_of_visits_without_a_message(*, there: bool) ->
     situation.publish(journey("other"), *left, versions={"hello": version(2, "end", state="ended")})
     outcome = only_outcome(told(situation))
     assert (outcome.outcome, outcome.reason) == ("exited", "journey_ended")
+
+
+def test_a_publish_looks_at_no_contact_but_lets_the_first_advance_wake_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    woken = []
+
+    def counted(data: bytes, at_ms: int) -> bytes:
+        woken.append(at_ms)
+        return armed_anew(data, at_ms)
+
+    monkeypatch.setattr("engine.partition.armed_anew", counted)
+    situation = Situation(journey(nodes=[wait("1d"), mail()]))
+    for i in range(9):
+        situation.event(contact=f"c-{i}")
+    situation.partition.cool()
+    situation.publish(journey(nodes=[wait("2d"), mail()]), versions=V2)
+    assert woken == []
+    assert situation.partition.next_due_at_ms == situation.now_ms
+    told(situation)
+    assert woken == [situation.now_ms] * 9
 
 
 def test_a_migration_goes_in_slices_and_an_event_does_not_wait_for_its_own() -> None:
