@@ -48,8 +48,6 @@ class Model:
         said, self.said = self.said, []
         return said
 
-    # What comes in
-
     def event(
         self, key: str, id: str, name: str, payload: dict[str, Any], at: int, now: int
     ) -> bool:
@@ -360,11 +358,7 @@ class Model:
 
     def leave(self, person: Person, stay: Stay, outcome: str, reason: str) -> None:
         person.stays.remove(stay)
-        word = (
-            "completed" if stay.outcomes and not stay.holding and outcome != "exited" else outcome
-        )
-        why = "" if word == "completed" and reason == "no message on its way" else f": {reason}"
-        self.numbers[stay.journey, stay.node, f"left/{word}{why}"] += 1
+        self.numbers[stay.journey, stay.node, stay.left_as(outcome, reason)] += 1
         if stay.journey == "basket":
             person.left["basket"] = self.now
         if stay.outcomes == 0 or stay.holding:
@@ -379,8 +373,6 @@ class Model:
         for letter in person.letters:
             if letter.stay.journey in journeys:
                 self._stop(letter, "exited", why)
-
-    # Messages
 
     def _open(self, person: Person, key: str) -> Letter | None:
         return next((each for each in person.letters if each.key == key and each.open), None)
