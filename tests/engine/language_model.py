@@ -350,11 +350,7 @@ class Model:
 
     def leave(self, person: Person, stay: Stay, outcome: str, reason: str) -> None:
         person.stays.remove(stay)
-        word = (
-            "completed" if stay.outcomes and not stay.holding and outcome != "exited" else outcome
-        )
-        why = "" if word == "completed" and reason == "no message on its way" else f": {reason}"
-        self.numbers[stay.journey, stay.node, f"left/{word}{why}"] += 1
+        self.numbers[stay.journey, stay.node, stay.left_as(outcome, reason)] += 1
         if stay.journey == "basket":
             person.left["basket"] = self.now
         if stay.outcomes == 0 or stay.holding:
