@@ -1,4 +1,7 @@
-"""Census: which visits stand where, and what a draft would make of each; in slices, at no cost."""
+"""Census: which visits stand where, what a draft would make of each, and the numbers of journeys.
+
+In slices, at no cost.
+"""
 
 import asyncio
 from collections import Counter
@@ -7,13 +10,16 @@ from typing import Final
 
 import structlog
 
-from actors.link import AskVisits, Counted, Link, VisitCount
+from actors.counted import AskNumbers, AskVisits, Counted, NumbersAre, VisitCount
+from actors.link import Link
 from actors.shard import Shard
 from engine.compile import programs_of
 from engine.contact import Contact, Visit, decode_contact
+from engine.count_table import Outline, Tabulation, outline_of
 from engine.errors import AuthorError
 from engine.idle import EMPTY_LIST, decode_idle
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.programs import Programs
 from engine.version import is_held
 
@@ -39,14 +45,31 @@ class Census:
         self._shard = shard
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def answer(self, link: Link, request: AskVisits) -> None:
+    def answer(self, link: Link, request: AskVisits | AskNumbers) -> None:
         """Count, and answer then."""
         if len(self._tasks) >= ASKED_MAX:
             link.refuse(request, "visits are being counted already; try again in a minute")
             return
-        task = asyncio.create_task(self._count(link, request))
+        if isinstance(request, AskNumbers):
+            task = asyncio.create_task(self._add_up(link, request))
+        else:
+            task = asyncio.create_task(self._count(link, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _add_up(self, link: Link, request: AskNumbers) -> None:
+        tabulation = Tabulation(request.window)
+        outlines: list[Outline] = []
+        for number in list(self._shard.partitions):
+            partition = self._shard.partitions.get(number)
+            if partition is None:
+                continue  # It moved to another slot meanwhile, which tells of it.
+            if not outlines:
+                outlines = [outline_of(each) for each in partition.programs.by_journey.values()]
+            for _ in tabulation.add(partition.numbers):
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        link.send(NumbersAre(request.seq, tabulation.table(), outlines))
 
     async def _count(self, link: Link, request: AskVisits) -> None:
         try:
@@ -118,7 +141,7 @@ def fates(
 
 
 def _carry_over(programs: Programs, contact: Contact, now_ms: int) -> None:
-    programs.versions.carry_over(Moment(programs.rules, contact, now_ms, [], {}))
+    programs.versions.carry_over(Moment(programs.rules, contact, now_ms, Notes(), {}))
 
 
 def _fate(visit: Visit, due_before_ms: int, now_ms: int) -> str:

@@ -7,18 +7,16 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
+from actors.counted import AskVisits, Counted, VisitCount
 from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import (
     AskStatus,
-    AskVisits,
-    Counted,
     LinkClient,
     LinkError,
     PublishNow,
     RefusedError,
     Status,
-    VisitCount,
 )
 from actors.publications import (
     JourneyNote,

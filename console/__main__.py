@@ -25,6 +25,7 @@ from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
+from console.numbers_screen import numbers
 from console.options import (
     AsJson,
     ConsentOption,
@@ -138,7 +139,11 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     )
     for notice in notices_of(keys, WallClock().read()) if keys else ():
         errors.print(notice, soft_wrap=True, markup=False)
-    system = System(settings, shards, host, port, gateways, control)
+    _run(System(settings, shards, host, port, gateways, control))
+
+
+def _run(system: System) -> None:
+    """Start a system, say where it is, and stay."""
     began = time.perf_counter()
     system.start_ray()
 
@@ -208,6 +213,7 @@ app.command()(restart)
 app.command()(scale)
 app.command()(stop)
 app.command()(history)
+app.command()(numbers)
 app.command()(pause)
 app.command()(publish)
 app.command()(replay)

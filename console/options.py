@@ -45,7 +45,7 @@ ConsentOption = Annotated[
 
 def print_json(report: Any) -> None:
     """Print a Struct, or what is made of Structs, as a line of JSON."""
-    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report)).decode() + "\n")
+    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report, str_keys=True)).decode() + "\n")
 
 
 def redis_settings(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from engine.backlog import drop
 from engine.condition import Test
 from engine.contact import Awaiting, Contact
-from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
+from engine.decision import CONVERTED, EXITED, Fault, Outcome
 from engine.entrance import enter, note_entry
 from engine.fact import Fact
 from engine.guard import Guard
@@ -13,6 +13,7 @@ from engine.history import remember_derived
 from engine.input import DESCRIBED, Event, is_derived, looked_into, payload_of
 from engine.limits import FOLLOWS_MAX, HOPS_MAX
 from engine.moment import NO_VIEWS, Moment
+from engine.notes import CONVERTED_HELD_OUT, Notes
 from engine.occasion import plan_anew
 from engine.outbox import stop_pending
 from engine.program import Goal, Program, Way
@@ -29,45 +30,43 @@ def happen(
     contact: Contact,
     event: Event,
     now_ms: int,
-    decisions: list[Decision],
+    notes: Notes,
     views: list[bytes] = NO_VIEWS,
 ) -> None:
     """Let an event end the visits it ends, move those it moves, then open those it opens.
 
     `route` is that of the event's name; `views` are those of the session that ended, if that is
-    the event. Then all that follows from it happens. Where it raises, the contact and `decisions`
+    the event. Then all that follows from it happens. Where it raises, the contact and the notes
     are as they were before.
     """
-    mark = len(decisions)
     payload = event.payload
     if not isinstance(payload, dict):
         event = looked_into(event)
         payload = payload_of(event)
-    moment = Moment(programs.rules, contact, now_ms, decisions, payload)
+    moment = Moment(programs.rules, contact, now_ms, notes, payload)
     moment.cause = event.id
     moment.described = route.describes
-    guard = Guard(contact) if route.moves and _may_move(route, contact) else None
+    guard = Guard(contact, notes) if route.moves and _may_move(route, contact) else None
     try:
         if guard is not None:
             _move(moment, programs, route, event)
             moment.visit, moment.trigger = None, payload
-        traced = decisions.__class__ is Trace
+        traced = notes.decisions.__class__ is Trace
         for program, way in _noted(moment, programs, route, event) if traced else route.entries:
             test = way.test
             if test is None or test.holds(moment):
                 if guard is None:
-                    guard = Guard(contact)
+                    guard = Guard(contact, notes)
                 enter(moment, program, event, way.late_after_ms, views)
                 moment.visit, moment.trigger = None, payload
         if guard is None:
             if not (route.watched or route.describes):
                 return  # Nothing has moved, so nothing follows.
-            guard = Guard(contact)
+            guard = Guard(contact, notes)
         follow(moment, programs, watched=route.watched)
     except Exception:
         if guard is not None:
             guard.restore(contact)
-        del decisions[mark:]
         raise
 
 
@@ -244,7 +243,9 @@ def _convert(moment: Moment, route: Route, event: Event) -> None:
         if program.goal.test is None or program.goal.test.holds(moment):
             reached.append(goal)
             reason = f"{event.name}{' (held out)' if goal.held_out else ''}"
-            moment.decisions.append(
+            if goal.held_out:
+                moment.counts.append((goal.journey, "", "", CONVERTED_HELD_OUT, now_ms, 1))
+            moment.decide(
                 Outcome(
                     f"{goal.visit}.goal",
                     contact.key,

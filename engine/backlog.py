@@ -80,7 +80,7 @@ def refuse(moment: Moment, journey: str, node: str, id: str, outcome: str, reaso
     """Record that a visit does not begin."""
     key = message_key(id, node, 1)
     decision = Outcome(key, moment.contact.key, journey, node, "", moment.now_ms, outcome, reason)
-    moment.decisions.append(decision)
+    moment.decide(decision)
 
 
 def _is_paused(programs: Programs, queued: Queued) -> bool:

@@ -20,6 +20,7 @@ from engine.limits import (
     VISITS_MAX,
 )
 from engine.moment import Moment
+from engine.notes import ENTERED_HELD_OUT
 from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry, Way
 from engine.programs import Programs
 from engine.span import span_text
@@ -67,7 +68,7 @@ def enter(
     visit = Visit(
         id=id,
         journey=program.journey,
-        node=program.first,
+        node="",  # It is at none before it walks.
         entered_at_ms=now_ms,
         waits_since_ms=now_ms,
         due_at_ms=FAR_MS,
@@ -103,14 +104,17 @@ def enter(
         # Groups that the settings no longer name go.
         known = {group: at for group, at in contact.groups.items() if group in moment.rules.groups}
         contact.groups = known | {program.group: entered}
-    _note_entry(moment, program, key)
+    _note_entry(moment, visit)
     contact.visits.append(visit)
     if program.goal is not None:
-        until_ms = now_ms + program.goal.within_ms
-        open_goals = [each for each in contact.goals if each.until_ms > now_ms]
-        goal = Awaiting(program.journey, id, until_ms, visit.held_out)
-        contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
+        _await_goal(contact, visit, now_ms, program.goal.within_ms)
     advance(moment, program, visit, program.first)
+
+
+def _await_goal(contact: Contact, visit: Visit, now_ms: int, within_ms: int) -> None:
+    open_goals = [each for each in contact.goals if each.until_ms > now_ms]
+    goal = Awaiting(visit.journey, visit.id, now_ms + within_ms, visit.held_out)
+    contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
 
 
 def note_entry(
@@ -280,9 +284,11 @@ def _crowded(contact: Contact, program: Program) -> str:
     return ""
 
 
-def _note_entry(moment: Moment, program: Program, key: str) -> None:
+def _note_entry(moment: Moment, visit: Visit) -> None:
+    if visit.held_out:
+        moment.counts.append((visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1))
     entered = moment.contact.entered
-    name = entry_key(program.journey, key)
+    name = entry_key(visit.journey, visit.key)
     entered.pop(name, None)  # It goes to the end: the longest ago stands first.
     if len(entered) >= ENTRIES_KEPT_MAX:
         del entered[next(iter(entered))]

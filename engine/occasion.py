@@ -6,6 +6,7 @@ from engine.entrance import enter, note_entry
 from engine.input import Event
 from engine.limits import FAR_MS
 from engine.moment import NO_VIEWS, Moment
+from engine.notes import Notes
 from engine.program import NEVER_LATE, Way
 from engine.programs import Programs
 from engine.trace import Trace
@@ -19,7 +20,7 @@ def plan_occasions(programs: Programs, contact: Contact, now_ms: int) -> None:
     Segments that the contact is in already are taken as given: a publish lets nobody enter. Who
     is inside a journey that has got a condition to leave leaves now, if it holds.
     """
-    moment = Moment(programs.rules, contact, now_ms, [], {})
+    moment = Moment(programs.rules, contact, now_ms, Notes(), {})
     before = contact.occasions
     contact.planned_for = programs.version
     contact.occasions = {}

@@ -14,6 +14,7 @@ from engine.history import fields_of, happened_at_ms, told_events
 from engine.input import SESSION_START
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.reads import Reads
 from engine.span import span_text
 from engine.value import MISSING, value_at
@@ -284,7 +285,7 @@ def _asked(fact: Fact) -> str:
 
 def _looking(moment: Moment) -> Moment:
     """Return a moment to look at past events at: no visit, and no decision can come of it."""
-    return Moment(moment.rules, moment.contact, moment.now_ms, [], {})
+    return Moment(moment.rules, moment.contact, moment.now_ms, Notes(), {})
 
 
 def _values_of(moment: Moment, paths: list[list[str]]) -> list[tuple[list[str], Any]]:

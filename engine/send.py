@@ -11,6 +11,7 @@ from engine.contact import Contact, Pending, Sent, Visit
 from engine.contact_zone import zone_for
 from engine.decision import (
     CAPPED,
+    DECLINED,
     HELD_OUT,
     MISSING,
     NO_ADDRESS,
@@ -24,7 +25,7 @@ from engine.hold_out import hold_out_reason
 from engine.identity import message_key
 from engine.input import Event
 from engine.limits import FAR_MS, HOLD_MS_MAX, MESSAGES_COUNTED_MAX, PENDING_MAX
-from engine.moment import Moment
+from engine.moment import NO_MESSAGE, Moment
 from engine.need import Need, seen_of
 from engine.outbox import find_pending
 from engine.program import STAYS, Place, Program
@@ -113,10 +114,11 @@ class Send(Place):
             ruling.reason += f"; that lasts longer than {span_text(HOLD_MS_MAX)}"
         visit.held_since_ms = 0
         visit.messages += 1
+        moment.outcome, moment.reason = DECLINED, NO_MESSAGE  # Whatever led here is no end of it.
         if ruling.outcome == SENT:
             self._put_out(moment, program, visit, key)
         journey, contact = program.journey, moment.contact.key
-        moment.decisions.append(
+        moment.decide(
             Outcome(
                 key, contact, journey, self.id, self.channel, now_ms, ruling.outcome, ruling.reason
             )

@@ -12,6 +12,7 @@ from engine.identity import message_key
 from engine.input import Event
 from engine.limits import PARTICIPATIONS_MAX
 from engine.moment import Moment
+from engine.notes import ENTERED_HELD_OUT
 from engine.program import Place, Program
 from engine.span import span_text
 from engine.value import value_at
@@ -141,6 +142,9 @@ class Lot(Place):
         point = point_of(moment.contact.key, salt)
         _, then, holds_out = next((side for side in self.sides if point < side[0]), self.sides[-1])
         if holds_out:
+            if not visit.held_out:
+                count = (visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1)
+                moment.counts.append(count)
             hold_out(moment.contact, visit)
         if not then:
             self._end(moment, visit, held_out=holds_out)
@@ -174,9 +178,7 @@ class Lot(Place):
         key = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
         journey, contact = visit.journey, moment.contact.key
         reason = f"{self.id}: held out by a random split"
-        moment.decisions.append(
-            Outcome(key, contact, journey, self.id, "", moment.now_ms, HELD_OUT, reason)
-        )
+        moment.decide(Outcome(key, contact, journey, self.id, "", moment.now_ms, HELD_OUT, reason))
 
 
 class Participation(Place):

@@ -119,6 +119,7 @@ class Versions:
             return False
         visit.version, visit.carried = version, True
         if node != visit.node:
+            moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
             visit.node, visit.held_since_ms = node, 0
         if program is not None and to_come and not visit.enters:
             _plan_again(moment, program, visit)

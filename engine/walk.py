@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.contact import Contact, Visit
-from engine.decision import DECLINED, Outcome
+from engine.decision import DECLINED, EXITED, FAILED, Outcome
 from engine.fact import Fact
 from engine.identity import message_key
 from engine.input import Event, payload_of
@@ -15,6 +15,7 @@ from engine.limits import (
     PASSES_MAX,
 )
 from engine.moment import NO_MESSAGE, Moment
+from engine.notes import COMPLETED, LEFT_AS
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
 from engine.trace import COMES, EVENT, TIME, EndNote, NodeNote, Trace
@@ -32,6 +33,7 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
         if not node:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
+        moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
         visit.node = node
         if program.paused:
             _stand_before(moment, visit)
@@ -67,6 +69,8 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     _begin(moment, visit, visit.trigger)
     if visit.enters:
         visit.enters = False
+        # It stood before the node: it was counted there, and is when it comes.
+        moment.counts.append((visit.journey, visit.node, visit.node, "", moment.now_ms, -1))
         _walk(moment, program, visit, visit.node)
         return
     place, note = program.places[visit.node], None
@@ -75,7 +79,7 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     goes_on = place.due(moment, program, visit)
     if note is not None:
         _note_way(note, moment, visit, goes_on)
-    if goes_on is not None:
+    if goes_on is not None and visit in moment.contact.visits:
         _walk(moment, program, visit, goes_on)
     elif program.paused:
         hold_timer(visit)
@@ -182,15 +186,27 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
     moment.moved = True
     if visit in contact.visits:
         contact.visits.remove(visit)
+        left = _leaving(visit, outcome) if visit.messages else LEFT_AS[outcome]
+        moment.counts.append((visit.journey, visit.node, reason, left, moment.now_ms, 1))
     if visit.notes_exit:
         _note_exit(moment, entry_key(visit.journey, visit.key))
     if moment.decisions.__class__ is Trace:
         _note_end(moment, visit, outcome, reason)
     if visit.messages == 0 or visit.held_since_ms:
         key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
-        moment.decisions.append(
+        moment.decide(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
+
+
+def _leaving(visit: Visit, outcome: str) -> str:
+    """Return as what the end of a visit is counted that had messages, or was to have one.
+
+    Only an exit or a fault keeps it from being complete.
+    """
+    if visit.held_since_ms or outcome in (EXITED, FAILED):
+        return LEFT_AS[outcome]
+    return LEFT_AS[COMPLETED]
 
 
 def _note_end(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:

@@ -23,6 +23,7 @@ from actors.store.redis_parts import Kept, Listed, SnapshotWriting, field_of
 from actors.store.redis_server import RedisServer
 from actors.store.snapshot_body import HeadBody, decode_rows, end_body, is_end, row_bodies
 from engine.limits import PARTITIONS
+from engine.numbers import without
 
 KEPT: Final = 2
 NEW: Final = "new"
@@ -65,12 +66,14 @@ class RedisSnapshots:
     def rewrite_snapshot(self, head: SnapshotHead, drop: Callable[[Row], bool]) -> bool:
         """See actors.store.snapshots.SnapshotFiles."""
         with self._turn:
-            dropped = sum(drop(row) for rows in self.rows(head) for row in rows)
+            dropped = [row.state for rows in self.rows(head) for row in rows if drop(row)]
             if not dropped:
                 return False
             (found,) = self._find(head)
             kept = ([row for row in rows if not drop(row)] for rows in self.rows(head))
-            self._write(replace(head, rows=head.rows - dropped), kept, found.kept.number, [found])
+            numbers = without(head.numbers, dropped, head.now_ms)
+            rest = replace(head, rows=head.rows - len(dropped), numbers=numbers)
+            self._write(rest, kept, found.kept.number, [found])
         return True
 
     def heads(self, partition: int) -> list[SnapshotHead]:

@@ -41,12 +41,12 @@ class Model:
         self.follows: list[tuple[str, dict[str, Any]]] = []
         self.described = False
         self.visits = 0
+        self.numbers: Counter[tuple[str, str, str]] = Counter()
+        """How often visits came to a node, or entered a journey, and left it, and why."""
 
     def take(self) -> list[Said]:
         said, self.said = self.said, []
         return said
-
-    # What comes in
 
     def event(
         self, key: str, id: str, name: str, payload: dict[str, Any], at: int, now: int
@@ -119,8 +119,6 @@ class Model:
                 self._tell(person, letter, "failed", "bounced")
         self.review(person)
 
-    # Timers
-
     def _timers(self, person: Person) -> list[tuple[Any, ...]]:
         """Return when, in which order at one moment, and what; conditions come before all."""
         if person.published_at is not None:
@@ -170,8 +168,6 @@ class Model:
         else:
             self._pass_by(person, "morning", "")
         self._settle(person)
-
-    # What happens
 
     def _describe(self, person: Person, name: str, payload: dict[str, Any]) -> None:
         for attribute, value in payload.get("attributes", {}).items():
@@ -262,8 +258,6 @@ class Model:
     def _pass_by(self, person: Person, journey: str, name: str) -> None:
         """What happens opens no visit of this journey: nothing is said of it."""
 
-    # Entering
-
     def _enter(
         self, person: Person, journey: str, payload: dict[str, Any], session: int, too_late: str
     ) -> None:
@@ -284,6 +278,7 @@ class Model:
         if journey in GROUPS:
             person.groups[GROUPS[journey]] = (self.now, PRIORITIES[journey], session)
         person.entered[(journey, key)] = self.now
+        self.numbers[journey, "", "entered"] += 1
         person.stays.append(stay)
         if journey in GOAL_WITHIN:
             person.goals.append((stay, self.now + GOAL_WITHIN[journey]))
@@ -323,8 +318,6 @@ class Model:
         period = "session" if in_session else "day"
         return f"{group}: one of priority {priority} came first in this {period}" if same else ""
 
-    # Visits
-
     def _hear(self, person: Person, stay: Stay, name: str, payload: dict[str, Any]) -> None:
         if stay.node not in NODES[self.variant].get(stay.journey, ()):
             return
@@ -357,6 +350,7 @@ class Model:
 
     def leave(self, person: Person, stay: Stay, outcome: str, reason: str) -> None:
         person.stays.remove(stay)
+        self.numbers[stay.journey, stay.node, stay.left_as(outcome, reason)] += 1
         if stay.journey == "basket":
             person.left["basket"] = self.now
         if stay.outcomes == 0 or stay.holding:
@@ -371,8 +365,6 @@ class Model:
         for letter in person.letters:
             if letter.stay.journey in journeys:
                 self._stop(letter, "exited", why)
-
-    # Messages
 
     def _open(self, person: Person, key: str) -> Letter | None:
         return next((each for each in person.letters if each.key == key and each.open), None)

@@ -7,6 +7,7 @@ from msgspec.structs import fields
 
 from engine.contact import Contact, Entered, Pending, Sent, Session, Visit, encode_contact
 from engine.guard import COPIED, SHARED, Guard
+from engine.notes import Notes
 
 OF_INTAKE = {
     "key",
@@ -48,7 +49,7 @@ def move_everything(contact: Contact) -> None:
 @pytest.mark.parametrize("contact", [Contact("c-1"), busy_contact()], ids=["new", "busy"])
 def test_a_contact_is_as_it_was(contact: Contact) -> None:
     before = encode_contact(contact)
-    guard = Guard(contact)
+    guard = Guard(contact, Notes())
     move_everything(contact)
     assert encode_contact(contact) != before
     guard.restore(contact)
@@ -57,7 +58,7 @@ def test_a_contact_is_as_it_was(contact: Contact) -> None:
 
 def test_what_was_taken_in_meanwhile_stays() -> None:
     contact = busy_contact()
-    guard = Guard(contact)
+    guard = Guard(contact, Notes())
     contact.event_ids = {"e-1": 5}
     contact.armed_at_ms = 5
     guard.restore(contact)

@@ -6,6 +6,7 @@ from engine.decision import Outcome
 from engine.guard import Guard
 from engine.journey import Passage
 from engine.limits import QUEUED_MAX
+from engine.notes import Notes
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -193,7 +194,7 @@ def test_a_fault_leaves_the_entries_that_wait() -> None:
     situation = paused(journey())
     situation.event()
     contact = situation.contact()
-    guard, queued = Guard(contact), contact.queued
+    guard, queued = Guard(contact, Notes()), contact.queued
     contact.queued = []
     guard.restore(contact)
     assert contact.queued == queued

@@ -15,6 +15,7 @@ from engine.journey import Publication
 from engine.partition import Partition
 from engine.succession import Choice, Known, source_of, succeed, versions_of, with_state
 from tests.engine.profiles import tried
+from tests.engine.recount import numbers_of, waiting_in
 from tests.engine.situation import NOON_MS, mail, wait
 from tests.engine.test_language_machine import Twin, state_of
 from tests.engine.version_model import HOUR, Model, Said
@@ -78,6 +79,7 @@ class Versions(RuleBasedStateMachine):
         self.decisions += decided
         for twin in self.twins:
             assert twin.fold(input, self.now) == (verdict, decided)
+        assert self.first.numbers.waiting() == waiting_in(self.first)
 
     @rule(
         contact=some.sampled_from(CONTACTS),
@@ -184,6 +186,7 @@ class Versions(RuleBasedStateMachine):
             self.time_is_told(HOUR)
             for twin in self.twins:
                 assert state_of(twin.partition) == state_of(self.first)
+                assert numbers_of(twin.partition) == numbers_of(self.first)
             decisions: list[Decision] = []
             again = Partition(0, decisions)
             for input, now in self.inputs:
@@ -191,6 +194,7 @@ class Versions(RuleBasedStateMachine):
                 again.cool()
             assert decisions == self.decisions
             assert state_of(again) == state_of(self.first)
+            assert numbers_of(again) == numbers_of(self.first)
         finally:
             self.patch.undo()
 
