@@ -13,8 +13,8 @@ SEEDS ?=
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
 
-test: .venv/test  ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/test  ## the whole test suite, on all cores; the tests that start Ray one by one
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 check: .venv/lint  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -1,4 +1,7 @@
-"""Census: which visits stand where, and what a draft would make of each; in slices, at no cost."""
+"""Census: which visits stand where, what a draft would make of each, and the numbers of journeys.
+
+In slices, at no cost.
+"""
 
 import asyncio
 from collections import Counter
@@ -7,13 +10,16 @@ from typing import Final
 
 import structlog
 
-from actors.link import AskVisits, Counted, Link, VisitCount
+from actors.counted import AskNumbers, AskVisits, Counted, NumbersAre, VisitCount
+from actors.link import Link
 from actors.shard import Shard
 from engine.compile import programs_of
 from engine.contact import Contact, Visit, decode_contact
+from engine.count_table import Outline, Tabulation, outline_of
 from engine.errors import AuthorError
 from engine.idle import EMPTY_LIST, decode_idle
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.programs import Programs
 from engine.version import is_held
 
@@ -39,14 +45,31 @@ class Census:
         self._shard = shard
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def answer(self, link: Link, request: AskVisits) -> None:
+    def answer(self, link: Link, request: AskVisits | AskNumbers) -> None:
         """Count, and answer then."""
         if len(self._tasks) >= ASKED_MAX:
             link.refuse(request, "visits are being counted already; try again in a minute")
             return
-        task = asyncio.create_task(self._count(link, request))
+        if isinstance(request, AskNumbers):
+            task = asyncio.create_task(self._add_up(link, request))
+        else:
+            task = asyncio.create_task(self._count(link, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _add_up(self, link: Link, request: AskNumbers) -> None:
+        tabulation = Tabulation(request.window)
+        outlines: list[Outline] = []
+        for number in list(self._shard.partitions):
+            partition = self._shard.partitions.get(number)
+            if partition is None:
+                continue  # It moved to another slot meanwhile, which tells of it.
+            if not outlines:
+                outlines = [outline_of(each) for each in partition.programs.by_journey.values()]
+            for _ in tabulation.add(partition.numbers):
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        link.send(NumbersAre(request.seq, tabulation.table(), outlines))
 
     async def _count(self, link: Link, request: AskVisits) -> None:
         try:
@@ -81,6 +104,8 @@ class Census:
         for i, state in enumerate(partition.states().values(), 1):
             if bytes(decode_idle(state).visits) != EMPTY_LIST or may_have_queued(state):
                 contact = decode_contact(state)
+                if contact.planned_for != partition.programs.version:
+                    _carry_over(partition.programs, contact, now_ms)
                 for key in fates(contact, programs, now_ms):
                     counts[key] += 1
                 for each in contact.queued:
@@ -104,7 +129,7 @@ def fates(
     """
     before = [(each, each.node, each.version, _due(each), is_held(each)) for each in contact.visits]
     if programs is not None:
-        programs.versions.carry_over(Moment(programs.rules, contact, now_ms, [], {}))
+        _carry_over(programs, contact, now_ms)
     left = {id(each) for each in contact.visits}
     for visit, node, version, due_ms, held in before:
         fate, to = "", ""
@@ -113,6 +138,10 @@ def fates(
             if id(visit) in left:
                 fate, to = _fate(visit, due_ms, now_ms), visit.node
         yield visit.journey, node, version, held, fate, to
+
+
+def _carry_over(programs: Programs, contact: Contact, now_ms: int) -> None:
+    programs.versions.carry_over(Moment(programs.rules, contact, now_ms, Notes(), {}))
 
 
 def _fate(visit: Visit, due_before_ms: int, now_ms: int) -> str:

@@ -72,7 +72,8 @@ class ShardActor:
             shard, slot_log, snapshots=snapshots, settings=told.snapshots, files=files
         )
         try:
-            await service.start(told.socket)
+            credentials = Credentials.open(told.keys, "shard")
+            await service.start(told.socket, credentials=credentials)
         except BaseException:
             slot_log.close()  # Ray runs it again in this same process, and its lock is in the way.
             raise
@@ -90,7 +91,8 @@ class CourierActor:
         channel_settings = msgspec.json.decode(told.channels, type=ChannelSettings)
         channels = open_channels(channel_settings, Path(told.folder), WallClock().read)
         try:
-            await Courier(even_map(told.sockets), channels, SERVED_CHANNELS).run()
+            credentials = Credentials.open(told.keys, "courier")
+            await Courier(even_map(told.sockets), channels, SERVED_CHANNELS, credentials).run()
         except Exception:
             log.exception("the courier stops, and starts again")
             os._exit(70)
@@ -118,21 +120,32 @@ class Cluster:
             self._processes.release()
             raise
         self._settings = settings
-        self._runtime = new_runtime()
-        self._processes.note([os.getpid()], self._runtime)
-        self._lifeline = Lifeline(str(self._runtime / "life.sock"))
+        self.runtime = new_runtime()
+        self._processes.note([os.getpid()], self.runtime)
+        self._lifeline = Lifeline(self.lifeline)
         self._keepers: dict[Keeper, asyncio.Task[None]] = {}
         self._started = False
         self._url = ""
+        self._gateways: list[str] = []
+        self._keys = str(settings.keys.absolute()) if settings.keys else ""
         self.credentials: Credentials | None = None
         """None are asked for within one machine."""
         self.sockets = [
-            str(self._runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
+            str(self.runtime / f"shard-{slot}.sock") for slot in range(self.store.shards)
         ]
 
     @property
+    def lifeline(self) -> str:
+        """Who is tied to it ends with this process."""
+        return str(self.runtime / "life.sock")
+
+    def note_process(self, pid: int) -> None:
+        """Write down a process that a start after a kill -9 must end. Raises OperatorError."""
+        self._processes.note([pid])
+
+    @property
     def _ray_folder(self) -> Path:
-        return self._runtime / RAY_FOLDER
+        return self.runtime / RAY_FOLDER
 
     def start_ray(self) -> None:
         """Start Ray for this system alone (3 seconds).
@@ -167,17 +180,19 @@ class Cluster:
                 clock=self.store.clock,
                 folder=str(shard_folder(data, slot)),
                 socket=socket,
-                lifeline=str(self._runtime / "life.sock"),
+                lifeline=self.lifeline,
                 key_file=str(key_file.absolute()) if key_file else "",
                 keep_ms=self._settings.keep_ms,
                 snapshots=self._settings.snapshots,
+                keys=self._keys,
             )
             self._keep(ShardActor, shard_name(slot), msgspec.json.encode(shard))
         courier = CourierSettings(
             sockets=self.sockets,
-            lifeline=str(self._runtime / "life.sock"),
+            lifeline=self.lifeline,
             folder=str(data),
             channels=channels,
+            keys=self._keys,
         )
         self._keep(CourierActor, "courier", msgspec.json.encode(courier))
         await asyncio.gather(
@@ -189,15 +204,19 @@ class Cluster:
             keeper.serving = True
         self._processes.note([status["pid"] for status in statuses])
 
-    def announce(self, url: str) -> None:
-        """Write down that the system serves at `url`, so that commands find it."""
-        self._url = url
+    def announce(self, url: str, gateways: list[str]) -> None:
+        """Write down that the system serves at `url`, so that commands find it.
+
+        `gateways` are the sockets on which several of them say how they are.
+        """
+        self._url, self._gateways = url, gateways
         self._note_running()
 
     def _note_running(self) -> None:
         refusals = {each.name: each.refusal for each in self._keepers if each.refusal}
-        data, runtime = self._settings.data, str(self._runtime)
-        note_running(data, self._url, self.sockets, runtime, refusals)
+        data, runtime = self._settings.data, str(self.runtime)
+        more = {"refusals": refusals, "gateways": self._gateways, "keys": self._keys}
+        note_running(data, self._url, self.sockets, runtime, **more)
 
     def _note_refusals(self) -> None:
         """Let `anlass status` say why an actor cannot start, as it cannot say it itself."""
@@ -258,7 +277,7 @@ class Cluster:
         await self._lifeline.close()
         ray.shutdown()
         if self._started:
-            shutil.rmtree(self._runtime, ignore_errors=True)
+            shutil.rmtree(self.runtime, ignore_errors=True)
             self._processes.forget()
         else:  # What its processes said may tell why; the next start takes it away.
             self._processes.release()

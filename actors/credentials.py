@@ -79,6 +79,14 @@ class Credentials:
         except (OSError, ValueError, OperatorError) as error:
             raise OperatorError(self._fault(error)) from None
 
+    @classmethod
+    def open(cls, folder: Path | str | None, role: Role) -> "Credentials | None":
+        """Return those of a folder, checked for a role; None where none is said.
+
+        Raises OperatorError.
+        """
+        return cls(Path(folder)).must_be(role) if folder else None
+
     def client_context(self) -> ssl.SSLContext:
         """Return the context of the side that connects."""
         self._refresh()

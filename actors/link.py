@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.address import connect
+from actors.counted import AskNumbers, AskVisits, Counted, NumbersAre
 from actors.credentials import Credentials, Peer
 from actors.map import ClusterMap, Move
 from engine.decision import Delivery
@@ -118,14 +119,6 @@ class AskSightings(Struct, array_like=True, tag="sightings", gc=False):
     seq: int
 
 
-class AskVisits(Struct, array_like=True, tag="visits", gc=False):
-    """Ask where visits stand, and what a draft would make of them. Answered by Counted."""
-
-    seq: int
-    source: bytes = b""
-    """Of the draft's Publish; empty: none."""
-
-
 class Accepted(Struct, array_like=True, tag="accepted", gc=False):
     """One engine.input.Verdict byte per event of the Accept of this number."""
 
@@ -192,29 +185,6 @@ class Seen(Struct, array_like=True, tag="sightings_are", gc=False):
     error: str = ""
 
 
-class VisitCount(Struct, array_like=True, frozen=True, gc=False):
-    """So many visits of which all this is so."""
-
-    journey: str
-    node: str
-    version: int
-    held: bool
-    """Whether their journey is paused."""
-    fate: str
-    """What the draft makes of them, a word of `actors.census`; empty without a draft."""
-    to: str
-    """The node where they are then."""
-    count: int
-
-
-class Counted(Struct, array_like=True, tag="counted", gc=False):
-    """Where visits stand, and how many entries wait for each paused journey."""
-
-    seq: int
-    visits: list[VisitCount]
-    queued: dict[str, int]
-
-
 class Refused(Struct, array_like=True, tag="refused", gc=False):
     """It cannot be done, and why; nothing was changed."""
 
@@ -225,8 +195,10 @@ class Refused(Struct, array_like=True, tag="refused", gc=False):
 Folded = Accept | Settle | PublishNow | RunOut | EraseContact
 """Requests that come to inputs, in the order of arrival."""
 
-Request = Folded | Pull | Drain | OpenPartition | AskMap | AskStatus | AskSightings | AskVisits
-Reply = Accepted | Handed | Done | Erased | Moves | MapIs | Status | Seen | Counted | Refused
+Question = AskMap | AskStatus | AskSightings | AskVisits | AskNumbers
+Request = Folded | Pull | Drain | OpenPartition | Question
+Answered = MapIs | Status | Seen | Counted | NumbersAre
+Reply = Accepted | Handed | Done | Erased | Moves | Answered | Refused
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_request: Final = msgspec.msgpack.Decoder(Request).decode

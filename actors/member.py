@@ -100,9 +100,9 @@ class Member:
             self._processes.release()
             raise
         self.joined = bool(settings.address)
-        self._runtime = new_runtime()
-        self._processes.note([os.getpid()], self._runtime)
-        self._lifeline = Lifeline(str(self._runtime / "life.sock"))
+        self.runtime = new_runtime()
+        self._processes.note([os.getpid()], self.runtime)
+        self._lifeline = Lifeline(str(self.runtime / "life.sock"))
         self._watch: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._keeper: Keeper | None = None
@@ -160,7 +160,7 @@ class Member:
                 include_dashboard=False,
                 num_cpus=self._shards + 2,  # So many processes begin at once.
                 object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=str(self._runtime / RAY_FOLDER),
+                _temp_dir=str(self.runtime / RAY_FOLDER),
                 _node_ip_address="127.0.0.1",
                 **common,
             )
@@ -185,6 +185,15 @@ class Member:
         self._started = True
 
     @property
+    def lifeline(self) -> str:
+        """Who is tied to it ends with this process."""
+        return str(self.runtime / "life.sock")
+
+    def note_process(self, pid: int) -> None:
+        """Write down a process that a start after a kill -9 must end. Raises OperatorError."""
+        self._processes.note([pid])
+
+    @property
     def sockets(self) -> list[str]:
         """The addresses of all slots, as they were when all was served."""
         owning = set(self.map.owners)  # Others have nothing, and nothing in force.
@@ -195,9 +204,11 @@ class Member:
         """Return where slots are, as the store says. Raises OperatorError."""
         return await where_slots_are(self._charter)
 
-    def announce(self, url: str) -> None:
-        """Write down that the gateway serves at `url`."""
-        note_running(self._settings.data, url, self.sockets, str(self._runtime))
+    def announce(self, url: str, gateways: list[str]) -> None:
+        """Write down that the system serves at `url`; see Cluster.announce."""
+        keys = str(self._cluster.keys)
+        more = {"gateways": gateways, "keys": keys}
+        note_running(self._settings.data, url, self.sockets, str(self.runtime), **more)
 
     async def publish(self, source: bytes) -> bool:
         """Put a publication in force where another one is; return whether that was anywhere."""
@@ -239,7 +250,7 @@ class Member:
             await self._stop_shards()
         await self._lifeline.close()
         ray.shutdown()
-        shutil.rmtree(self._runtime, ignore_errors=True)
+        shutil.rmtree(self.runtime, ignore_errors=True)
         self._processes.forget()
 
     async def ended(self) -> None:
@@ -321,7 +332,7 @@ class Member:
         )
         told = RoundsSettings(
             cluster=self._cluster,
-            lifeline=str(self._runtime / "life.sock"),
+            lifeline=str(self.runtime / "life.sock"),
             folder=str(self._settings.data.absolute()),
             channels=channels,
         )

@@ -7,18 +7,16 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
+from actors.counted import AskVisits, Counted, VisitCount
 from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import (
     AskStatus,
-    AskVisits,
-    Counted,
     LinkClient,
     LinkError,
     PublishNow,
     RefusedError,
     Status,
-    VisitCount,
 )
 from actors.publications import (
     JourneyNote,
@@ -74,6 +72,11 @@ class Publisher:
         """
         source = (await self._status(self._sockets[0]))["published"]
         return msgspec.json.decode(source, type=Publication) if source else EMPTY
+
+    async def now_ms(self) -> int:
+        """Return the latest moment that it is in any shard."""
+        moments: list[int] = [(await self._status(socket))["now_ms"] for socket in self._sockets]
+        return max(moments)
 
     async def visits(self, source: bytes = b"") -> Visits:
         """Count where visits stand, and what a draft of this source would make of them."""
@@ -150,10 +153,10 @@ class Publisher:
         return said
 
     async def _settled(self) -> None:
-        """Wait until no timer is overdue: so no contact has the last publish still to take over."""
+        """Wait until no timer is due: so no contact has the last publish still to take over."""
         end = asyncio.get_running_loop().time() + SETTLE_S
         for socket in self._sockets:
-            while (await self._status(socket))["timers_late_ms"]:
+            while (await self._status(socket))["timers_due"]:
                 if asyncio.get_running_loop().time() > end:
                     text = "visits still take over the publication before"
                     raise OperatorError(f"{text}; try again in a minute, see `anlass status`")

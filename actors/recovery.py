@@ -29,6 +29,7 @@ from engine.erasure import digest_of
 from engine.errors import AuthorError
 from engine.identity import partition_of
 from engine.limits import FAR_MS
+from engine.numbers import without
 
 NOT_OPENED: Final = FAR_MS
 """In place of a position: the log has what the partition did before it left for another slot."""
@@ -158,27 +159,37 @@ class Recovery:
         faults: list[LogCorruptError] = []
         for head in heads:
             unsettled: list[Outcome] = []
+            erased: list[bytes] = []
             try:
-                rows = list(self._read(snapshots, head, unsettled))
+                rows = list(self._read(snapshots, head, unsettled, erased))
             except LogCorruptError as error:
                 faults.append(error)
                 continue
             self.damaged += [str(fault) for fault in faults]
             self.positions[number] = [each.position for each in heads[len(faults) :]]
-            return head, rows, unsettled
+            numbers = without(head.numbers, erased, head.now_ms)
+            return replace(head, numbers=numbers), rows, unsettled
         if faults:
             raise faults[0]
         return None
 
     def _read(
-        self, snapshots: Snapshots, head: SnapshotHead, unsettled: list[Outcome]
+        self,
+        snapshots: Snapshots,
+        head: SnapshotHead,
+        unsettled: list[Outcome],
+        erased: list[bytes],
     ) -> Iterator[tuple[str, int, bytes]]:
-        """Yield what a partition needs of its rows; messages not settled go into `unsettled`."""
+        """Yield what a partition needs of its rows; messages not settled go into `unsettled`.
+
+        Contacts that are erased go into `erased`.
+        """
         count = 0
         for rows in snapshots.rows(head):
             count += len(rows)
             for row in rows:
                 if self._erased and self._is_erased(head, row.key):
+                    erased.append(row.state)
                     continue
                 if row.pending:
                     unsettled += _unsettled_of(row.state)
@@ -261,7 +272,11 @@ class Recovery:
                 continue
             self._shard.differences += 1
             partition = self._shard.partitions[partition_of(outcome.contact)]
-            partition.uphold(outcome)
+            taken_out = partition.uphold(outcome)
+            counted = folded.get(key)
+            if counted is None and taken_out:  # It was decided in an earlier frame.
+                counted = replace(outcome, outcome=SENT)
+            partition.numbers.correct(counted, said.get(key))
 
 
 def load_head(shard: Shard, head: SnapshotHead, rows: list[tuple[str, int, bytes]]) -> None:

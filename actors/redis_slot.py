@@ -1,4 +1,4 @@
-"""Slot in Redis: log and snapshots of one slot, opened by their owner, and its archive."""
+"""Slot in Redis: log, snapshots and notes of one slot, opened by their owner, and its archive."""
 
 import contextlib
 import time
@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from actors.settings import RedisSettings
-from actors.store.archive import ARCHIVE_FOLDER, archive_frames, prune_archive
+from actors.slot_files import SlotFiles
+from actors.store.archive import ARCHIVE_FOLDER, archive_files, archive_frames, prune_archive
 from actors.store.archive_place import open_archive
+from actors.store.block import ARCHIVE
 from actors.store.disk import Disk
-from actors.store.newfile import remove_leftovers
+from actors.store.newfile import Pause, remove_leftovers
+from actors.store.redis_files import files_disk
 from actors.store.redis_log import RedisLog, StreamArchive, open_redis_log
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
+from actors.store.rewrite import Replace, rewrite_file
 
 PAUSE_S: Final = 0.01
 """Between steps of 256 KB of the archive, so that commits get their turn."""
@@ -32,6 +36,19 @@ def archive_place(url: str, slot: int) -> ArchivePlace:
     return ArchivePlace(disk, root / f"shard-{slot}" / ARCHIVE_FOLDER)
 
 
+class RedisStore(NamedTuple):
+    """One slot, opened by its owner."""
+
+    log: RedisLog
+    snapshots: RedisSnapshots
+    files: SlotFiles
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.log.close()
+        self.snapshots.close()
+
+
 def open_redis_slot(
     settings: RedisSettings,
     slot: int,
@@ -41,7 +58,7 @@ def open_redis_slot(
     *,
     archive: str,
     expected: int | None = None,
-) -> tuple[RedisLog, RedisSnapshots]:
+) -> RedisStore:
     """Own a slot from now on, and open its log and snapshots; whoever had it before is fenced.
 
     With `expected` only if its epoch is that one: raises FencedError. Entries that the log releases
@@ -66,10 +83,38 @@ def open_redis_slot(
         )
         undo.callback(log.close)
         remove_leftovers(place.folder, place.disk)
-        snapshots = RedisSnapshots(RedisServer(settings), key, log.owner)
+        more = RedisServer(settings)
+        undo.callback(more.close)
+        snapshots = RedisSnapshots(more, key, log.owner)
         log.before_release = snapshots.check_release
+        files = SlotFiles(
+            Path(f"slot-{slot}"),
+            history=RedisHistory(log, place, key),
+            snapshots=snapshots,
+            key=key,
+            disk=files_disk(more, log.owner),
+        )
         undo.pop_all()
-    return log, snapshots
+    return RedisStore(log, snapshots, files)
+
+
+class RedisHistory:
+    """A log in Redis and its archive. See actors.slot_files.RewritableHistory."""
+
+    def __init__(self, log: RedisLog, place: ArchivePlace, key: bytes | None) -> None:
+        self._log = log
+        self._place = place
+        self._key = key
+
+    def rewrite(self, last: int, replace: Replace, pause: Pause) -> int:
+        """See RewritableHistory."""
+        disk, folder = self._place
+        with self._log.held():
+            changed = int(self._log.rewrite(last, replace, pause))
+            for each in archive_files(folder, disk):
+                if each.first <= last:
+                    changed += rewrite_file(each.path, ARCHIVE, self._key, disk, replace, pause)
+        return changed
 
 
 def _pause() -> None:

@@ -10,7 +10,7 @@ import msgspec
 from actors.clock import WallClock
 from actors.errors import LogCorruptError, OperatorError
 from actors.finding import Counts, Finding
-from actors.frame import FOLD_VERSION, Frame
+from actors.frame import FOLD_VERSION, ErasedRecord, EraseRecord, Frame
 from actors.outbox import Outbox
 from actors.recovery import Recovery
 from actors.shard import Shard
@@ -18,6 +18,7 @@ from actors.store.history import read_history
 from actors.store.port import Row, SnapshotHead
 from actors.store.snapshots import SnapshotFiles
 from engine.contact import decode_contact
+from engine.numbers import Numbers
 
 DIFFERENCES_MAX: Final = 100
 """Contacts of one slot that are told one by one; of more, only how many of each partition."""
@@ -49,6 +50,8 @@ class Refold:
         self._progress: Callable[[int], None] = lambda _: None
         self._versions: set[int] = set()
         self._told = 0
+        self._erased: set[int] = set()
+        """Partitions of which the log has lost what erased contacts did."""
 
     def run(self, counts: Counts, progress: Callable[[int], None]) -> None:
         """Fold and compare; `progress` is told each position reached.
@@ -79,6 +82,9 @@ class Refold:
         for frame in read_history(self._folder, self._key, position):
             self._compare_until(frame.position)
             self._versions.add(frame.fold_version)
+            for record in frame.records:
+                if isinstance(record, EraseRecord | ErasedRecord):
+                    self._erased.add(record.partition)
             yield frame
             self._progress(frame.position + len(frame.records))
 
@@ -99,6 +105,7 @@ class Refold:
             if mine != its:
                 said = "differs" if name == "published" else f"is {its}, folded again {mine}"
                 self._find(f"`{name}` of the snapshot {said}", partition=number, field=name)
+        self._compare_numbers(head, partition.numbers)
         states = partition.states()
         untold = 0
         for rows in self._files.rows(head):
@@ -112,6 +119,17 @@ class Refold:
         if untold:
             self._find(f"{untold:,} contacts more differ", partition=number)
         self._counts.partitions_compared += 1
+
+    def _compare_numbers(self, head: SnapshotHead, folded: Numbers) -> None:
+        """Compare all that was counted; where that cannot be, who waits where at least."""
+        if head.numbers is None:
+            return
+        its = Numbers(saved=head.numbers)
+        comparable = head.partition not in self._erased and its.since_ms == folded.since_ms
+        text = first_number_otherwise(its, folded, all_of_them=comparable)
+        if text:
+            ours = self._versions <= {FOLD_VERSION}
+            self._find(text, partition=head.partition, field="numbers", damage=ours)
 
     def _tell(
         self, head: SnapshotHead, key: str, snapshot: bytes | None, state: bytes | None
@@ -195,6 +213,30 @@ class _Start:
 def new_shard(slot: int, shards: int) -> Shard:
     """Return a shard to fold into; its clock is not asked."""
     return Shard(slot, shards, WallClock())
+
+
+def first_number_otherwise(its: Numbers, folded: Numbers, *, all_of_them: bool) -> str:
+    """Say which number of a snapshot is not what folding again gives; empty where all are."""
+    mine = _told_of(its, all_of_them=all_of_them)
+    again = _told_of(folded, all_of_them=all_of_them)
+    for of in sorted(mine.keys() | again.keys()):
+        if mine.get(of, 0) != again.get(of, 0):
+            said = f"is {mine.get(of, 0)}, folded again {again.get(of, 0)}"
+            return f"the snapshot's number of {' '.join(filter(None, of))} {said}"
+    return ""
+
+
+def _told_of(numbers: Numbers, *, all_of_them: bool) -> dict[tuple[str, ...], int]:
+    told: dict[tuple[str, ...], int] = {
+        (*spot, "waiting"): count for spot, count in numbers.waiting().items()
+    }
+    if all_of_them:
+        told |= dict(numbers.totals())
+        series = numbers.series()
+        for at_ms, span_ms, counts in numbers.parts(0):
+            span = f"in the {span_ms // 1000} s from {at_ms}"
+            told |= {(*series[number], span): count for number, count in counts.items()}
+    return told
 
 
 def first_difference(one: bytes, other: bytes) -> str | None:

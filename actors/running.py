@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,10 @@ class Running(Struct, frozen=True, kw_only=True):
     runtime: str = ""
     refusals: dict[str, str] = {}
     """Why an actor could not start, the last time it tried, by its name; see `shard_name`."""
+    gateways: list[str] = []
+    """The sockets of several gateways, by number; empty where the driver is the only one."""
+    keys: str = ""
+    """Folder of this host's certificate; empty where there is none."""
 
 
 def shard_name(slot: int) -> str:
@@ -34,18 +38,14 @@ def shard_name(slot: int) -> str:
     return f"shard-{slot}"
 
 
-def note_running(
-    data: Path, url: str, sockets: list[str], runtime: str, refusals: dict[str, str] | None = None
-) -> None:
-    """Write down that this process runs a system on a data folder. Raises OperatorError."""
+def note_running(data: Path, url: str, sockets: list[str], runtime: str, **more: Any) -> None:
+    """Write down that this process runs a system on a data folder. Raises OperatorError.
+
+    `more` are other fields of Running.
+    """
     pid = os.getpid()
     running = Running(
-        pid=pid,
-        start=process_start(pid),
-        url=url,
-        sockets=sockets,
-        runtime=runtime,
-        refusals=refusals or {},
+        pid=pid, start=process_start(pid), url=url, sockets=sockets, runtime=runtime, **more
     )
     note_whole(data / SYSTEM_FILE, msgspec.json.encode(running))
 

@@ -14,6 +14,7 @@ import structlog
 from actors.answer import Answer, give_all
 from actors.census import Census
 from actors.committer import Committer
+from actors.counted import AskNumbers, AskVisits
 from actors.credentials import Credentials
 from actors.door import Door, forbidden
 from actors.eraser import Eraser
@@ -35,7 +36,6 @@ from actors.link import (
     AskMap,
     AskSightings,
     AskStatus,
-    AskVisits,
     Done,
     Drain,
     EraseContact,
@@ -194,7 +194,7 @@ class ShardService:
             link.send(self._sightings.answer(request))
         elif isinstance(request, AskMap | OpenPartition):
             self._answer_mover(link, request)
-        elif isinstance(request, AskVisits):
+        elif isinstance(request, AskVisits | AskNumbers):
             self._census.answer(link, request)
         elif refusal := self._refusal(link, request):
             link.refuse(request, refusal)
@@ -367,6 +367,8 @@ class ShardService:
         status |= self.more_status()
         if self._snapshotter is not None:
             status |= self._snapshotter.status(self.shard.position)
+        if self.mover is not None:
+            status["move_pauses_ms"] = [1000 * each for each in self.mover.pauses_s]
         if self._eraser is not None:
             status |= {"erasures_open": self._eraser.open, "erasure_error": self._eraser.error}
         return status

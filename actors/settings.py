@@ -14,6 +14,7 @@ ClockName = Literal["wall", "events"]
 SHARDS_MAX: Final = 64
 RedisMode = Literal["strict", "relaxed"]
 KEYS_VARIABLE: Final = "ANLASS_KEYS"
+CONTROL_KEYS_VARIABLE: Final = "ANLASS_CONTROL_KEYS"
 REDIS_PASSWORD_VARIABLE: Final = "ANLASS_REDIS_PASSWORD"  # noqa: S105 - it names one
 STORE_KEY_VARIABLE: Final = "ANLASS_STORE_KEY"
 
@@ -78,6 +79,8 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     """None means: as the store was made, and a new one is."""
     key_file: Path | None = None
     """Where the store's key is, if not in its folder or in the environment."""
+    keys: Path | None = None
+    """Folder of this host's certificate, for links to other hosts."""
     cluster: ClusterSettings | None = None
     """Where the store is in Redis; `data` holds only what is of this machine then."""
     address: str = ""
@@ -97,6 +100,8 @@ class ShardSettings(Struct, frozen=True, kw_only=True):
     snapshots: SnapshotSettings = SnapshotSettings()
     key_file: str = ""
     """As SystemSettings has it; the key itself is never passed on."""
+    keys: str = ""
+    """Folder of the certificate it shows; empty where no link leaves the host."""
 
 
 class CourierSettings(Struct, frozen=True, kw_only=True):
@@ -107,6 +112,7 @@ class CourierSettings(Struct, frozen=True, kw_only=True):
     folder: str
     channels: bytes
     """JSON of channels.settings.ChannelSettings."""
+    keys: str = ""
 
 
 class RoundsSettings(Struct, frozen=True, kw_only=True):
@@ -122,6 +128,12 @@ class RoundsSettings(Struct, frozen=True, kw_only=True):
 def keys_of_environment() -> list[str]:
     """Return the write keys that ANLASS_KEYS names, separated by commas."""
     return [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+
+
+def control_keys_of_environment() -> list[str]:
+    """Return what ANLASS_CONTROL_KEYS says of keys, separated by commas."""
+    said = os.environ.get(CONTROL_KEYS_VARIABLE, "").split(",")
+    return [each.strip() for each in said if each.strip()]
 
 
 def store_key_of_environment() -> str:

@@ -229,6 +229,7 @@ class Shard:
             slot=self.slot,
             serial=self.serials.get(number, self.serial),
             waking_at_ms=partition.waking_at_ms,
+            numbers=partition.numbers.save(),
         )
         return head, _rows_of(states, partition.pseq)
 
@@ -240,8 +241,8 @@ class Shard:
         """
         partition = Partition(head.partition, self.decisions)
         partition.load(head.published, rows)
-        partition.now_ms = head.now_ms
-        partition.pseq = head.pseq
+        partition.now_ms, partition.pseq = head.now_ms, head.pseq
+        partition.load_numbers(head.numbers)
         partition.waking_at_ms = head.waking_at_ms
         partition.tombstones = dict(head.tombstones)
         partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
@@ -340,6 +341,7 @@ class Shard:
             "position": self.position,
             "now_ms": max((each.now_ms for each in partitions), default=0),
             "timed": any(each.programs.timed for each in partitions),
+            "timers_due": self.timers_due(self.clock.read()),
             "differences": self.differences,
             "events_erased": self.events_erased,
             "tombstones": sum(len(each.tombstones) for each in partitions),

@@ -16,7 +16,7 @@ from actors.store.disk import REAL_DISK, Disk
 from actors.store.erased import Erasure, ErasureNotes
 from actors.store.newfile import Pause, no_pause
 from actors.store.port import Row, SnapshotHead
-from actors.store.rewrite import rewrite_file
+from actors.store.rewrite import Replace, rewrite_file
 from actors.store.segment import position_of
 from actors.store.sighted import SightingsFile
 from engine.erasure import digest_of
@@ -54,6 +54,17 @@ class RewritableSnapshots(Protocol):
         ...
 
 
+class RewritableHistory(Protocol):
+    """Log and archive of a slot, which can be written again."""
+
+    def rewrite(self, last: int, replace: Replace, pause: Pause) -> int:
+        """Write again what has records up to position `last`; return how many files changed.
+
+        See actors.store.rewrite.
+        """
+        ...
+
+
 class SlotFiles:
     """The files of one slot that may hold what a contact did."""
 
@@ -61,34 +72,35 @@ class SlotFiles:
         self,
         folder: Path,
         *,
-        log: ClosableLog,
+        log: ClosableLog | None = None,
+        history: RewritableHistory | None = None,
         snapshots: RewritableSnapshots | None = None,
         key: bytes | None = None,
         disk: Disk = REAL_DISK,
     ) -> None:
-        """For the owner of the slot. Raises LogCorruptError, OSError: see ErasureNotes."""
+        """For the owner of the slot: with its log where it is in files, else with its history.
+
+        Raises LogCorruptError, OSError: see ErasureNotes.
+        """
         self.notes = ErasureNotes(folder, disk)
         self.sightings = SightingsFile(folder, key, disk)
-        self._folder = folder
-        self._key = key
-        self._disk = disk
-        self._log = log
+        if history is None:
+            assert log is not None
+            history = _HistoryFiles(folder, log, key, disk)
+        self._history = history
         self._snapshots = snapshots
 
     def erase(self, erasures: list[Erasure], pause: Pause = no_pause) -> Rewritten:
         """Take these contacts out of log, archive and snapshots; to do it again changes nothing.
 
         `pause` is called between steps of 256 KB, and ends it by raising. Raises LogCorruptError
-        also for a damaged snapshot, as nobody can say what it holds; OSError, StoreFullError. Then
-        part of the files may be done.
+        also for a damaged snapshot, as nobody can say what it holds; OSError, StoreStalledError.
+        Then part of the files may be done.
         """
         self.sightings.drop()  # What the shard still knows has nothing of them; it writes it anew.
         erased = {each.digest: each.position for each in erasures}
-        last = max(erased.values())
-        files, counts = 0, _Counts(erased)
-        with self._sources(last) as sources:
-            for path, kind in sources:
-                files += rewrite_file(path, kind, self._key, self._disk, counts.replace, pause)
+        counts = _Counts(erased)
+        files = self._history.rewrite(max(erased.values()), counts.replace, pause)
         rows = 0
         if self._snapshots is not None:
             for number in sorted({each.partition for each in erasures}):
@@ -100,6 +112,24 @@ class SlotFiles:
             for fault in self._snapshots.faults():
                 raise fault
         return Rewritten(files, counts.total + rows)
+
+
+class _HistoryFiles:
+    """Log and archive in files. See RewritableHistory."""
+
+    def __init__(self, folder: Path, log: ClosableLog, key: bytes | None, disk: Disk) -> None:
+        self._folder = folder
+        self._log = log
+        self._key = key
+        self._disk = disk
+
+    def rewrite(self, last: int, replace: Replace, pause: Pause) -> int:
+        """See RewritableHistory."""
+        with self._sources(last) as sources:
+            return sum(
+                rewrite_file(path, kind, self._key, self._disk, replace, pause)
+                for path, kind in sources
+            )
 
     @contextmanager
     def _sources(self, last: int) -> Iterator[list[tuple[Path, bytes]]]:

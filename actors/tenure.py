@@ -107,7 +107,7 @@ class Tenure:
     ) -> None:
         settings = self._settings
         clock = CLOCKS[settings.clock]()
-        slot_log, snapshots = await asyncio.to_thread(
+        slot_log, snapshots, files = await asyncio.to_thread(
             open_redis_slot,
             settings.redis,
             self.slot,
@@ -126,6 +126,7 @@ class Tenure:
                 self._failed,
                 snapshots=snapshots,
                 settings=settings.snapshots,
+                files=files,
                 moving=Moving(MapOwnership(self._map, self.slot, slot_log.epoch), self._tell),
             )
             addresses = [str(self._socket), *([f"tcp://{tcp}:0"] if tcp else [])]

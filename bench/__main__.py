@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import engine
+from bench.against import bench_against
 from bench.board import Board, screen
+from bench.cluster import bench_cluster, bench_growth
 from bench.decision import decision_times_us, quantile
 from bench.durability import (
     bench_bytes,
@@ -32,6 +34,7 @@ from bench.journeys import (
     UNASKED,
     compared_us,
 )
+from bench.links import bench_links
 from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
 from bench.overload import BATCH, QUIET_PER_S, neighbours, overload
 from bench.replay import generate_w1, replay_w1
@@ -157,6 +160,7 @@ PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "engine": bench_engine,
     "journeys": bench_journeys,
     "replay": bench_replay,
+    "against": bench_against,
     "system": bench_system,
     "bytes": lambda board, _: bench_bytes(board),
     "encryption": lambda board, _: bench_encryption(board),
@@ -164,7 +168,10 @@ PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "restart": lambda board, _: bench_restart(board),
     "recovery": lambda board, _: bench_recovery(board),
     "timers": bench_timers,
+    "links": bench_links,
     "overload": bench_overload,
+    "growth": bench_growth,
+    "cluster": bench_cluster,
 }
 """Each also alone: `python -m bench recovery`."""
 

@@ -7,21 +7,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
-import structlog
 import typer
 import uvloop
 
+from actors.certificate import notices_of
+from actors.clock import WallClock
 from actors.errors import OperatorError
 from actors.folder import read_folder
+from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.cluster_command import restart, scale, stop
 from console.contact import contact_app
 from console.demo import play
 from console.events import events, sightings_of
+from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
+from console.numbers_screen import numbers
 from console.options import (
     AsJson,
     ConsentOption,
@@ -57,6 +61,7 @@ from console.verify import verify
 from engine.errors import AuthorError
 from engine.span import SPAN_FORM, span_ms
 from engine.unseen import unseen
+from ingest.gateways import GATEWAYS_MAX
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
@@ -90,6 +95,9 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     keep: Annotated[
         str, typer.Option(help="How long what was logged stays in the archive.")
     ] = "90d",
+    gateways: Annotated[
+        int, typer.Option(min=1, max=GATEWAYS_MAX, help="Gateway processes that share the port.")
+    ] = 1,
     redis: Redis = "",
     redis_mode: RedisMode = "strict",
     redis_prefix: RedisPrefix = "anlass",
@@ -102,12 +110,17 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = "",
     address: Annotated[str, typer.Option(help="Of the Ray cluster to join.")] = "",
     keys: Keys = None,
+    control: Annotated[
+        str, typer.Option(help="Serve the control API, too, at HOST:PORT; see docs/control.md.")
+    ] = "",
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C.
 
     With --redis, as a cluster; with --address, on this machine of one that others are in, too.
     """
     cluster = None
+    if control and redis:
+        raise OperatorError("--control is not there for a cluster yet; leave it out")
     if redis:
         where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
         cluster = cluster_settings(where, data, archive, address, keys)
@@ -120,16 +133,25 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
         encrypted=None if encryption is None else encryption == "on",
         key_file=key_file,
         keep_ms=_span_ms("--keep", keep),
+        keys=keys,
         cluster=cluster,
         address=address,
     )
-    system = System(settings, shards, host, port)
+    for notice in notices_of(keys, WallClock().read()) if keys else ():
+        errors.print(notice, soft_wrap=True, markup=False)
+    _run(System(settings, shards, host, port, gateways, control))
+
+
+def _run(system: System) -> None:
+    """Start a system, say where it is, and stay."""
     began = time.perf_counter()
     system.start_ray()
 
     def ready() -> None:
         news = "new journeys published" if system.published else "journeys as before"
         took_s = time.perf_counter() - began
+        if system.control_url:
+            errors.print(f"its control API is at {system.control_url}", soft_wrap=True)
         errors.print(f"anlass listens on {system.url} ({news}; {took_s:.1f} s)", soft_wrap=True)
 
     uvloop.run(run_system(system, ready))
@@ -186,10 +208,12 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
 app.command()(diff)
 app.command()(end)
 app.command()(events)
+app.command()(explain)
 app.command()(restart)
 app.command()(scale)
 app.command()(stop)
 app.command()(history)
+app.command()(numbers)
 app.command()(pause)
 app.command()(publish)
 app.command()(replay)
@@ -290,14 +314,7 @@ app.add_typer(keys_app, name="keys")
 
 def main() -> NoReturn:
     """Run the command; what a person did wrong is told in a line each, without a traceback."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_to_stderr()
     try:
         code = app(standalone_mode=False)
     except (OperatorError, AuthorError, ChannelError) as error:

@@ -1,4 +1,4 @@
-"""The commands `anlass contact erase` and `anlass contact export`."""
+"""The commands `anlass contact`: erase, export, and show (see console.contact_show)."""
 
 import tempfile
 from pathlib import Path
@@ -9,6 +9,7 @@ import uvloop
 from msgspec import Struct
 
 from actors.clock import CLOCKS
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.link import EraseContact, Erased, LinkClient, LinkError
 from actors.map import shard_of
@@ -20,6 +21,7 @@ from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
+from console.contact_show import show
 from console.held import held_of
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console
@@ -30,6 +32,8 @@ from engine.span import SPAN_FORM, span_ms, span_text
 contact_app = typer.Typer(
     help="Show or forget what is kept of one contact.", no_args_is_help=True, rich_markup_mode=None
 )
+
+contact_app.command()(show)
 
 ContactKey = Annotated[
     str,
@@ -94,7 +98,8 @@ async def erase_contact(
     running = running_system(data)
     try:
         if running is not None:
-            erased = await _ask(running.sockets[slot], request)
+            here = Credentials.open(running.keys, "operator")
+            erased = await _ask(running.sockets[slot], request, here)
         else:
             erased = await _open_and_ask(data, store, slot, key_file, request)
     except (LinkError, OSError) as error:
@@ -107,8 +112,8 @@ async def erase_contact(
     )
 
 
-async def _ask(socket: str, request: EraseContact) -> Erased:
-    client = await LinkClient.connect(socket)
+async def _ask(socket: str, request: EraseContact, here: Credentials | None) -> Erased:
+    client = await LinkClient.connect(socket, here)
     try:
         reply = await client.ask(request)
     finally:
@@ -134,7 +139,7 @@ async def _open_and_ask(
             socket = str(Path(runtime) / "shard.sock")
             await service.start(socket)
             try:
-                return await _ask(socket, request)
+                return await _ask(socket, request, None)
             finally:
                 await service.stop()
     finally:

@@ -48,10 +48,23 @@ class JourneyLine(Struct, kw_only=True):
     visits: list[NodeLine] = []
 
 
+class EntryLine(Struct, kw_only=True):
+    """Who would have entered a journey as the draft has it, in the last days."""
+
+    journey: str
+    more: int
+    """Who would have entered, and did not."""
+    fewer: int
+    """Who did enter, and would not have."""
+
+
 class Diff(Struct, kw_only=True):
     """What a draft changes."""
 
     journeys: list[JourneyLine]
+    days: int = 0
+    """How far back entries were looked at; 0: not at all."""
+    entries: list[EntryLine] = []
     settings: list[str] = []
     templates: list[str] = []
     segments: list[str] = []
@@ -115,8 +128,19 @@ def show_diff(diff: Diff) -> None:
     ):
         if names:
             console.print(Text(f"{what} changed: {', '.join(names)}"), soft_wrap=True)
+    for entry in diff.entries:
+        console.print(Text(entry_words(entry, diff.days)), soft_wrap=True)
     if diff.empty:
         console.print("Nothing differs from what is in force.")
+
+
+def entry_words(line: EntryLine, days: int) -> str:
+    """Say who would have entered: `hello: 1,204 more would have entered in the last 7 days`."""
+    parts = [
+        f"{count:,} {word}" for count, word in ((line.more, "more"), (line.fewer, "fewer")) if count
+    ]
+    when = "the last day" if days == 1 else f"the last {days} days"
+    return f"{line.journey}: {' and '.join(parts)} would have entered in {when}"
 
 
 def sentence(line: NodeLine) -> str:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from actors.errors import OperatorError
+from actors.credentials import Credentials
+from actors.errors import OperatorError, UnknownError
 from actors.link import AskSightings, LinkClient, LinkError, Seen
 from actors.running import running_system
 from actors.store.key import store_key
@@ -87,7 +88,7 @@ def events(
         return
     sighting = seen.events.get(name)
     if sighting is None:
-        raise OperatorError(f"no event {name!r} was seen yet; {nearest(name, list(seen.events))}")
+        raise UnknownError(f"no event {name!r} was seen yet; {nearest(name, list(seen.events))}")
     report = report_of(name, sighting)
     if json:
         print_json(report)
@@ -104,7 +105,8 @@ async def sightings_of(data: Path, key_file: Path | None = None) -> tuple[Sighti
     store = read_store(data)
     running = running_system(data)
     if running is not None:
-        found = list(await asyncio.gather(*[_ask(socket) for socket in running.sockets]))
+        here = Credentials.open(running.keys, "operator")
+        found = list(await asyncio.gather(*[_ask(socket, here) for socket in running.sockets]))
     else:
         key = store_key(data, key_file)
         found = [_read(shard_folder(data, slot), key) for slot in range(store.shards)]
@@ -196,10 +198,10 @@ def _field_line(path: str, field: FieldSighting) -> FieldLine:
     )
 
 
-async def _ask(socket: str) -> Sightings | str:
+async def _ask(socket: str, here: Credentials | None) -> Sightings | str:
     try:
         async with asyncio.timeout(ANSWER_S):
-            client = await LinkClient.connect(socket)
+            client = await LinkClient.connect(socket, here)
             try:
                 reply = await client.ask(AskSightings(0))
             finally:

@@ -33,7 +33,8 @@ RedisCa = Annotated[
     Path | None, typer.Option(help="Of who signed the server's certificate, if not known here.")
 ]
 Keys = Annotated[
-    Path | None, typer.Option(help="Folder of this machine's certificate, of `anlass keys`.")
+    Path | None,
+    typer.Option("--keys", help="Folder of this host's certificate; see `anlass keys`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")]
 Format = Annotated[str, typer.Option(help="canonical, rees46, d2c, w1, or auto.")]
@@ -44,7 +45,7 @@ ConsentOption = Annotated[
 
 def print_json(report: Any) -> None:
     """Print a Struct, or what is made of Structs, as a line of JSON."""
-    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report)).decode() + "\n")
+    sys.stdout.write(orjson.dumps(msgspec.to_builtins(report, str_keys=True)).decode() + "\n")
 
 
 def redis_settings(

@@ -92,8 +92,8 @@ def _frames(data: Path, key: bytes | None) -> Iterator[Frame]:
         yield from frames_of(folder, key)
 
 
-def moment_ms(text: str) -> int:
-    """Read a moment: ISO 8601 (UTC where it names no zone), or epoch milliseconds."""
+def moment_ms(text: str, option: str = "--until") -> int:
+    """Read an option's moment: ISO 8601 (UTC where it names no zone), or epoch milliseconds."""
     # Eight digits are a date in ISO's basic form: nobody means 1970.
     if text.isascii() and text.isdecimal() and len(text) != len("20260101"):
         return int(text)
@@ -101,7 +101,7 @@ def moment_ms(text: str) -> int:
         at = datetime.fromisoformat(text)
     except ValueError:
         fix = "write it like 2026-04-05T17:31:00Z, or as epoch milliseconds"
-        raise OperatorError(f"--until {text!r} is no moment; {fix}") from None
+        raise OperatorError(f"{option} {text!r} is no moment; {fix}") from None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     return round(at.timestamp() * 1000)

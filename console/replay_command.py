@@ -8,6 +8,8 @@ import typer
 
 from actors.errors import OperatorError
 from actors.frame import Frame
+from console.against.command import Asked, compare
+from console.against.options import Against, Html, Processes, Same, Since, Vary, Within
 from console.logbook import shard_folders
 from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
 from console.recorded import moment_ms, read_recorded
@@ -37,11 +39,32 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     until: Annotated[
         str, typer.Option(help="With --from-log: as of this moment, ISO or epoch milliseconds.")
     ] = "",
+    against: Against = None,
+    vary: Vary = None,
+    since: Since = "",
+    within: Within = "1d",
+    html: Html = None,
+    processes: Processes = 0,
+    same: Same = False,  # noqa: FBT002
     key_file: KeyFile = None,
-    out: Annotated[Path | None, typer.Option(help="Write what came of each visit here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write what came of each visit, or what differs, here.")
+    ] = None,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Say what journeys would have done with a file of events, or what a store's log says."""
+    """Say what journeys would have done with a file of events, or what a store's log says.
+
+    Or, with --against, what a draft of the journeys would have done otherwise than the log says.
+    """
+    if against is not None:
+        _check_against(from_log, journeys, events, format, consent)
+        assert from_log is not None
+        asked = Asked(from_log, against, key_file, vary or [], since, until, within, processes)
+        compare(asked, out, html, json=json, same=same)
+        return
+    for name, given in (("--vary", vary), ("--from", since), ("--html", html), ("--same", same)):
+        if given:
+            raise OperatorError(f"{name} goes with --against only; leave it out")
     if from_log is None:
         if until:
             raise OperatorError("--until goes with --from-log only; leave it out")
@@ -51,15 +74,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         outcomes, report = _replay_file(journeys, events, format, consent, out)
         title = "Replay"
     else:
-        for name, given in (
-            ("--journeys", journeys is not None),
-            ("--events", events is not None),
-            ("--format", format != "auto"),
-            ("--consent", consent != "asked"),
-        ):
-            if given:
-                text = f"--from-log tells what really went out and takes no {name}"
-                raise OperatorError(f"{text}; leave one of them out")
+        _check_no_file(journeys, events, format, consent)
         until_ms = moment_ms(until) if until else FAR_MS
         outcomes, report = _read_log(from_log, until_ms, key_file, out)
         title = f"Log of {from_log}" + (f" until {until}" if until else "")
@@ -69,6 +84,27 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         print_json(report)
     else:
         show_replay(report, title)
+
+
+def _check_against(
+    from_log: Path | None, journeys: Path | None, events: Path | None, format: str, consent: str
+) -> None:
+    if from_log is None:
+        raise OperatorError("--against compares with a log; name its store with --from-log")
+    _check_no_file(journeys, events, format, consent)
+
+
+def _check_no_file(journeys: Path | None, events: Path | None, format: str, consent: str) -> None:
+    """Refuse the options of a replay of a file."""
+    for name, given in (
+        ("--journeys", journeys is not None),
+        ("--events", events is not None),
+        ("--format", format != "auto"),
+        ("--consent", consent != "asked"),
+    ):
+        if given:
+            text = f"--from-log tells what really went out and takes no {name}"
+            raise OperatorError(f"{text}; leave one of them out")
 
 
 def _replay_file(

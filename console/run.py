@@ -1,7 +1,6 @@
 """Run: the whole system in one command: shards and courier by Ray, and the gateway."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from actors.cluster import Cluster
+from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
-from actors.map import even_map
+from actors.map import ClusterMap, even_map
 from actors.member import Member
 from actors.publications import Publications
 from actors.publisher import Publisher
@@ -22,20 +22,31 @@ from actors.store.published import PublishedFiles
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
 from channels.webhook import check_webhooks
+from console.control_process import ControlProcess
+from console.control_settings import ControlStart, control_keys, read_address
 from engine.errors import AuthorError
 from engine.succession import source_of
 from ingest.gateway import Gateway
+from ingest.gateway_process import GatewayStart, calm_collector
+from ingest.gateways import Gateways
 from ingest.settings import GatewaySettings
 
 VARIABLE_SIGN: Final = "$"
-GC_THRESHOLDS: Final = (100_000, 50, 50)
-"""Of the gateway's process: what lives longer than a request is there from the start, frozen."""
 
 
 class System:
     """A running system: made with `start`, ended with `stop`."""
 
-    def __init__(self, settings: SystemSettings, shards: int | None, host: str, port: int) -> None:
+    def __init__(
+        self,
+        settings: SystemSettings,
+        shards: int | None,
+        host: str,
+        port: int,
+        gateways: int = 1,
+        control: str = "",
+    ) -> None:
+        """`control` is the address of the control API, HOST:PORT; empty: there is none."""
         folder = checked_folder(settings.journeys)
         keys = [*folder.operator.get("keys", []), *keys_of_environment()]
         self._gateway_settings = gateway_settings(
@@ -43,16 +54,26 @@ class System:
         )
         self._channels = channel_settings(folder.operator.get("channels", {}))
         self._folder = folder
+        self._control_keys = control_keys(folder.operator.get("control", {}))
+        address = read_address(control, self._control_keys) if control else None
         self.cluster: Cluster | Member
         self._publications: Publications
         if settings.cluster is None:
+            self._keys = str(settings.keys.absolute()) if settings.keys else ""
             self.cluster = Cluster(settings, shards)
             key = store_key(settings.data, settings.key_file)
             self._publications = PublishedFiles(settings.data, key)
         else:
+            self._keys = settings.cluster.keys
             member = self.cluster = Member(settings, shards)
             self._publications = member.publications
-        self._gateway: Gateway | None = None
+        self._credentials = Credentials.open(self._keys, "gateway")
+        self._gateway_count = gateways
+        self._gateway: Gateway | Gateways | None = None
+        self._settings = settings
+        self._control: ControlProcess | None = None
+        if address is not None:
+            self._control = ControlProcess(*address, self.cluster.note_process)
         self.published = False
 
     def start_ray(self) -> None:
@@ -65,21 +86,62 @@ class System:
         A start that is refused has published nothing.
         """
         channels = msgspec.json.encode(self._channels)
+        if self._control is not None:
+            await self._control.bind()
         try:
             if isinstance(self.cluster, Member):  # Only then is it known where slots are served.
                 await self.cluster.start_actors(channels)
-                self._gateway = self._member_gateway(self.cluster)
+                self._gateway = self._new_gateway()
                 await self._gateway.bind()
             else:
-                sockets = even_map(self.cluster.sockets)
-                self._gateway = Gateway(self._gateway_settings, sockets)
+                self._gateway = self._new_gateway()
                 await self._gateway.bind()
                 await self.cluster.start_actors(channels)
             await self._publish()
-            await self._gateway.start()
+            await self._start_gateway()
         except OSError as error:
             raise OperatorError(str(error)) from None
-        self.cluster.announce(self.url)
+        self.cluster.announce(self.url, self._reports)
+        if self._control is not None:
+            await self._control.start(self._control_start())
+
+    def _control_start(self) -> ControlStart:
+        settings = self._settings
+        return ControlStart(
+            data=str(settings.data.absolute()),
+            lifeline=self.cluster.lifeline,
+            listener=-1,
+            keys=self._control_keys,
+            operator={"keys": [], "channels": self._folder.operator.get("channels", {})},
+            key_file=str(settings.key_file.absolute()) if settings.key_file else "",
+        )
+
+    @property
+    def control_url(self) -> str:
+        """Where the control API listens; empty where there is none."""
+        return "" if self._control is None else self._control.url
+
+    @property
+    def _reports(self) -> list[str]:
+        """The sockets on which several gateways say how they are."""
+        count = self._gateway_count if self._gateway_count > 1 else 0
+        return [str(self.cluster.runtime / f"gateway-{number}.sock") for number in range(count)]
+
+    async def _start_gateway(self) -> None:
+        if not isinstance(self._gateway, Gateways):
+            assert self._gateway is not None
+            await self._gateway.start()
+            return
+        start = GatewayStart(
+            settings=self._gateway_settings,
+            told=self._told,
+            host=self._host,
+            reports=self._reports,
+            number=0,
+            lifeline=self.cluster.lifeline,
+            keys=self._keys,
+        )
+        await self._gateway.start(start)
 
     async def _publish(self) -> None:
         """Put the folder in force where something else is, and note that; versions go on."""
@@ -91,9 +153,23 @@ class System:
             publisher.note_start(before, source)
         self.published = await self.cluster.publish(source)
 
-    def _member_gateway(self, member: Member) -> Gateway:
-        settings = self._gateway_settings
-        return Gateway(settings, member.map, member.credentials, member.host, member.where)
+    @property
+    def _told(self) -> ClusterMap:
+        """Where the slots are served."""
+        cluster = self.cluster
+        return cluster.map if isinstance(cluster, Member) else even_map(cluster.sockets)
+
+    @property
+    def _host(self) -> str:
+        return self.cluster.host if isinstance(self.cluster, Member) else ""
+
+    def _new_gateway(self) -> Gateway | Gateways:
+        settings, cluster = self._gateway_settings, self.cluster
+        if self._gateway_count > 1:
+            return Gateways(settings, self._gateway_count, cluster.note_process)
+        ask_store = cluster.where if isinstance(cluster, Member) else None
+        told, host = self._told, self._host
+        return Gateway(settings, told, self._credentials, host, ask_store=ask_store)
 
     async def ended(self) -> None:
         """Return when somebody elsewhere has all of it stopped; of a single machine, never."""
@@ -110,6 +186,8 @@ class System:
 
     async def stop(self) -> None:
         """Answer what is in flight, then end everything."""
+        if self._control is not None:
+            await self._control.stop()
         if self._gateway is not None:
             await self._gateway.stop()
         await self.cluster.stop()
@@ -171,9 +249,7 @@ async def run_system(system: System, ready: Callable[[], None]) -> None:
     try:
         if not await _started(system, ended):
             return
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        calm_collector()
         ready()
         await _first_of(ended.wait(), system.ended())
     finally:

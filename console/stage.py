@@ -14,6 +14,7 @@ from engine.contact import Contact
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.input import FEEDBACK, Advance, Event, Handover, Input, Publish, Receipt
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.partition import Partition
 
 ADVANCES_MAX: Final = 100_000
@@ -116,7 +117,7 @@ class Stage:
     def is_in(self, contact: Contact, segment: str) -> bool:
         """Say whether a contact is in a segment, or on a list, now."""
         programs = self.partition.programs
-        moment = Moment(programs.rules, contact, self.now_ms, [], {})
+        moment = Moment(programs.rules, contact, self.now_ms, Notes(), {})
         return programs.segments[segment].holds(moment)
 
     def _note_receipt(self, seen: SeenMessage, said: SaidReceipt) -> None:

@@ -8,7 +8,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.clock import process_age_s
+from actors.certificate import notices_of
+from actors.clock import WallClock, process_age_s
+from actors.credentials import Credentials
 from actors.link import AskStatus, LinkClient, LinkError, Status
 from actors.map import partitions_of
 from actors.running import memory_bytes, running_system, shard_name
@@ -16,6 +18,7 @@ from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
 from actors.store.segment import read_segment, segments_of
 from engine.journey import Publication
+from ingest.report import read_report
 
 ANSWER_S: Final = 3.0
 """How long a shard may take to answer before it counts as one that does not."""
@@ -64,6 +67,12 @@ class SystemStatus(Struct, kw_only=True):
     uptime_s: float | None = None
     clock: str
     journeys: list[str] | None = None
+    gateways: int = 0
+    """That share the port."""
+    gateways_silent: list[int] = []
+    """The numbers of those that do not answer."""
+    notices: list[str] = []
+    """Of certificates that end soon, or have ended."""
     shards: list[ShardLine]
     total: ShardLine
 
@@ -81,9 +90,11 @@ async def status_of(data: Path, key_file: Path | None = None) -> SystemStatus:
         return SystemStatus(
             running=False, folder=str(data), clock=store.clock, shards=lines, total=total_of(lines)
         )
-    before = await ask_all(running.sockets)
+    credentials = Credentials.open(running.keys, "operator")
+    before = await ask_all(running.sockets, credentials)
     await asyncio.sleep(BETWEEN_S)
-    after = await ask_all(running.sockets)
+    after = await ask_all(running.sockets, credentials)
+    reports = await asyncio.gather(*[read_report(socket) for socket in running.gateways])
     lines = [
         line_of_shard(data, store, slot, was, now)
         for slot, (was, now) in enumerate(zip(before, after, strict=True))
@@ -99,18 +110,23 @@ async def status_of(data: Path, key_file: Path | None = None) -> SystemStatus:
         uptime_s=round(process_age_s(running.start), 1),
         clock=store.clock,
         journeys=journeys_of(after),
+        gateways=len(reports) or 1,
+        gateways_silent=[number for number, report in enumerate(reports) if report is None],
+        notices=notices_of(Path(running.keys), WallClock().read()) if running.keys else [],
         shards=lines,
         total=total_of(lines),
     )
 
 
-async def ask_all(sockets: list[str]) -> list[tuple[float, dict[str, Any]] | str]:
+async def ask_all(
+    sockets: list[str], credentials: Credentials | None = None
+) -> list[tuple[float, dict[str, Any]] | str]:
     """Ask each shard how it is; its answer and when it came, or why there is none."""
 
     async def ask(socket: str) -> tuple[float, dict[str, Any]] | str:
         try:
             async with asyncio.timeout(ANSWER_S):
-                client = await LinkClient.connect(socket)
+                client = await LinkClient.connect(socket, credentials)
                 try:
                     reply = await client.ask(AskStatus(0))
                 finally:

@@ -34,11 +34,17 @@ def show_status(found: SystemStatus) -> None:
         up = span_words(found.uptime_s)
         head = f"Anlass at {found.url}, up for {up} (process {found.pid}), clock {found.clock}"
         journeys = "not known" if found.journeys is None else ", ".join(found.journeys) or "none"
+        head += "" if found.gateways == 1 else f", {found.gateways} gateways"
         console.print(f"{head}\nJourneys in force: {journeys}", soft_wrap=True, highlight=False)
     else:
         text = f"Nothing runs on {found.folder} (clock {found.clock}). It holds:"
         console.print(text, soft_wrap=True, highlight=False)
     console.print(status_table(found))
+    for number in found.gateways_silent:
+        text = f"gateway {number} does not answer; it starts again where its process died"
+        console.print(Text(text, style="red"), soft_wrap=True)
+    for notice in found.notices:
+        console.print(Text(notice, style="yellow"), soft_wrap=True)
     for line in found.shards:
         if line.stalled:
             text = f"shard {line.shard} takes no events: {line.stalled}"

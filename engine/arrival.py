@@ -1,19 +1,25 @@
 """An event arrives at the journeys: it ends some visits, moves some, and opens others."""
 
+from collections.abc import Iterator
+
 from engine.backlog import drop
 from engine.condition import Test
-from engine.contact import Contact
-from engine.decision import CONVERTED, EXITED, Decision, Fault, Outcome
-from engine.entrance import enter
+from engine.contact import Awaiting, Contact
+from engine.decision import CONVERTED, EXITED, Fault, Outcome
+from engine.entrance import enter, note_entry
+from engine.fact import Fact
 from engine.guard import Guard
 from engine.history import remember_derived
 from engine.input import DESCRIBED, Event, is_derived, looked_into, payload_of
 from engine.limits import FOLLOWS_MAX, HOPS_MAX
 from engine.moment import NO_VIEWS, Moment
+from engine.notes import CONVERTED_HELD_OUT, Notes
 from engine.occasion import plan_anew
 from engine.outbox import stop_pending
+from engine.program import Goal, Program, Way
 from engine.programs import Programs
 from engine.route import Route
+from engine.trace import ExitNote, GoalNote, Trace
 from engine.walk import end_visit, wake
 from engine.watch import review
 
@@ -24,45 +30,53 @@ def happen(
     contact: Contact,
     event: Event,
     now_ms: int,
-    decisions: list[Decision],
+    notes: Notes,
     views: list[bytes] = NO_VIEWS,
 ) -> None:
     """Let an event end the visits it ends, move those it moves, then open those it opens.
 
     `route` is that of the event's name; `views` are those of the session that ended, if that is
-    the event. Then all that follows from it happens. Where it raises, the contact and `decisions`
+    the event. Then all that follows from it happens. Where it raises, the contact and the notes
     are as they were before.
     """
-    mark = len(decisions)
     payload = event.payload
     if not isinstance(payload, dict):
         event = looked_into(event)
         payload = payload_of(event)
-    moment = Moment(programs.rules, contact, now_ms, decisions, payload)
+    moment = Moment(programs.rules, contact, now_ms, notes, payload)
     moment.cause = event.id
     moment.described = route.describes
-    guard = Guard(contact) if route.moves and _may_move(route, contact) else None
+    guard = Guard(contact, notes) if route.moves and _may_move(route, contact) else None
     try:
         if guard is not None:
             _move(moment, programs, route, event)
             moment.visit, moment.trigger = None, payload
-        for program, way in route.entries:
+        traced = notes.decisions.__class__ is Trace
+        for program, way in _noted(moment, programs, route, event) if traced else route.entries:
             test = way.test
             if test is None or test.holds(moment):
                 if guard is None:
-                    guard = Guard(contact)
+                    guard = Guard(contact, notes)
                 enter(moment, program, event, way.late_after_ms, views)
                 moment.visit, moment.trigger = None, payload
         if guard is None:
             if not (route.watched or route.describes):
                 return  # Nothing has moved, so nothing follows.
-            guard = Guard(contact)
+            guard = Guard(contact, notes)
         follow(moment, programs, watched=route.watched)
     except Exception:
         if guard is not None:
             guard.restore(contact)
-        del decisions[mark:]
         raise
+
+
+def _noted(
+    moment: Moment, programs: Programs, route: Route, event: Event
+) -> Iterator[tuple[Program, Way]]:
+    """Yield the entries of an event, and before each note what comes of it."""
+    for program, way in route.entries:
+        note_entry(moment, programs, program, event, way)
+        yield program, way
 
 
 def follow(moment: Moment, programs: Programs, *, watched: bool) -> None:
@@ -125,6 +139,8 @@ def _happen_derived(moment: Moment, programs: Programs, event: Event, views: lis
     _move(moment, programs, route, event)
     for program, way in route.entries:
         moment.visit, moment.trigger = None, payload_of(event)
+        if type(moment.decisions) is Trace:
+            note_entry(moment, programs, program, event, way)
         if way.test is None or way.test.holds(moment):
             enter(moment, program, event, way.late_after_ms, views)
     return moment.moved or route.watched
@@ -155,6 +171,8 @@ def _exit_visits(moment: Moment, programs: Programs, route: Route, event: Event)
     contact = moment.contact
     for visit in contact.visits[:]:
         moment.visit = visit
+        if type(moment.decisions) is Trace:
+            _note_exit(moment.decisions, moment, route, visit.journey, event)
         if programs.keeps:  # Each version has rules of its own.
             program = programs.program_of(visit)
             tests = None if program is None else program.exit_on.get(route.name)
@@ -168,6 +186,8 @@ def _exit_visits(moment: Moment, programs: Programs, route: Route, event: Event)
         if _ends(moment, route, queued.journey):
             drop(moment, programs, queued, event.name)
     for pending in contact.pending:
+        if type(moment.decisions) is Trace:
+            _note_exit(moment.decisions, moment, route, pending.journey, event)
         if _ends(moment, route, pending.journey):
             stop_pending(pending, moment.now_ms, EXITED, event.name)
 
@@ -179,6 +199,21 @@ def _ends(moment: Moment, route: Route, journey: str) -> bool:
 
 def _any_holds(moment: Moment, tests: list[Test | None]) -> bool:
     return any(test is None or test.holds(moment) for test in tests)
+
+
+def _note_exit(trace: Trace, moment: Moment, route: Route, journey: str, event: Event) -> None:
+    if journey in route.exits:
+        tests = [test for test in route.exits[journey] if test is not None]
+        trace.note(
+            ExitNote(
+                at_ms=moment.now_ms,
+                journey=journey,
+                event=event.name,
+                event_id=event.id,
+                ends=_ends(moment, route, journey),
+                facts=[test.explain(moment) for test in tests],
+            )
+        )
 
 
 def _wake_visits(moment: Moment, programs: Programs, route: Route, event: Event) -> None:
@@ -199,12 +234,18 @@ def _convert(moment: Moment, route: Route, event: Event) -> None:
     reached = []
     for goal in contact.goals:
         program = next((each for each in route.goals if each.journey == goal.journey), None)
-        if program is None or program.goal is None or now_ms >= goal.until_ms:
+        if program is None or program.goal is None:
+            continue
+        if type(moment.decisions) is Trace:
+            _note_goal(moment.decisions, moment, program.goal, goal, event)
+        if now_ms >= goal.until_ms:
             continue
         if program.goal.test is None or program.goal.test.holds(moment):
             reached.append(goal)
             reason = f"{event.name}{' (held out)' if goal.held_out else ''}"
-            moment.decisions.append(
+            if goal.held_out:
+                moment.counts.append((goal.journey, "", "", CONVERTED_HELD_OUT, now_ms, 1))
+            moment.decide(
                 Outcome(
                     f"{goal.visit}.goal",
                     contact.key,
@@ -218,3 +259,22 @@ def _convert(moment: Moment, route: Route, event: Event) -> None:
             )
     if reached:
         contact.goals = [each for each in contact.goals if each not in reached]
+
+
+def _note_goal(trace: Trace, moment: Moment, asked: Goal, goal: Awaiting, event: Event) -> None:
+    in_time = Fact(
+        what="still in time", holds=moment.now_ms < goal.until_ms, until_ms=goal.until_ms
+    )
+    facts = [in_time] if asked.test is None else [in_time, asked.test.explain(moment)]
+    trace.note(
+        GoalNote(
+            at_ms=moment.now_ms,
+            journey=goal.journey,
+            visit=goal.visit,
+            event=event.name,
+            event_id=event.id,
+            reached=all(fact.holds for fact in facts),
+            key=f"{goal.visit}.goal",
+            facts=facts,
+        )
+    )

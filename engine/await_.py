@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 from engine.answer import keep_answer
+from engine.compare import encode_json
 from engine.condition import Test
 from engine.contact import Visit
 from engine.decision import DECLINED
+from engine.fact import Fact, shown
 from engine.input import Event, payload_of
 from engine.moment import Moment
 from engine.program import STAYS, Place, Program
@@ -84,6 +86,26 @@ class Await(Place):
                 return STAYS
         return STAYS
 
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place."""
+        facts: list[Fact] = []
+        for branch in self.branches:
+            if event is None or branch.name != event.name:
+                continue
+            parts = [_same_fact(payload_of(event), visit.trigger, path) for path in branch.same]
+            if branch.test is not None:
+                parts.append(branch.test.explain(moment))
+            holds = all(part.holds for part in parts)
+            wanted = (
+                "starts the wait anew" if branch.again else f"leads to {branch.then or 'the end'}"
+            )
+            facts.append(Fact(what=event.name, holds=holds, wanted=wanted, parts=parts))
+            if holds:
+                break
+        return facts
+
     def edges(self) -> list[str]:
         """See Place."""
         return [*(branch.then for branch in self.branches if not branch.again), self.otherwise]
@@ -95,6 +117,14 @@ class Await(Place):
     def tests(self) -> list[Test]:
         """See Place."""
         return [branch.test for branch in self.branches if branch.test is not None]
+
+
+def _same_fact(payload: dict[str, Any], trigger: dict[str, Any], path: list[str]) -> Fact:
+    value, other = value_at(payload, path), value_at(trigger, path)
+    wanted = "as in what it was entered on: "
+    wanted += "nothing" if other is MISSING else encode_json(other).decode()
+    holds = _is_same(payload, trigger, path)
+    return Fact(what=".".join(path), holds=holds, wanted=wanted, found=shown(value))
 
 
 def _is_same(payload: dict[str, Any], trigger: dict[str, Any], path: list[str]) -> bool:

@@ -10,6 +10,7 @@ from engine.limits import QUEUED_MAX
 from engine.moment import Moment
 from engine.program import Program
 from engine.programs import Programs
+from engine.trace import EndNote, Trace
 
 BACKLOG: Final = "+"
 """Among a contact's occasions: entries may go on. No occasion of a journey is called so."""
@@ -58,14 +59,28 @@ def drop(moment: Moment, programs: Programs, queued: Queued, reason: str) -> Non
     contact.queued = [each for each in contact.queued if each is not queued]
     program = programs.by_journey.get(queued.journey)
     id = visit_id(queued.journey, contact.key, queued.event_id)
-    refuse(moment, queued.journey, "" if program is None else program.first, id, EXITED, reason)
+    node = "" if program is None else program.first
+    if type(moment.decisions) is Trace:
+        moment.decisions.note(
+            EndNote(
+                at_ms=moment.now_ms,
+                journey=queued.journey,
+                visit=id,
+                node=node,
+                outcome=EXITED,
+                reason=reason,
+                cause=moment.cause,
+                key=message_key(id, node, 1),
+            )
+        )
+    refuse(moment, queued.journey, node, id, EXITED, reason)
 
 
 def refuse(moment: Moment, journey: str, node: str, id: str, outcome: str, reason: str) -> None:
     """Record that a visit does not begin."""
     key = message_key(id, node, 1)
     decision = Outcome(key, moment.contact.key, journey, node, "", moment.now_ms, outcome, reason)
-    moment.decisions.append(decision)
+    moment.decide(decision)
 
 
 def _is_paused(programs: Programs, queued: Queued) -> bool:

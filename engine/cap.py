@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from engine.contact import Contact, Sent
 from engine.contact_zone import zone_for
+from engine.fact import Fact, PastMessage
 from engine.limits import DAY_MS, MESSAGES_KEPT_MAX
 from engine.program import Program
 from engine.rules import Cap, Rules
@@ -29,6 +30,34 @@ def full_cap(rules: Rules, program: Program, sent: Sent, contact: Contact) -> Ca
             if counts(cap, sent) and _is_full(cap, rules, contact, sent.at_ms):
                 return cap
     return None
+
+
+def cap_facts(rules: Rules, program: Program, sent: Sent, contact: Contact) -> list[Fact]:
+    """Return of each cap that counts this message how full it is, and by which messages."""
+    facts = []
+    for cap in (*program.caps, *rules.caps):
+        if not counts(cap, sent):
+            continue
+        after_ms = sent.at_ms - cap.span_ms
+        if cap.period:
+            after_ms = _period_start(cap.period, sent.at_ms, zone_for(contact, rules)) - 1
+        counted = [
+            PastMessage(each.key, each.at_ms)
+            for each in reversed(contact.messages)
+            if each.at_ms > after_ms and counts(cap, each)
+        ]
+        fact = Fact(
+            what=f"cap of {cap.text}",
+            holds=len(counted) < cap.messages,
+            wanted=f"fewer than {cap.messages}",
+            found=len(counted),
+            messages=counted,
+            since_ms=after_ms,
+        )
+        if not fact.holds:
+            fact.until_ms = frees_at_ms(cap, rules, contact, sent.at_ms)
+        facts.append(fact)
+    return facts
 
 
 def counts(cap: Cap, sent: Sent) -> bool:

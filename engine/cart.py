@@ -6,6 +6,7 @@ from engine.contact import Contact, pack
 from engine.limits import CART_ITEMS_MAX, PRODUCT_FIELD_BYTES_MAX
 
 QUANTITY_MAX: Final = 1_000_000
+NUMBERS: Final = (int, float)
 ITEM_FIELDS: Final = ("product_id", "name", "price", "quantity", "url", "image")
 
 
@@ -40,4 +41,4 @@ def _item(payload: dict[str, Any]) -> dict[str, Any]:
 def _fits(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= PRODUCT_FIELD_BYTES_MAX
-    return isinstance(value, float | int) or len(pack(value)) <= PRODUCT_FIELD_BYTES_MAX
+    return isinstance(value, NUMBERS) or len(pack(value)) <= PRODUCT_FIELD_BYTES_MAX

@@ -12,6 +12,7 @@ from engine.identity import message_key
 from engine.input import START
 from engine.limits import ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, LISTS_MAX, PENDING_MAX
 from engine.moment import Moment
+from engine.notes import CONVERTED_HELD_OUT
 from engine.program import Place, Program
 from engine.walk import end_visits
 
@@ -83,9 +84,7 @@ class ListChange(Place):
         else:
             self._put_out(moment, visit, key)
         journey, contact = program.journey, moment.contact.key
-        moment.decisions.append(
-            Outcome(key, contact, journey, self.id, ADS, moment.now_ms, outcome, reason)
-        )
+        moment.decide(Outcome(key, contact, journey, self.id, ADS, moment.now_ms, outcome, reason))
         return self.then
 
     def request(self) -> dict[str, str]:
@@ -187,7 +186,10 @@ class GoalReached(Place):
         if visit.passes.get(self.id, 1) == 1:
             key, contact = f"{visit.id}.{self.id}.goal", moment.contact.key
             reason = f"{self.goal}{' (held out)' if visit.held_out else ''}"
-            moment.decisions.append(
+            if visit.held_out:
+                count = (program.journey, self.id, "", CONVERTED_HELD_OUT, moment.now_ms, 1)
+                moment.counts.append(count)
+            moment.decide(
                 Outcome(
                     key, contact, program.journey, self.id, "", moment.now_ms, CONVERTED, reason
                 )

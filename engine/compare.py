@@ -4,7 +4,11 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from engine.value import MISSING
+
+encode_json: Final = msgspec.json.Encoder().encode
 
 Compares = Callable[[Any, Any], bool]
 """Of the value and the operand."""
@@ -91,6 +95,14 @@ def kinds_of(comparison: str, operand: Any) -> tuple[type, ...]:
         return ()
     kind = type(operand[0] if comparison == "between" else operand)
     return NUMBERS if kind in NUMBERS else (kind,)
+
+
+def comparison_text(comparison: str, operand: Any, *, ignores_case: bool = False) -> str:
+    """Put in words what a value is to be: `at least 7`, `equals "gold"`."""
+    if comparison == "exists":
+        return "there" if operand else "not there"
+    text = f"{comparison.replace('_', ' ')} {encode_json(operand).decode()}"
+    return f"{text}, in whatever case" if ignores_case else text
 
 
 def folded(value: Any) -> Any:

@@ -14,9 +14,9 @@ from engine.clause import (
     VisitCondition,
 )
 from engine.clock_text import DATE_FORM, iso_date, moment_of
-from engine.compare import COMPARISONS, folded
+from engine.compare import COMPARISONS, comparison_text, folded
 from engine.condition import All, Compare, CompareInner, Test
-from engine.found import EARLIER, LATER, CompareFound, InDates, NearNow
+from engine.found import EARLIER, LATER, CompareFound, Found, InDates, NearNow
 from engine.known import Known
 from engine.limits import DATE_SPAN_MS_MAX, FAR_MS
 from engine.rules import UTC
@@ -38,6 +38,8 @@ from engine.span import span_ms
 from engine.zone import date_of_day, date_start, day_of_date
 
 OPERATORS: Final = (*COMPARISONS, *DATE_COMPARISONS)
+WORD_OF: Final = {"attribute": "contact"}
+"""What asks for a value -> what facts call where it is, if that is another word."""
 NOT_EMPTY: Final = ("one_of", "contains_any")
 NOW: Final = "now"
 SESSION_NAMES: Final = [*SESSION, "counts.NAME"]
@@ -69,18 +71,33 @@ def compile_comparison(comparison: Comparison, path: str, reader: Reader, known:
         _note_unknown(comparison, path, reader)
     if len(reader.mistakes) > before or source is None:
         return All([])
+    test = _test_of(comparison, operator, source, known.zone)
     if operator in DATE_COMPARISONS:
         if source.kind in (NUMBER, TRUTH, LIST):
             problem = f"{operator} is for dates: `{name}` is {source.kind}"
             reader.add(f"{path}.{operator}", problem, f"compare it with {source.kind}")
-        return _date_test(source, operator, operand, known.zone)
-    if isinstance(comparison, FieldCondition | AttributeCondition):
+    elif not isinstance(comparison, FieldCondition | AttributeCondition):
+        _check_fits(comparison, f"{path}.{operator}", reader, source)
+    return test
+
+
+def _test_of(comparison: Comparison, operator: str, source: Source, zone: ZoneInfo) -> Test:
+    """Return the test of a comparison without mistakes."""
+    place, name = _place_of(comparison)
+    operand = getattr(comparison, operator)
+    ignores_case = comparison.case == "ignore"
+    if operator in DATE_COMPARISONS:
+        found: Found = _date_test(source, operator, operand, zone)
+    elif isinstance(comparison, FieldCondition | AttributeCondition):
         names = name.split(".")
         kind = CompareInner if len(names) == 2 else Compare
         of_contact = isinstance(comparison, AttributeCondition)
         return kind(names, of_contact, operator, operand, ignores_case=ignores_case)
-    _check_fits(comparison, f"{path}.{operator}", reader, source)
-    return CompareFound(source, operator, operand, ignores_case=ignores_case)
+    else:
+        found = CompareFound(source, operator, operand, ignores_case=ignores_case)
+    found.what = name if place == "field" else f"{WORD_OF.get(place, place)}.{name}"
+    found.wanted = comparison_text(operator, operand, ignores_case=ignores_case)
+    return found
 
 
 def source_of(comparison: Comparison) -> Source | None:
@@ -187,7 +204,7 @@ def _has_text(operator: str, operand: Any) -> bool:
     return any(isinstance(each, str) for each in operands)
 
 
-def _date_test(source: Source, operator: str, operand: str, zone: ZoneInfo) -> Test:
+def _date_test(source: Source, operator: str, operand: str, zone: ZoneInfo) -> Found:
     if operator == "within_last":
         return NearNow(source, 0, span_ms(operand) or 1)
     if operator == "within_next":

@@ -7,6 +7,7 @@ said by itself; who withdraws it is reached for none of them.
 from typing import Any, Final
 
 from engine.contact import Consent, Contact
+from engine.fact import Fact, PastEvent
 from engine.input import CONSENT
 from engine.limits import CONSENTS_KEPT_MAX
 from engine.rules import MARKETING
@@ -31,6 +32,22 @@ def consent_text(contact: Contact, channel: str, purpose: str) -> str:
     deciding = _deciding(contact, channel, purpose)
     consent = contact.consents.get(deciding)
     return f"{deciding}: {consent.level if consent else 'none'}"
+
+
+def consent_fact(contact: Contact, channel: str, level: str, purpose: str) -> Fact:
+    """Return what the contact said of this channel and purpose, with its proof."""
+    deciding = _deciding(contact, channel, purpose)
+    consent = contact.consents.get(deciding)
+    fact = Fact(
+        what=f"consent {deciding}",
+        holds=consent_suffices(contact, channel, level, purpose),
+        wanted=f"{level} or stronger" if level != "double_opt_in" else level,
+        found=consent.level if consent else "none",
+    )
+    if consent is not None:
+        fact.since_ms = consent.at_ms
+        fact.events = [PastEvent(CONSENT, consent.at_ms, id=consent.event_id)]
+    return fact
 
 
 def _deciding(contact: Contact, channel: str, purpose: str) -> str:

@@ -2,14 +2,15 @@
 
 from zoneinfo import ZoneInfo
 
-from engine.chance import falls_within
+from engine.chance import falls_within, point_of
 from engine.condition import Test
 from engine.contact_zone import zone_for
+from engine.fact import Fact
 from engine.limits import DAY_MS, FAR_MS
 from engine.moment import Moment
 from engine.reads import Reads
-from engine.window import Window, in_window, next_in_window, window_ends
-from engine.zone import LAST_MS, offset_until
+from engine.window import Window, in_window, next_in_window, window_ends, window_text
+from engine.zone import LAST_MS, clock_text, offset_until
 
 
 class InTime(Test):
@@ -28,6 +29,16 @@ class InTime(Test):
     def holds(self, moment: Moment) -> bool:
         """See Test."""
         return in_window(moment.now_ms, self.window, self._zone(moment))
+
+    def explain(self, moment: Moment) -> Fact:
+        """See Test."""
+        zone = self._zone(moment)
+        return Fact(
+            what=f"local time in {zone.key}",
+            holds=self.holds(moment),
+            wanted=window_text(self.window),
+            found=clock_text(moment.now_ms, zone),
+        )
 
     def note_reads(self, reads: Reads) -> None:
         """See Test: the contact's zone is an attribute."""
@@ -58,3 +69,14 @@ class InShare(Test):
     def holds(self, moment: Moment) -> bool:
         """See Test."""
         return falls_within(self.share, moment.contact.key, self.salt)
+
+    def explain(self, moment: Moment) -> Fact:
+        """See Test."""
+        point = point_of(moment.contact.key, self.salt)
+        wanted = f"below {self.share:g}"
+        return Fact(
+            what=f"point of 100 for {self.salt!r}",
+            holds=self.holds(moment),
+            wanted=wanted,
+            found=round(point, 6),
+        )

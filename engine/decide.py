@@ -4,6 +4,8 @@ from engine.condition import Consented, Test
 from engine.consent import consent_reason
 from engine.contact import Contact, Visit
 from engine.decision import DECLINED, NO_CONSENT
+from engine.fact import Fact
+from engine.input import Event
 from engine.moment import Moment
 from engine.program import Place, Program
 
@@ -24,6 +26,12 @@ class Decide(Place):
             return self.then
         moment.outcome, moment.reason = declined(self.id, self.test, moment.contact)
         return self.otherwise
+
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place."""
+        return [self.test.explain(moment)]
 
     def edges(self) -> list[str]:
         """See Place."""

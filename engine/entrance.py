@@ -1,24 +1,51 @@
 """Entrance: may the contact enter a journey now, and what begins if so."""
 
+from collections.abc import Iterator
+from typing import Final
+
 from engine.backlog import put_off, refuse
 from engine.chance import falls_within
 from engine.contact import Awaiting, Contact, Entered, Visit
 from engine.contact_zone import zone_for
 from engine.decision import CAPPED, EXITED, GROUPED, LATE
-from engine.identity import shortened_id, visit_id
+from engine.fact import Fact
+from engine.identity import message_key, shortened_id, visit_id
 from engine.input import SESSION_END, Event, payload_of
 from engine.limits import (
     ENTRIES_KEPT_MAX,
     FAR_MS,
     GOALS_MAX,
+    QUEUED_MAX,
     REENTRY_KEY_CHARS_MAX,
     VISITS_MAX,
 )
 from engine.moment import Moment
-from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry
+from engine.notes import ENTERED_HELD_OUT
+from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry, Way
+from engine.programs import Programs
+from engine.span import span_text
+from engine.trace import (
+    BACKLOG_FULL,
+    CROWDED,
+    ENTERED,
+    INSIDE,
+    LEAVES_AT_ONCE,
+    NO_KEY,
+    NO_MATCH,
+    ONCE,
+    PAUSED,
+    RECORDED,
+    TOO_LATE,
+    TOO_SOON,
+    TURN_TAKEN,
+    EntryNote,
+    Trace,
+)
 from engine.value import MISSING, value_at
 from engine.walk import advance, entry_key
 from engine.zone import day_start
+
+HOLDS_ALREADY: Final = "its condition to leave holds already"
 
 
 def enter(
@@ -32,15 +59,16 @@ def enter(
     the journey is paused, the entry waits: who may enter then is asked again.
     """
     contact, now_ms = moment.contact, moment.now_ms
-    key = _key_of(program.reentry, payload_of(event))
+    payload = payload_of(event)
+    key = _key_of(program.reentry, payload)
     if key is None or not _may_enter(moment, program, key):
         return
-    trigger = payload_of(event)
+    trigger = payload
     id = visit_id(program.journey, contact.key, event.id)
     visit = Visit(
         id=id,
         journey=program.journey,
-        node=program.first,
+        node="",  # It is at none before it walks.
         entered_at_ms=now_ms,
         waits_since_ms=now_ms,
         due_at_ms=FAR_MS,
@@ -60,8 +88,8 @@ def enter(
         put_off(moment, program, event, late_after_ms, views)
         return
     moment.visit, moment.trigger = visit, trigger
-    if any(test.holds(moment) for test in program.exit_when):
-        _refuse(moment, program, id, EXITED, "its condition to leave holds already")
+    if program.exit_when and any(test.holds(moment) for test in program.exit_when):
+        _refuse(moment, program, id, EXITED, HOLDS_ALREADY)
         return
     crowded = _crowded(contact, program)
     if crowded:
@@ -76,14 +104,146 @@ def enter(
         # Groups that the settings no longer name go.
         known = {group: at for group, at in contact.groups.items() if group in moment.rules.groups}
         contact.groups = known | {program.group: entered}
-    _note_entry(moment, program, key)
+    _note_entry(moment, visit)
     contact.visits.append(visit)
     if program.goal is not None:
-        until_ms = now_ms + program.goal.within_ms
-        open_goals = [each for each in contact.goals if each.until_ms > now_ms]
-        goal = Awaiting(program.journey, id, until_ms, visit.held_out)
-        contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
+        _await_goal(contact, visit, now_ms, program.goal.within_ms)
     advance(moment, program, visit, program.first)
+
+
+def _await_goal(contact: Contact, visit: Visit, now_ms: int, within_ms: int) -> None:
+    open_goals = [each for each in contact.goals if each.until_ms > now_ms]
+    goal = Awaiting(visit.journey, visit.id, now_ms + within_ms, visit.held_out)
+    contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
+
+
+def note_entry(
+    moment: Moment, programs: Programs, program: Program, event: Event, way: Way
+) -> None:
+    """Note in the Trace what `enter` is about to find on this event, and so whether it enters.
+
+    What it asks is asked here in its order, up to what stands in the way; nothing is changed.
+    """
+    contact = moment.contact
+    id = visit_id(program.journey, contact.key, event.id)
+    note = EntryNote(
+        at_ms=moment.now_ms,
+        journey=program.journey,
+        event=event.name,
+        event_id=event.id,
+        why=ENTERED,
+        visit=id,
+    )
+    for why, fact in _facts(moment, programs, program, event, way):
+        note.facts.append(fact)
+        if not fact.holds:
+            note.why = why
+            note.key = message_key(id, program.first, 1) if why in RECORDED else ""
+            break
+    else:
+        note.held_out = falls_within(program.hold_out, contact.key, program.journey)
+    assert isinstance(moment.decisions, Trace)
+    moment.decisions.note(note)
+
+
+def _facts(
+    moment: Moment, programs: Programs, program: Program, event: Event, way: Way
+) -> Iterator[tuple[str, Fact]]:
+    """Yield what is asked, each with what it means where it does not hold."""
+    contact, reentry, journey = moment.contact, program.reentry, program.journey
+    if way.test is not None:
+        yield NO_MATCH, way.test.explain(moment)
+    key = _key_of(reentry, payload_of(event)) if reentry.key else ""
+    if reentry.key:
+        found = None if key is None else key
+        yield NO_KEY, Fact(what=".".join(reentry.key), holds=key is not None, found=found)
+    assert key is not None
+    for inside in contact.visits:
+        if inside.journey == journey and inside.key == key:
+            found, since_ms = f"visit {inside.id} at {inside.node}", inside.entered_at_ms
+            until_ms = inside.due_at_ms
+            what = f"no visit of {journey} is there"
+            yield (
+                INSIDE,
+                Fact(what=what, holds=False, found=found, since_ms=since_ms, until_ms=until_ms),
+            )
+    yield from _reentry_facts(moment, program, key)
+    if way.late_after_ms != NEVER_LATE and event.at_ms is not None:
+        age_ms = moment.now_ms - event.at_ms
+        holds, wanted = age_ms <= way.late_after_ms, f"at most {span_text(way.late_after_ms)}"
+        what, found = f"age of {event.name}", span_text(age_ms)
+        yield TOO_LATE, Fact(what=what, holds=holds, wanted=wanted, found=found)
+    if program.paused:
+        queued = len(contact.queued)
+        full, wanted = queued >= QUEUED_MAX, f"fewer than {QUEUED_MAX}"
+        yield (
+            BACKLOG_FULL,
+            Fact(what="entries that wait", holds=not full, wanted=wanted, found=queued),
+        )
+        yield PAUSED, Fact(what="not paused", holds=False)
+    if program.exit_when:
+        yield LEAVES_AT_ONCE, _leaving_fact(moment, program, event, key)
+    crowded = _crowded(contact, program)
+    if crowded:
+        yield CROWDED, Fact(what=crowded, holds=False, found=len(contact.visits))
+    if program.group:
+        yield TURN_TAKEN, _turn_fact(moment, programs, program, event)
+
+
+def _reentry_facts(moment: Moment, program: Program, key: str) -> Iterator[tuple[str, Fact]]:
+    contact, again_ms = moment.contact, program.reentry.again_ms
+    if again_ms == REENTRY_ALWAYS:
+        return
+    name = entry_key(program.journey, key)
+    if again_ms == REENTRY_ONCE:
+        last_at_ms = contact.entered.get(name)
+        yield ONCE, Fact(what="never entered before", holds=last_at_ms is None, since_ms=last_at_ms)
+        return
+    from_exit = program.reentry.since_exit
+    last_at_ms = (contact.exited if from_exit else contact.entered).get(name)
+    until_ms = None if last_at_ms is None else last_at_ms + again_ms
+    what = f"last {'exit' if from_exit else 'entry'}"
+    wanted = f"at least {span_text(again_ms)} ago"
+    holds = until_ms is None or until_ms <= moment.now_ms
+    yield (
+        TOO_SOON,
+        Fact(what=what, holds=holds, wanted=wanted, since_ms=last_at_ms, until_ms=until_ms),
+    )
+
+
+def _leaving_fact(moment: Moment, program: Program, event: Event, key: str) -> Fact:
+    """Look at the conditions to leave as the visit would: it is not there yet."""
+    before, trigger = moment.visit, payload_of(event)
+    id, now_ms = visit_id(program.journey, moment.contact.key, event.id), moment.now_ms
+    moment.visit = Visit(
+        id, program.journey, program.first, now_ms, now_ms, FAR_MS, trigger, [], key=key
+    )
+    parts = [test.explain(moment) for test in program.exit_when]
+    moment.visit = before
+    held = any(part.holds for part in parts)
+    return Fact(what="no condition to leave holds", holds=not held, parts=parts)
+
+
+def _turn_fact(moment: Moment, programs: Programs, program: Program, event: Event) -> Fact:
+    """Say who had the group's turn last, and whether it is free again."""
+    contact, group = moment.contact, program.group
+    reason = _taken(moment, program, event)
+    last = contact.groups.get(group)
+    fact = Fact(what=f"turn of group {group} is free", holds=not reason)
+    if last is None:
+        return fact
+    entered = {name.partition("/")[0] for name, at in contact.entered.items() if at == last.at_ms}
+    of_group = [
+        name
+        for name in sorted(entered)
+        if name in programs.by_journey
+        and programs.by_journey[name].group == group
+        and programs.by_journey[name].priority == last.priority
+    ]
+    by = " or ".join(of_group) or "a journey that is gone"
+    fact.found = f"last taken by {by}, of priority {last.priority}"
+    fact.since_ms = last.at_ms
+    return fact
 
 
 def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
@@ -114,6 +274,8 @@ def _may_enter(moment: Moment, program: Program, key: str) -> bool:
 
 def _crowded(contact: Contact, program: Program) -> str:
     """Say which bound on visits at a time is reached; empty where none is."""
+    if not contact.visits:
+        return ""
     at_most = program.reentry.at_most
     if sum(visit.journey == program.journey for visit in contact.visits) >= at_most:
         return f"journey {program.journey}: {at_most} visits at a time"
@@ -122,9 +284,11 @@ def _crowded(contact: Contact, program: Program) -> str:
     return ""
 
 
-def _note_entry(moment: Moment, program: Program, key: str) -> None:
+def _note_entry(moment: Moment, visit: Visit) -> None:
+    if visit.held_out:
+        moment.counts.append((visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1))
     entered = moment.contact.entered
-    name = entry_key(program.journey, key)
+    name = entry_key(visit.journey, visit.key)
     entered.pop(name, None)  # It goes to the end: the longest ago stands first.
     if len(entered) >= ENTRIES_KEPT_MAX:
         del entered[next(iter(entered))]

@@ -5,19 +5,29 @@ from typing import Any, Final
 from engine.clock_text import moment_of
 from engine.compare import COMPARISONS, folded, ignoring_case, kinds_of
 from engine.condition import Test
+from engine.fact import Fact, shown
 from engine.limits import FAR_MS
 from engine.moment import Moment
 from engine.reads import Reads
 from engine.source import Source
+from engine.value import MISSING
 
 
 class Found(Test):
     """What a source finds, in some way."""
 
-    __slots__ = ("source",)
+    __slots__ = ("source", "wanted", "what")
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.what = self.wanted = ""
+        """In words, what is looked at and what it is to be: `cart total`, `at least 50`."""
+
+    def explain(self, moment: Moment) -> Fact:
+        """See Test."""
+        value = self.source.find(moment)
+        found = None if value is MISSING else shown(value)
+        return Fact(what=self.what, holds=self.holds(moment), wanted=self.wanted, found=found)
 
     def note_reads(self, reads: Reads) -> None:
         """See Test."""

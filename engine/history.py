@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.contact import Contact, pack, unpack
+from engine.fact import PastEvent
 from engine.input import Event, payload_of
 from engine.limits import (
     FAR_MS,
@@ -50,7 +51,7 @@ def pick_fields(payload: dict[str, Any]) -> Fields:
 
 def pack_happening(at_ms: int, fields: Fields) -> bytes:
     """Pack a past event."""
-    if isinstance(fields, KeptFields):
+    if type(fields) is KeptFields:  # A `no` of isinstance costs five times as much.
         return _pack_kept(at_ms, fields)
     product_id = fields.product_id
     if product_id is None:
@@ -159,7 +160,8 @@ def remember(contact: Contact, name: str, fields: Fields, at_ms: int | None, now
             insort_right(past, happening, key=happened_at_ms)
         if len(past) > HISTORY_EVENTS_MAX:
             del past[0]
-    contact.history_since_ms = min(contact.history_since_ms, at_ms)
+    if at_ms < contact.history_since_ms:  # noqa: PLR1730 - as in Partition.fold
+        contact.history_since_ms = at_ms
 
 
 def remember_derived(contact: Contact, event: Event, now_ms: int) -> None:
@@ -175,6 +177,20 @@ def happened_at_ms(happening: bytes) -> int:
     kept = unpack(happening)
     at_ms: int = kept if kept.__class__ is int else kept[0]
     return at_ms
+
+
+def told_events(contact: Contact, name: str, after_ms: int, until_ms: int) -> list[PastEvent]:
+    """Return the remembered events of a name in (after, until], the latest first."""
+    told = []
+    last_ms, newer = -1, 0
+    for happening in reversed(contact.history.get(name, ())):
+        kept = unpack(happening)
+        at_ms = kept if kept.__class__ is int else kept[0]
+        newer = newer + 1 if at_ms == last_ms else 0
+        last_ms = at_ms
+        if after_ms < at_ms <= until_ms:
+            told.append(PastEvent(name, at_ms, newer, fields=fields_of(kept)))
+    return told
 
 
 def latest(contact: Contact, name: str, count: int) -> list[dict[str, Any]]:

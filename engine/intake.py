@@ -47,9 +47,8 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
     """Take an event into the contact's state; False if it is a repeat, and nothing is changed.
 
     `route` is that of its name, `gap_ms` the pause that ends a session which it may open.
-    The contact's timers due by `now_ms` must have been applied before.
-
-    Session and history are extended here: calls for that were a tenth of a fold's instructions.
+    The contact's timers due by `now_ms` must have been applied before. Session and history are
+    extended here: calls for that were a tenth of a fold's instructions.
     """
     payload = event.payload  # Decoded first of all: where that raises, nothing has changed yet.
     if route.recalled:

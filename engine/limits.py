@@ -192,6 +192,30 @@ SEEN_WITNESSES: Final = 3
 SEEN_CANDIDATES_MAX: Final = 16_384
 """Texts of which it is remembered who told them; those told longest ago go."""
 
+NUMBERS_SERIES_MAX: Final = 2_048
+"""Numbers that one partition keeps (a journey, a node, and what is counted there); what is beyond
+is counted together."""
+
+REASONS_MAX: Final = 20
+REASON_CHARS_KEPT: Final = 80
+"""Reasons to leave one node that are told apart, and what is kept of a longer one."""
+
+COURSE_MINUTES_MS: Final = 2 * 3_600_000
+COURSE_HOURS_MS: Final = 14 * DAY_MS
+COURSE_DAYS_MS: Final = 400 * DAY_MS
+"""How long numbers are kept by the minute, by the hour and by the day, at least."""
+
+COURSE_BYTES_MAX: Final = 256 * 1024
+COURSE_DAYS_MIN: Final = 90
+"""Of one partition, packed; past it the oldest days go, but for so many; then hours become days
+earlier."""
+
+COUNTS_WAITING_MAX: Final = 128
+"""What is counted of one partition before it is added up, all together."""
+
+COURSE_RECENT_MAX: Final = 512
+"""Counts of one partition, by minute, before they are packed, all together."""
+
 ZONE_STRETCHES_MAX: Final = 8_192
 """Offsets of time zones remembered, for 30 days each: of 600 zones those of a year."""
 

@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 from engine.contact import Contact, Visit
-from engine.decision import DECLINED, Decision
+from engine.decision import DECLINED, Outcome
 from engine.input import Event
+from engine.notes import Notes
 from engine.rules import Rules
+from engine.trace import FollowNote, Trace
 
 NO_MESSAGE: Final = "no message on its way"
 NO_VIEWS: Final[list[bytes]] = []
@@ -21,6 +23,7 @@ class Moment:
     __slots__ = (
         "cause",
         "contact",
+        "counts",
         "decisions",
         "derived",
         "described",
@@ -40,13 +43,14 @@ class Moment:
         rules: Rules,
         contact: Contact,
         now_ms: int,
-        decisions: list[Decision],
+        notes: Notes,
         trigger: dict[str, Any],
     ) -> None:
         self.rules = rules
         self.contact = contact
         self.now_ms = now_ms
-        self.decisions = decisions
+        self.decisions = notes.decisions
+        self.counts = notes.counts
         self.trigger = trigger
         self.visit: Visit | None = None
         self.cause = ""
@@ -66,6 +70,11 @@ class Moment:
         self.reason = NO_MESSAGE
         """Why the visit on its way would end without a message, if it ended now."""
 
+    def decide(self, outcome: Outcome) -> None:
+        """Decide what becomes of a message, or of a visit without one, and have it counted."""
+        self.decisions.append(outcome)
+        self.counts.append((outcome.journey, outcome.node, "", outcome.outcome, outcome.at_ms, 1))
+
     def derive(
         self, id: str, name: str, payload: dict[str, Any], views: list[bytes] = NO_VIEWS
     ) -> None:
@@ -76,3 +85,7 @@ class Moment:
         self.follows += 1
         event = Event(id, self.contact.key, name, self.now_ms, payload)
         self.derived.append((event, self.hops + 1, views))
+        if type(self.decisions) is Trace:
+            self.decisions.note(
+                FollowNote(at_ms=self.now_ms, event=name, event_id=id, payload=payload)
+            )

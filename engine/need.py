@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from engine.contact import Visit
+from engine.fact import Fact, shown
 from engine.moment import Moment
 from engine.session import products_of, summary_of
 from engine.value import MISSING, value_at
@@ -38,6 +39,13 @@ class Need:
         if value is MISSING or value is None:
             return False
         return bool(value) or not isinstance(value, str | list | dict)
+
+    def explain(self, moment: Moment, visit: Visit) -> Fact:
+        """Return what is there; of lists and objects how many there are."""
+        value = value_at(self._whole(moment, visit), self.path)
+        found = len(value) or None if isinstance(value, list | dict) else shown(value)
+        holds = self.is_met(moment, visit)
+        return Fact(what=self.text, holds=holds, wanted="there", found=found)
 
     def _whole(self, moment: Moment, visit: Visit) -> Any:
         contact = moment.contact

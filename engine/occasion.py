@@ -2,12 +2,14 @@
 
 from engine.backlog import BACKLOG, drop, may_go_on, take_next
 from engine.contact import Contact, Queued
-from engine.entrance import enter
+from engine.entrance import enter, note_entry
 from engine.input import Event
 from engine.limits import FAR_MS
 from engine.moment import NO_VIEWS, Moment
-from engine.program import NEVER_LATE
+from engine.notes import Notes
+from engine.program import NEVER_LATE, Way
 from engine.programs import Programs
+from engine.trace import Trace
 from engine.version import JOURNEY_ENDED
 from engine.watch import WATCH, look_at_once, note_segments, review
 
@@ -18,7 +20,7 @@ def plan_occasions(programs: Programs, contact: Contact, now_ms: int) -> None:
     Segments that the contact is in already are taken as given: a publish lets nobody enter. Who
     is inside a journey that has got a condition to leave leaves now, if it holds.
     """
-    moment = Moment(programs.rules, contact, now_ms, [], {})
+    moment = Moment(programs.rules, contact, now_ms, Notes(), {})
     before = contact.occasions
     contact.planned_for = programs.version
     contact.occasions = {}
@@ -72,8 +74,10 @@ def carry_out(moment: Moment, programs: Programs, id: str) -> None:
     if found is None:
         return
     program, occasion = found
+    event = Event(f"{id}/{moment.now_ms}", contact.key, id, moment.now_ms, {})
+    if type(moment.decisions) is Trace:
+        note_entry(moment, programs, program, event, Way(id, occasion.test))
     if occasion.test is None or occasion.test.holds(moment):
-        event = Event(f"{id}/{moment.now_ms}", contact.key, id, moment.now_ms, {})
         enter(moment, program, event, NEVER_LATE, NO_VIEWS)
 
 
@@ -111,4 +115,7 @@ def _let_in(moment: Moment, programs: Programs, queued: Queued) -> None:
     moment.cause = queued.event_id
     contact = moment.contact.key
     event = Event(queued.event_id, contact, queued.name, queued.at_ms, queued.trigger)
+    if type(moment.decisions) is Trace:
+        way = Way(queued.name, None, queued.late_after_ms)
+        note_entry(moment, programs, program, event, way)
     enter(moment, program, event, queued.late_after_ms, queued.views)

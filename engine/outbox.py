@@ -4,13 +4,16 @@ from msgspec.structs import replace
 
 from engine.address import address_of
 from engine.cap import release
-from engine.contact import Contact, Pending
-from engine.decision import FAILED, Decision, Delivery, Outcome
+from engine.contact import Contact, Pending, Sent
+from engine.decision import FAILED, SENT, Delivery, Outcome
 from engine.history import latest
 from engine.input import FEEDBACK, Handover, Receipt
 from engine.limits import LATEST_MAX
+from engine.moment import Moment
+from engine.notes import DELIVERED
 from engine.rules import Rules
 from engine.session import products_of, summary_of
+from engine.trace import StopNote, Trace
 
 
 def find_pending(contact: Contact, key: str) -> Pending | None:
@@ -29,23 +32,32 @@ def stop_pending(pending: Pending, now_ms: int, outcome: str, why: str) -> None:
         pending.stopped_why = why
 
 
-def hand_over(
-    contact: Contact, handover: Handover, rules: Rules, now_ms: int, decisions: list[Decision]
-) -> None:
+def hand_over(moment: Moment, handover: Handover) -> None:
     """Check a message once more and pack it, or say why it does not go out after all.
 
     An exit, or a consent that was withdrawn, has marked it when it came; see `stop_pending`.
     """
+    contact = moment.contact
     pending = find_pending(contact, handover.key)
     if pending is None:
         return
     if pending.handed_at_ms == 0 and pending.stopped_at_ms < handover.as_of_ms:
         contact.pending.remove(pending)
         release(contact, pending.key)
-        decisions.append(_outcome(contact, pending, pending.stopped_as, pending.stopped_why))
+        if type(moment.decisions) is Trace:
+            moment.decisions.note(
+                StopNote(
+                    at_ms=moment.now_ms,
+                    key=pending.key,
+                    stopped_at_ms=pending.stopped_at_ms,
+                    outcome=pending.stopped_as,
+                    reason=pending.stopped_why,
+                )
+            )
+        _end_otherwise(moment, pending, pending.stopped_as, pending.stopped_why)
         return
-    pending.handed_at_ms = now_ms
-    decisions.append(_packed(contact, pending, rules, now_ms))
+    pending.handed_at_ms = moment.now_ms
+    moment.decisions.append(_packed(contact, pending, moment.rules, moment.now_ms))
 
 
 def _packed(contact: Contact, pending: Pending, rules: Rules, now_ms: int) -> Delivery:
@@ -77,16 +89,17 @@ def _packed(contact: Contact, pending: Pending, rules: Rules, now_ms: int) -> De
     )
 
 
-def settle(
-    contact: Contact, receipt: Receipt, now_ms: int, decisions: list[Decision]
-) -> Pending | None:
+def settle(moment: Moment, receipt: Receipt) -> Pending | None:
     """Take what the channel said, and return what it settles; None where that was settled before.
 
     A message that failed counts for no cap.
     """
+    contact, now_ms = moment.contact, moment.now_ms
     if receipt.kind:
         if receipt.kind in FEEDBACK:
-            note_treatment(contact, receipt.key, f"{receipt.kind}_at_ms", now_ms)
+            sent = note_treatment(contact, receipt.key, f"{receipt.kind}_at_ms", now_ms)
+            if sent is not None:
+                moment.counts.append((sent.journey, sent.node, "", receipt.kind, now_ms, 1))
         return None
     pending = find_pending(contact, receipt.key)
     if pending is None:
@@ -94,20 +107,30 @@ def settle(
     contact.pending.remove(pending)
     if receipt.delivered:
         note_treatment(contact, pending.key, "delivered_at_ms", now_ms)
+        moment.counts.append((pending.journey, pending.node, "", DELIVERED, now_ms, 1))
     else:
         release(contact, pending.key)
-        decisions.append(_outcome(contact, pending, FAILED, receipt.reason))
+        _end_otherwise(moment, pending, FAILED, receipt.reason)
     return pending
 
 
-def note_treatment(contact: Contact, key: str, field: str, now_ms: int) -> None:
-    """Keep when something first happened to a message; nothing where it is no longer kept.
+def note_treatment(contact: Contact, key: str, field: str, now_ms: int) -> Sent | None:
+    """Keep when something first happened to a message, and return that; else None.
 
-    In a new Sent: a Guard keeps the old one.
+    That is, where it happened before, and where the message is no longer kept. In a new Sent: a
+    Guard keeps the old one.
     """
     for i, sent in enumerate(contact.messages):
         if sent.key == key and getattr(sent, field) == 0:
             contact.messages[i] = replace(sent, **{field: now_ms})
+            return sent
+    return None
+
+
+def _end_otherwise(moment: Moment, pending: Pending, outcome: str, reason: str) -> None:
+    """Let a message that was decided come to something else: it counts for that alone."""
+    moment.counts.append((pending.journey, pending.node, "", SENT, pending.at_ms, -1))
+    moment.decide(_outcome(moment.contact, pending, outcome, reason))
 
 
 def _outcome(contact: Contact, pending: Pending, outcome: str, reason: str) -> Outcome:

@@ -17,11 +17,14 @@ from engine.idle import armed_anew
 from engine.input import Advance, Erase, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
 from engine.moment import Moment
+from engine.notes import Notes
+from engine.numbers import Numbers, SavedNumbers
 from engine.occasion import plan_occasions
 from engine.programs import NO_PROGRAMS
 from engine.reconcile import uphold
 from engine.step import step
-from engine.timer import apply_next_timer, drop_next_timer
+from engine.timer import apply_next_timer, drop_next_timer, note_next_timer, note_timers_over
+from engine.trace import Trace
 
 TIE_MAX: Final = 0xFFFF_FFFF
 APPLIED: Final = Verdict.APPLIED
@@ -42,10 +45,12 @@ class Partition:
         "_hot",
         "_hot_max",
         "_idle",
+        "_notes",
         "advanced_to",
         "decisions",
         "now_ms",
         "number",
+        "numbers",
         "programs",
         "pseq",
         "published",
@@ -61,6 +66,8 @@ class Partition:
     ) -> None:
         self.number = number
         self.decisions = decisions
+        self.numbers = Numbers()
+        self._notes = Notes(decisions, self.numbers.counts, self.numbers.add_up)
         self.now_ms = 0
         """The moment of the last input; it never goes back."""
         self.pseq = 0
@@ -104,7 +111,7 @@ class Partition:
         if contact.next_due_at_ms <= now_ms or contact.planned_for != self.programs.version:
             self._apply_timers(contact, now_ms)
         try:
-            if not step(self.programs, contact, input, now_ms, self.decisions):  # type: ignore[arg-type]
+            if not step(self.programs, contact, input, now_ms, self._notes):  # type: ignore[arg-type]
                 return Verdict.REPEAT
         except Exception as error:  # noqa: BLE001 - one poisoned input must not stop the others
             fault = Fault(key, _name_of(input), _words(error))
@@ -179,10 +186,20 @@ class Partition:
                 calendar.append((armed_at_ms, tie_of(key), key))
         heapify(calendar)
 
-    def uphold(self, outcome: Outcome) -> None:
-        """Let a contact's outbox hold what was recorded of a message, whatever a refold decided."""
+    def load_numbers(self, saved: SavedNumbers | None) -> None:
+        """Count on from these; where there are none, count from now on who is where now."""
+        self.numbers = Numbers(self.now_ms, saved)
+        if saved is None:
+            self.numbers.begin_with(self._idle.values())
+        self._notes = Notes(self.decisions, self.numbers.counts, self.numbers.add_up)
+
+    def uphold(self, outcome: Outcome) -> bool:
+        """Let a contact's outbox hold what was recorded of a message, whatever a refold decided.
+
+        Say whether one was taken out that was on its way.
+        """
         key = outcome.contact
-        uphold(self.programs, self._hot.get(key) or self._warm(key), outcome)
+        return uphold(self.programs, self._hot.get(key) or self._warm(key), outcome)
 
     def cool(self) -> None:
         """Hold all contacts as bytes; the next input of each decodes it again."""
@@ -194,7 +211,8 @@ class Partition:
         if type(input) is Publish:
             self.programs = programs_of(input.source)
             self.published = input.source
-            self.waking_at_ms = self.now_ms if self.programs.timed else 0
+            wakes = self.programs.timed and self.contact_count
+            self.waking_at_ms = self.now_ms if wakes else 0
         elif type(input) is Erase:
             self._erase(input)
         else:
@@ -205,7 +223,7 @@ class Partition:
     def _wake_all(self) -> None:
         """Let a timer of each contact be due as of the publish: so they take it over in slices.
 
-        Idle contacts stay packed (1 µs each); and each partition does so in an Advance of its own,
+        Idle contacts stay packed (3 µs each); and each partition does so in an Advance of its own,
         as a million contacts at once would hold up all that comes in.
         """
         now_ms, self.waking_at_ms = self.waking_at_ms, 0
@@ -222,6 +240,9 @@ class Partition:
         """Forget a contact, and keep its events out for a while. Looks at all keys: 1 µs each."""
         key = find_erased(self.contact_keys(), erase.digest)
         if key is not None:
+            state = self.contact_bytes(key)
+            if state is not None:
+                self.numbers.erase(state, self.now_ms)
             self._hot.pop(key, None)
             self._idle.pop(key, None)
             self.stuck.discard(key)
@@ -278,13 +299,12 @@ class Partition:
     def _carry_over(self, contact: Contact, at_ms: int) -> None:
         if not contact.visits and not contact.pending:
             return
-        guard, mark = Guard(contact), len(self.decisions)
-        moment = Moment(self.programs.rules, contact, at_ms, self.decisions, {})
+        guard = Guard(contact, self._notes)
+        moment = Moment(self.programs.rules, contact, at_ms, self._notes, {})
         try:
             self.programs.versions.carry_over(moment)
         except Exception as error:  # noqa: BLE001 - one poisoned contact must not stop the others
             guard.restore(contact)
-            del self.decisions[mark:]
             self.decisions.append(Fault(contact.key, "visits carried over", _words(error)))
         plan_next_due(contact)
 
@@ -295,14 +315,20 @@ class Partition:
             self.decisions.append(Fault(contact.key, "occasions", _words(error)))
 
     def _run_timers(self, contact: Contact, until_ms: int) -> None:
-        decisions = self.decisions
+        notes = self._notes
+        decisions = notes.decisions
+        traced = decisions.__class__ is Trace
         while contact.next_due_at_ms <= until_ms:
+            if traced:
+                note_next_timer(self.programs, contact, decisions)
             try:
-                if apply_next_timer(self.programs, contact, decisions):
+                if apply_next_timer(self.programs, contact, notes):
                     self.sessions_ended += 1
             except Exception as error:  # noqa: BLE001 - as for an input
-                what = drop_next_timer(self.programs, contact, _words(error), decisions)
-                decisions.append(Fault(contact.key, what, _words(error)))
+                what = drop_next_timer(self.programs, contact, _words(error), notes)
+                notes.decisions.append(Fault(contact.key, what, _words(error)))
+        if traced:
+            note_timers_over(until_ms, decisions)
 
     def _arm(self, contact: Contact) -> None:
         due_at_ms = contact.next_due_at_ms

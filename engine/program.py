@@ -4,6 +4,7 @@ from typing import Final
 
 from engine.condition import Test
 from engine.contact import Contact, Visit
+from engine.fact import Fact
 from engine.input import Event
 from engine.moment import Moment
 from engine.rules import Cap, Rules
@@ -106,6 +107,15 @@ class Place:
     def hear(self, moment: Moment, program: "Program", visit: Visit, event: Event) -> str | None:
         """Return where an event sends the visit that stays here, or STAYS. See `hears`."""
         return STAYS
+
+    def explain(
+        self, moment: Moment, program: "Program", visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """Return what it will look at when a visit comes, its time is over, or `event` comes.
+
+        Asked only while somebody wants to know why, right before `enter`, `due` or `hear`.
+        """
+        return []
 
     def edges(self) -> list[str]:
         """Return the ids of all places that a visit may go on to; empty ones are the end."""

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any, Final
 
-from engine.condition import Test
+from engine.condition import Test, range_text
 from engine.contact import unpack
-from engine.history import fields_of, happened_at_ms
+from engine.fact import Fact
+from engine.history import fields_of, happened_at_ms, told_events
 from engine.input import SESSION_START
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.reads import Reads
+from engine.span import span_text
 from engine.value import MISSING, value_at
 
 Past = list[dict[str, Any]]
@@ -50,6 +53,13 @@ class Window:
         """Say whether events of a name are never meant."""
         return False
 
+    def text(self) -> str:
+        """Return it in words."""
+        since = f" since the last {self.since}" if self.since else ""
+        if self.from_ms or self.until_ms < FAR_MS:
+            return f" between two dates{since}"
+        return f" in the last {span_text(self.span_ms)}{since}"
+
     def note_reads(self, reads: Reads) -> None:
         """Note what moves its bounds, beside time."""
         if self.since:
@@ -71,6 +81,10 @@ class VisitWindow(Window):
         visit = moment.visit
         entered_at_ms = moment.now_ms if visit is None else visit.entered_at_ms
         return max(after_ms, entered_at_ms), until_ms
+
+    def text(self) -> str:
+        """See Window."""
+        return " in the visit" + (f" since the last {self.since}" if self.since else "")
 
 
 class SessionWindow(Window):
@@ -98,6 +112,10 @@ class SessionWindow(Window):
     def leaves_out(self, name: str, moment: Moment) -> bool:
         """See Window. What is no activity of the contact's own is in no session."""
         return name in moment.rules.no_session
+
+    def text(self) -> str:
+        """See Window."""
+        return " in the session" + (f" since the last {self.since}" if self.since else "")
 
     def note_reads(self, reads: Reads) -> None:
         """See Window."""
@@ -194,6 +212,42 @@ class Recall(Test):
                 at_ms = min(at_ms, self.where.changes_at_ms(looked))
         return at_ms
 
+    def explain(self, moment: Moment) -> Fact:
+        """See Test."""
+        after_ms, until_ms = self.window.bounds(moment)
+        looked, wanted = _looking(moment), _values_of(moment, self.same)
+        events = []
+        in_window = 0
+        for name in self.names:
+            if self.window.leaves_out(name, moment):
+                continue
+            for event in told_events(moment.contact, name, after_ms, until_ms):
+                in_window += 1
+                looked.trigger = event.fields
+                if all(_is_same(event.fields, path, value) for path, value in wanted) and (
+                    self.where is None or self.where.holds(looked)
+                ):
+                    events.append(event)
+        measure = MEASURE_NAMES[self.measure]
+        of = f"{measure} of {'.'.join(self.measured)} of " if measure else ""
+        return Fact(
+            what=f"{of}{' or '.join(self.names)}{self.window.text()}{self._narrowed(moment)}",
+            holds=self.holds(moment),
+            wanted=range_text(self.at_least, self.at_most, inf),
+            found=self.measure([event.fields for event in events], self.measured),
+            events=events,
+            out_of=in_window if in_window > len(events) else None,
+            since_ms=after_ms,
+        )
+
+    def _narrowed(self, moment: Moment) -> str:
+        """Say in words which of the events are meant."""
+        asked = [] if self.where is None else [_asked(self.where.explain(_looking(moment)))]
+        same = " and ".join(".".join(path) for path in self.same)
+        return ",".join(
+            [f" with {each}" for each in [*asked, *([f"the same {same}"] * bool(same))]]
+        )
+
     def _matching(self, moment: Moment) -> Iterator[tuple[int, dict[str, Any]]]:
         if self.where is None and not self.same:
             yield from self._in_window(moment)
@@ -221,9 +275,17 @@ class Recall(Test):
                     yield happened_ms, fields_of(unpacked) if self.fields else {}
 
 
+def _asked(fact: Fact) -> str:
+    """Put in words what a fact is about, whatever was found."""
+    if not fact.parts:
+        return f"{fact.what} {fact.wanted}".strip()
+    inner = f" {'or' if fact.what == 'any of' else 'and'} ".join(map(_asked, fact.parts))
+    return f"not ({inner})" if fact.what == "not" else f"({inner})"
+
+
 def _looking(moment: Moment) -> Moment:
     """Return a moment to look at past events at: no visit, and no decision can come of it."""
-    return Moment(moment.rules, moment.contact, moment.now_ms, [], {})
+    return Moment(moment.rules, moment.contact, moment.now_ms, Notes(), {})
 
 
 def _values_of(moment: Moment, paths: list[list[str]]) -> list[tuple[list[str], Any]]:
@@ -295,5 +357,6 @@ MEASURES: Final[dict[str, Callable[[Past, list[str]], float | None]]] = {
     "average": average,
     "distinct": distinct,
 }
+MEASURE_NAMES: Final = {count: ""} | {measure: name for name, measure in MEASURES.items()}
 COUNT_MAX: Final = HISTORY_EVENTS_MAX
 """Of one name: no more are kept."""

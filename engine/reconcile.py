@@ -12,19 +12,24 @@ from engine.contact import Contact, Pending, Sent, Visit
 from engine.decision import SENT, Outcome
 from engine.moment import Moment
 from engine.need import seen_of
+from engine.notes import Notes
 from engine.outbox import find_pending
 from engine.programs import Programs
 from engine.send import Send
 from engine.webhook import WEBHOOK, Webhook
 
 
-def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
-    """Put a message recorded as SENT among the contact's pending ones; take any other out."""
+def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> bool:
+    """Put a message recorded as SENT among the contact's pending ones; take any other out.
+
+    Say whether one was taken out.
+    """
     pending = find_pending(contact, outcome.key)
     if outcome.outcome != SENT:
         if pending is not None:
             contact.pending.remove(pending)
             release(contact, outcome.key)
+            return True
     elif pending is None:
         visit = _visit_of(contact, outcome)
         if visit is not None:
@@ -44,6 +49,7 @@ def uphold(programs: Programs, contact: Contact, outcome: Outcome) -> None:
                     outcome.key,
                 ),
             )
+    return False
 
 
 def _visit_of(contact: Contact, outcome: Outcome) -> Visit | None:
@@ -101,6 +107,6 @@ def _request_of(
         return dict(place.request())
     if not isinstance(place, Webhook) or visit is None:
         return None
-    moment = Moment(programs.rules, contact, outcome.at_ms, [], visit.trigger)
+    moment = Moment(programs.rules, contact, outcome.at_ms, Notes(), visit.trigger)
     moment.visit = visit
     return place.request(moment)

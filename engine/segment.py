@@ -1,6 +1,7 @@
 """Segments: a contact is in one while its condition holds, or while it is on its list."""
 
 from engine.condition import Test
+from engine.fact import Fact
 from engine.moment import Moment
 from engine.reads import Reads
 
@@ -30,6 +31,13 @@ class InSegment(Test):
         """See Test."""
         return self.test.looks_at(field)
 
+    def explain(self, moment: Moment) -> Fact:
+        """See Test."""
+        part = self.test.explain(moment)
+        since_ms = moment.contact.segments.get(self.segment) if part.holds else None
+        what = f"segment {self.segment}"
+        return Fact(what=what, holds=part.holds, since_ms=since_ms, parts=[part])
+
 
 class OnList(Test):
     """The contact is on a static list."""
@@ -46,3 +54,8 @@ class OnList(Test):
     def note_reads(self, reads: Reads) -> None:
         """See Test."""
         reads.contact = True
+
+    def explain(self, moment: Moment) -> Fact:
+        """See Test."""
+        since_ms = moment.contact.lists.get(self.name)
+        return Fact(what=f"list {self.name}", holds=since_ms is not None, since_ms=since_ms)

@@ -1,15 +1,17 @@
 """Send: a node that decides a message, if all rules allow it; else it says which does not."""
 
+from collections.abc import Iterator
 from typing import Final
 
-from engine.address import address_fault
-from engine.cap import forget_uncounted, frees_at_ms, full_cap, reserve
+from engine.address import address_fault, address_of
+from engine.cap import cap_facts, forget_uncounted, frees_at_ms, full_cap, reserve
 from engine.chance import falls_within
-from engine.consent import consent_reason, consent_suffices
+from engine.consent import consent_fact, consent_reason, consent_suffices
 from engine.contact import Contact, Pending, Sent, Visit
 from engine.contact_zone import zone_for
 from engine.decision import (
     CAPPED,
+    DECLINED,
     HELD_OUT,
     MISSING,
     NO_ADDRESS,
@@ -18,10 +20,12 @@ from engine.decision import (
     SENT,
     Outcome,
 )
+from engine.fact import Fact
 from engine.hold_out import hold_out_reason
 from engine.identity import message_key
+from engine.input import Event
 from engine.limits import FAR_MS, HOLD_MS_MAX, MESSAGES_COUNTED_MAX, PENDING_MAX
-from engine.moment import Moment
+from engine.moment import NO_MESSAGE, Moment
 from engine.need import Need, seen_of
 from engine.outbox import find_pending
 from engine.program import STAYS, Place, Program
@@ -29,6 +33,7 @@ from engine.rules import MARKETING
 from engine.span import span_text
 from engine.wait import stay
 from engine.window import Window, window_ends
+from engine.zone import clock_text
 
 ALL_HELD_OUT: Final = "*"
 """Salt of the hold-out over all journeys: no journey has this id."""
@@ -109,10 +114,11 @@ class Send(Place):
             ruling.reason += f"; that lasts longer than {span_text(HOLD_MS_MAX)}"
         visit.held_since_ms = 0
         visit.messages += 1
+        moment.outcome, moment.reason = DECLINED, NO_MESSAGE  # Whatever led here is no end of it.
         if ruling.outcome == SENT:
             self._put_out(moment, program, visit, key)
         journey, contact = program.journey, moment.contact.key
-        moment.decisions.append(
+        moment.decide(
             Outcome(
                 key, contact, journey, self.id, self.channel, now_ms, ruling.outcome, ruling.reason
             )
@@ -122,6 +128,43 @@ class Send(Place):
     def due_again_ms(self, moment: Moment, visit: Visit) -> int | None:
         """See Place. A message that waits for a rule asks the rules that are in force now."""
         return moment.now_ms if visit.held_since_ms else None
+
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place. All that is asked, in the order of `_judge`, up to what stands in the way."""
+        facts = []
+        for fact in self._facts(moment, program, visit):
+            facts.append(fact)
+            if not fact.holds:
+                break
+        return facts
+
+    def _facts(self, moment: Moment, program: Program, visit: Visit) -> Iterator[Fact]:
+        contact, rules, now_ms = moment.contact, moment.rules, moment.now_ms
+        reason = self._held_out(moment, program, visit)
+        if reason or program.hold_out or rules.hold_out:
+            yield Fact(what="not held out", holds=not reason, found=reason or None)
+        for need in self.needs:
+            yield need.explain(moment, visit)
+        if self.channel in rules.addresses:
+            fault = address_fault(contact, self.channel, rules)
+            address = address_of(contact, self.channel, rules)
+            what = f"contact.{rules.addresses[self.channel]}"
+            yield Fact(what=what, holds=not fault, wanted="a valid address", found=address or None)
+        if self.consent:
+            yield consent_fact(contact, self.channel, self.consent, self.purpose)
+        ruling = self._judge_hours(moment)
+        if ruling is not None:
+            until_ms = None if ruling.until_ms == FAR_MS else ruling.until_ms
+            zone = zone_for(contact, rules)
+            found = clock_text(now_ms, zone)
+            yield Fact(what=ruling.reason, holds=False, found=found, until_ms=until_ms)
+        sent = Sent(now_ms, program.journey, self.id, self.channel, self.purpose, "")
+        yield from cap_facts(rules, program, sent, contact)
+        pending, wanted = len(contact.pending), f"fewer than {PENDING_MAX}"
+        if pending >= PENDING_MAX:
+            yield Fact(what="unsettled messages", holds=False, wanted=wanted, found=pending)
 
     def edges(self) -> list[str]:
         """See Place."""

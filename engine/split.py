@@ -6,10 +6,13 @@ from engine.chance import point_of
 from engine.condition import Test
 from engine.contact import Visit
 from engine.decision import DECLINED, HELD_OUT, Outcome
+from engine.fact import Fact
 from engine.hold_out import hold_out
 from engine.identity import message_key
+from engine.input import Event
 from engine.limits import PARTICIPATIONS_MAX
 from engine.moment import Moment
+from engine.notes import ENTERED_HELD_OUT
 from engine.program import Place, Program
 from engine.span import span_text
 from engine.value import value_at
@@ -38,6 +41,17 @@ class Split(Place):
                 return then
         moment.outcome, moment.reason = DECLINED, f"{self.id}: no branch held"
         return self.otherwise
+
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place."""
+        facts = []
+        for test, _ in self.branches:
+            facts.append(test.explain(moment))
+            if facts[-1].holds:
+                break
+        return facts
 
     def edges(self) -> list[str]:
         """See Place."""
@@ -73,6 +87,14 @@ class Switch(Place):
         where = ".".join([self.source, *self.path])
         moment.outcome, moment.reason = DECLINED, f"{self.id}: no case for {where}, {said}"
         return self.otherwise
+
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place."""
+        text = case_of(value_at(self._looked_at(moment, visit), self.path))
+        what, wanted = ".".join([self.source, *self.path]), f"one of {', '.join(self.cases)}"
+        return [Fact(what=what, holds=text in self.cases, wanted=wanted, found=text)]
 
     def edges(self) -> list[str]:
         """See Place."""
@@ -120,10 +142,28 @@ class Lot(Place):
         point = point_of(moment.contact.key, salt)
         _, then, holds_out = next((side for side in self.sides if point < side[0]), self.sides[-1])
         if holds_out:
+            if not visit.held_out:
+                count = (visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1)
+                moment.counts.append(count)
             hold_out(moment.contact, visit)
         if not then:
             self._end(moment, visit, held_out=holds_out)
         return then
+
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place."""
+        salt = self.salt or f"{program.journey}.{self.id}"
+        point = point_of(moment.contact.key, salt)
+        lower, upper = 0.0, 100.0
+        for end, _, _ in self.sides:
+            if point < end:
+                upper = end
+                break
+            lower = end
+        wanted = f"from {lower:g} to {upper:g} of 100"
+        return [Fact(what=f"point for {salt}", holds=True, wanted=wanted, found=round(point, 4))]
 
     def edges(self) -> list[str]:
         """See Place."""
@@ -138,9 +178,7 @@ class Lot(Place):
         key = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
         journey, contact = visit.journey, moment.contact.key
         reason = f"{self.id}: held out by a random split"
-        moment.decisions.append(
-            Outcome(key, contact, journey, self.id, "", moment.now_ms, HELD_OUT, reason)
-        )
+        moment.decide(Outcome(key, contact, journey, self.id, "", moment.now_ms, HELD_OUT, reason))
 
 
 class Participation(Place):
@@ -167,6 +205,16 @@ class Participation(Place):
             del kept[next(iter(kept))]
         contact.participations = kept | {name: moment.now_ms}
         return self.then
+
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place."""
+        last_at_ms = moment.contact.participations.get(f"{program.journey}.{self.id}")
+        until_ms = None if last_at_ms is None else last_at_ms + self.span_ms
+        holds = until_ms is None or until_ms <= moment.now_ms
+        what, wanted = "took part here", f"not in the last {span_text(self.span_ms)}"
+        return [Fact(what=what, holds=holds, wanted=wanted, since_ms=last_at_ms, until_ms=until_ms)]
 
     def edges(self) -> list[str]:
         """See Place."""

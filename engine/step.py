@@ -2,11 +2,11 @@
 
 from engine.arrival import follow, happen
 from engine.contact import Contact
-from engine.decision import Decision
 from engine.guard import Guard
 from engine.input import SESSION_START, ContactInput, Event, Handover, Receipt
 from engine.intake import take_in
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.outbox import hand_over, settle
 from engine.programs import Programs
 from engine.route import Route
@@ -18,30 +18,30 @@ def step(
     contact: Contact,
     input: ContactInput,
     now_ms: int,
-    decisions: list[Decision],
+    notes: Notes,
 ) -> bool:
     """Apply one input to one contact; False if it is a repeat, and then nothing is changed.
 
-    Changes `contact` and nothing else; what to do about it is added to `decisions` (a list of
-    its own for each event would cost 0.15 µs). Deterministic: equal arguments, equal result.
+    Changes `contact` and nothing else; what to do about it is added to `notes` (a list of its
+    own for each event would cost 0.15 µs). Deterministic: equal arguments, equal result.
     The contact's timers due by `now_ms` must have been applied before. Where it raises, no
     visit and no message has changed, and nothing was decided.
     """
     try:
         name = input.name  # type: ignore[union-attr]
     except AttributeError:  # No Event; to ask for that by its type took 2 % of a fold.
-        _settle(programs, contact, input, now_ms, decisions)  # type: ignore[arg-type]
+        _settle(programs, contact, input, now_ms, notes)  # type: ignore[arg-type]
         return True
     event: Event = input  # type: ignore[assignment]
     route = programs.routes.get(name)
     if route is None:
         route = Route(name)
     if programs.session_start and contact.session is None:
-        return _open_session(programs, route, contact, event, now_ms, decisions)
+        return _open_session(programs, route, contact, event, now_ms, notes)
     if not take_in(route, contact, event, now_ms, programs.session_gap_ms):
         return False
     if route.asked:
-        happen(programs, route, contact, event, now_ms, decisions)
+        happen(programs, route, contact, event, now_ms, notes)
     return True
 
 
@@ -51,7 +51,7 @@ def _open_session(
     contact: Contact,
     first: Event,
     now_ms: int,
-    decisions: list[Decision],
+    notes: Notes,
 ) -> bool:
     """Do as `step` with an event that may begin a session, where a journey asks for that.
 
@@ -62,9 +62,9 @@ def _open_session(
     if contact.session is not None:
         payload = {"started_at_ms": now_ms, "name": first.name}
         event = Event(f"{SESSION_START}/{now_ms}", contact.key, SESSION_START, now_ms, payload)
-        happen(programs, programs.routes[SESSION_START], contact, event, now_ms, decisions)
+        happen(programs, programs.routes[SESSION_START], contact, event, now_ms, notes)
     if route.asked:
-        happen(programs, route, contact, first, now_ms, decisions)
+        happen(programs, route, contact, first, now_ms, notes)
     return True
 
 
@@ -73,23 +73,21 @@ def _settle(
     contact: Contact,
     input: Handover | Receipt,
     now_ms: int,
-    decisions: list[Decision],
+    notes: Notes,
 ) -> None:
     """Apply what became of a message."""
-    guard = Guard(contact)
-    mark = len(decisions)
-    moment = Moment(programs.rules, contact, now_ms, decisions, {})
+    guard = Guard(contact, notes)
+    moment = Moment(programs.rules, contact, now_ms, notes, {})
     moment.cause = f"{type(input).__name__} {input.key}"
     try:
         if type(input) is Handover:
-            hand_over(contact, input, programs.rules, now_ms, decisions)
+            hand_over(moment, input)
         else:
             assert type(input) is Receipt
-            settled = settle(contact, input, now_ms, decisions)
+            settled = settle(moment, input)
             if settled is not None and settled.channel == WEBHOOK:
                 take_answer(moment, programs, settled, input)
         follow(moment, programs, watched=True)
     except Exception:
         guard.restore(contact)
-        del decisions[mark:]
         raise

@@ -93,7 +93,10 @@ def succeed(
             versions[journey] = _ended(version, number)
         else:
             choice = choices.get(journey, Choice())
-            versions[journey] = _next(version, number, choice, old[journey])
+            kept = (
+                {} if choice.in_flight != "stay" else _kept(journey, version, known, old[journey])
+            )
+            versions[journey] = _next(version, number, choice, kept)
     return replace(draft, versions=versions)
 
 
@@ -111,14 +114,19 @@ def with_state(
     return replace(before, versions=versions)
 
 
-def _next(version: Version | None, number: int, choice: Choice, old: Any) -> Version:
+def _kept(journey: str, version: Version | None, known: Known, old: Any) -> dict[str, Any]:
+    """Return the versions that visits stay in, when this one is followed by another."""
+    before = version or Version(number=0)
+    kept = before.kept | {str(before.number): old}
+    in_use = {0} if known.in_use is None else known.in_use.get(journey, ())
+    if 0 in in_use and before.number not in [each.number for each in before.passages]:
+        kept["0"] = old  # Visits that were there before it had a number.
+    return kept
+
+
+def _next(version: Version | None, number: int, choice: Choice, kept: dict[str, Any]) -> Version:
     before = version or Version(number=0)
     passage = Passage(number=number, in_flight=choice.in_flight, map=choice.map)
-    kept = {}
-    if choice.in_flight == "stay":
-        kept = before.kept | {str(before.number): old}
-        if before.number not in [each.number for each in before.passages]:
-            kept["0"] = old  # Visits that were there before it had a number.
     passages = [*before.passages, passage][-PASSAGES_MAX:]
     return Version(number=number, state=before.state, passages=passages, kept=kept)
 

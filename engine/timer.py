@@ -14,9 +14,11 @@ from engine.input import SESSION_END, payload_of
 from engine.intake import forget_event_ids
 from engine.limits import FAR_MS
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.occasion import carry_out, pass_over
 from engine.programs import Programs
 from engine.session import end_session, products_of
+from engine.trace import SessionNote, TimerNote, TimersOverNote, Trace
 from engine.walk import end_visit, resume
 from engine.watch import WATCH
 
@@ -26,7 +28,7 @@ RANK_MAX: Final = FAR_MS
 """Lower than any priority: of what belongs to no journey any more."""
 
 
-def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decision]) -> bool:
+def apply_next_timer(programs: Programs, contact: Contact, notes: Notes) -> bool:
     """Apply the timer that is next; True if a session ended.
 
     The first due goes first; of several due at once the one that was meant to be due earlier (a
@@ -34,32 +36,57 @@ def apply_next_timer(programs: Programs, contact: Contact, decisions: list[Decis
     (a session's end has 0; conditions come before all), then the one set first. It acts as of its
     due time, even where load or downtime made it late: so it is the same whether it is applied by
     an Advance, by the contact's next input, or in a replay. Where it raises, the contact and
-    `decisions` are as before.
+    the notes are as before.
     """
-    timer = _next_timer(programs, contact)
+    timer: Visit | str = SESSION
+    if contact.visits or contact.occasions:
+        timer = _next_timer(programs, contact)
     if timer == SESSION:
-        _end_session(programs, contact, decisions)
+        _end_session(programs, contact, notes)
         plan_next_due(contact)
         return True
-    guard = Guard(contact)
-    mark = len(decisions)
+    guard = Guard(contact, notes)
     try:
         if isinstance(timer, Visit):
-            _end_wait(programs, contact, timer, decisions)
+            _end_wait(programs, contact, timer, notes)
         else:
-            moment = Moment(programs.rules, contact, contact.occasions[timer], decisions, {})
+            moment = Moment(programs.rules, contact, contact.occasions[timer], notes, {})
             moment.cause = timer
             carry_out(moment, programs, timer)
             follow(moment, programs, watched=False)
     except Exception:
         guard.restore(contact)
-        del decisions[mark:]
         raise
     plan_next_due(contact)
     return False
 
 
-def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]) -> None:
+def note_next_timer(programs: Programs, contact: Contact, trace: list[Decision]) -> None:
+    """Note in a Trace what the timer is that is next; what comes after comes of it."""
+    timer = _next_timer(programs, contact)
+    note: TimerNote | SessionNote
+    if isinstance(timer, Visit):
+        journey, node, id = timer.journey, timer.node, timer.id
+        note = TimerNote(at_ms=timer.due_at_ms, what="visit", journey=journey, node=node, id=id)
+    elif timer == SESSION:
+        session = contact.session
+        assert session is not None
+        started_at_ms, counts = session.started_at_ms, dict(session.counts)
+        note = SessionNote(at_ms=session.due_at_ms, started_at_ms=started_at_ms, counts=counts)
+    else:
+        what = "watch" if timer == WATCH else "occasion"
+        note = TimerNote(at_ms=contact.occasions[timer], what=what, id=timer)
+    assert isinstance(trace, Trace)
+    trace.note(note)
+
+
+def note_timers_over(at_ms: int, trace: list[Decision]) -> None:
+    """Note in a Trace that no more timers are due: what comes after comes of the input."""
+    assert isinstance(trace, Trace)
+    trace.note(TimersOverNote(at_ms=at_ms))
+
+
+def _end_session(programs: Programs, contact: Contact, notes: Notes) -> None:
     session = contact.session
     assert session is not None
     now_ms = session.due_at_ms
@@ -72,16 +99,14 @@ def _end_session(programs: Programs, contact: Contact, decisions: list[Decision]
     try:
         if route.reads_products:
             payload_of(event)["products"] = products_of(session.views)
-        happen(programs, route, contact, event, now_ms, decisions, session.views)
+        happen(programs, route, contact, event, now_ms, notes, session.views)
     except Exception:
         contact.session = session
         raise
 
 
-def _end_wait(
-    programs: Programs, contact: Contact, visit: Visit, decisions: list[Decision]
-) -> None:
-    moment = Moment(programs.rules, contact, visit.due_at_ms, decisions, visit.trigger)
+def _end_wait(programs: Programs, contact: Contact, visit: Visit, notes: Notes) -> None:
+    moment = Moment(programs.rules, contact, visit.due_at_ms, notes, visit.trigger)
     moment.cause = visit.id
     visit.due_at_ms, visit.was_due_ms = FAR_MS, 0
     program = programs.program_of(visit)
@@ -93,14 +118,12 @@ def _end_wait(
     follow(moment, programs, watched=False)
 
 
-def drop_next_timer(
-    programs: Programs, contact: Contact, error: str, decisions: list[Decision]
-) -> str:
+def drop_next_timer(programs: Programs, contact: Contact, error: str, notes: Notes) -> str:
     """Take away the timer that is due first, as it cannot be applied; return what it was."""
     timer = _next_timer(programs, contact)
     if isinstance(timer, Visit):
         what = f"visit {timer.id} of journey {timer.journey} at node {timer.node}"
-        moment = Moment(programs.rules, contact, timer.due_at_ms, decisions, timer.trigger)
+        moment = Moment(programs.rules, contact, timer.due_at_ms, notes, timer.trigger)
         end_visit(moment, timer, FAILED, error)
     elif timer == SESSION:
         assert contact.session is not None
@@ -115,8 +138,6 @@ def drop_next_timer(
 
 def _next_timer(programs: Programs, contact: Contact) -> Visit | str:
     """Return the visit or the occasion whose timer is next, or SESSION."""
-    if not contact.visits and not contact.occasions:
-        return SESSION
     session = contact.session
     first: Visit | str = SESSION
     order = (FAR_MS, FAR_MS, RANK_MAX, 0)

@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from engine.condition import Test
+from engine.condition import Test, range_text
 from engine.contact import Sent
-from engine.limits import FAR_MS
+from engine.fact import Fact, PastMessage
+from engine.limits import FAR_MS, MESSAGES_KEPT_MAX
 from engine.moment import Moment
+from engine.span import span_text
 
 AT_MS: Final = {
     "sent": "at_ms",
@@ -38,13 +40,20 @@ class Messages:
             and (not self.purpose or sent.purpose == self.purpose)
         )
 
+    def text(self) -> str:
+        """Return in words which are meant."""
+        named = ("journey", "node", "channel", "purpose")
+        said = [f"{name} {getattr(self, name)}" for name in named if getattr(self, name)]
+        return f" ({', '.join(said)})" if said else ""
+
 
 class Treated(Test):
     """It happened to so many messages in (now - span, now], or since the visit was entered."""
 
-    __slots__ = ("at_least", "at_most", "field", "in_visit", "messages", "span_ms")
+    __slots__ = ("at_least", "at_most", "field", "in_visit", "messages", "span_ms", "what")
 
     def __init__(self, what: str, messages: Messages, at_least: int, at_most: int) -> None:
+        self.what = what
         self.field = AT_MS[what]
         self.messages = messages
         self.at_least = at_least
@@ -52,11 +61,14 @@ class Treated(Test):
         self.span_ms = FAR_MS
         self.in_visit = False
 
+    def _after_ms(self, moment: Moment) -> int:
+        if self.in_visit:
+            return FAR_MS if moment.visit is None else moment.visit.entered_at_ms - 1
+        return max(moment.now_ms - self.span_ms, 0)
+
     def _moments(self, moment: Moment) -> list[int]:
         """Return when it happened to each of the messages that are meant, since the begin."""
-        after_ms = max(moment.now_ms - self.span_ms, 0)
-        if self.in_visit:
-            after_ms = FAR_MS if moment.visit is None else moment.visit.entered_at_ms - 1
+        after_ms = self._after_ms(moment)
         happened = [
             getattr(sent, self.field)
             for sent in moment.contact.messages
@@ -67,6 +79,29 @@ class Treated(Test):
     def holds(self, moment: Moment) -> bool:
         """See Test."""
         return self.at_least <= len(self._moments(moment)) <= self.at_most
+
+    def explain(self, moment: Moment) -> Fact:
+        """See Test."""
+        after_ms = self._after_ms(moment)
+        meant = [
+            PastMessage(sent.key, at_ms)
+            for sent in reversed(moment.contact.messages)
+            if self.messages.include(sent) and (at_ms := getattr(sent, self.field)) > after_ms
+        ]
+        happened = "sent" if self.what == "not_sent" else self.what
+        return Fact(
+            what=f"messages {happened}{self.messages.text()}{self._window_text()}",
+            holds=self.holds(moment),
+            wanted=range_text(self.at_least, self.at_most, MESSAGES_KEPT_MAX),
+            found=len(meant),
+            messages=meant,
+            since_ms=after_ms if 0 < after_ms < FAR_MS else None,
+        )
+
+    def _window_text(self) -> str:
+        if self.in_visit:
+            return " in the visit"
+        return "" if self.span_ms == FAR_MS else f" in the last {span_text(self.span_ms)}"
 
     def changes_at_ms(self, moment: Moment) -> int:
         """See Test: where the first falls out of the window."""

@@ -12,6 +12,7 @@ from engine.clock_text import date_of, moment_of
 from engine.contact import Visit
 from engine.contact_zone import zone_for
 from engine.decision import DECLINED
+from engine.fact import Fact, shown
 from engine.input import DESCRIBED, IDENTIFY, Event
 from engine.limits import DAY_MS, FAR_MS, WAIT_MS_MAX
 from engine.moment import Moment
@@ -152,6 +153,21 @@ class WaitUntil(Place):
     def hear(self, moment: Moment, program: Program, visit: Visit, event: Event) -> str | None:
         """See Place. The contact's date may have moved."""
         return self.enter(moment, program, visit) if event.name in self.hears() else STAYS
+
+    def explain(
+        self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
+    ) -> list[Fact]:
+        """See Place."""
+        if self.date is None:
+            return []
+        zone = self.zone or zone_for(moment.contact, moment.rules)
+        until_ms = self._until_ms(moment, visit, zone, moment.now_ms)
+        value = shown(self.date.value(moment, visit))
+        wanted = f"a date, in {zone.key}"
+        holds = until_ms is not None
+        return [
+            Fact(what=self.date.text, holds=holds, wanted=wanted, found=value, until_ms=until_ms)
+        ]
 
     def edges(self) -> list[str]:
         """See Place."""

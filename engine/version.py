@@ -9,6 +9,7 @@ from engine.limits import FAR_MS
 from engine.moment import Moment
 from engine.outbox import stop_pending
 from engine.program import Program
+from engine.trace import CarryNote, Trace
 from engine.walk import end_visit, hold_timer
 
 NODE_REMOVED: Final = "node_removed"
@@ -78,9 +79,20 @@ class Versions:
         contact = moment.contact
         for visit in contact.visits[:]:
             line = self.lines.get(visit.journey, NO_LINE)
-            if not self._pass(moment, line, visit):
-                continue
-            self._hold_or_let_go(moment, line, visit)
+            version = visit.version
+            if self._pass(moment, line, visit):
+                self._hold_or_let_go(moment, line, visit)
+            if visit.version != version and type(moment.decisions) is Trace:
+                moment.decisions.note(
+                    CarryNote(
+                        at_ms=moment.now_ms,
+                        journey=visit.journey,
+                        visit=visit.id,
+                        version=visit.version,
+                        node=visit.node,
+                        until_ms=visit.due_at_ms,
+                    )
+                )
         for pending in contact.pending:
             if self.lines.get(pending.journey, NO_LINE).ended:
                 stop_pending(pending, moment.now_ms, EXITED, JOURNEY_ENDED)
@@ -107,6 +119,7 @@ class Versions:
             return False
         visit.version, visit.carried = version, True
         if node != visit.node:
+            moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
             visit.node, visit.held_since_ms = node, 0
         if program is not None and to_come and not visit.enters:
             _plan_again(moment, program, visit)

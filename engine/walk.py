@@ -3,7 +3,8 @@
 from typing import Any
 
 from engine.contact import Contact, Visit
-from engine.decision import DECLINED, Outcome
+from engine.decision import DECLINED, EXITED, FAILED, Outcome
+from engine.fact import Fact
 from engine.identity import message_key
 from engine.input import Event, payload_of
 from engine.limits import (
@@ -14,8 +15,10 @@ from engine.limits import (
     PASSES_MAX,
 )
 from engine.moment import NO_MESSAGE, Moment
+from engine.notes import COMPLETED, LEFT_AS
 from engine.outbox import find_pending, stop_pending
 from engine.program import Program
+from engine.trace import COMES, EVENT, TIME, EndNote, NodeNote, Trace
 
 
 def advance(moment: Moment, program: Program, visit: Visit, node: str) -> None:
@@ -30,15 +33,24 @@ def _walk(moment: Moment, program: Program, visit: Visit, node: str) -> None:
         if not node:
             end_visit(moment, visit, moment.outcome, moment.reason)
             return
+        moment.counts.append((visit.journey, visit.node, node, "", moment.now_ms, 1))
         visit.node = node
         if program.paused:
             _stand_before(moment, visit)
+            if moment.decisions.__class__ is Trace:
+                paused = Fact(what="not paused", holds=False)
+                _noted(moment, visit, COMES, [paused]).until_ms = FAR_MS
             return
         place = program.places[node]
         if (place.recurs or node in visit.passes) and not _counted(moment, visit, node):
             end_visit(moment, visit, DECLINED, f"{node}: came here {PASSES_MAX} times")
             return
+        note = None
+        if moment.decisions.__class__ is Trace:
+            note = _noted(moment, visit, COMES, place.explain(moment, program, visit))
         goes_on = place.enter(moment, program, visit)
+        if note is not None:
+            _note_way(note, moment, visit, goes_on)
         if visit not in moment.contact.visits:
             return  # It ended itself.
         if goes_on is None:
@@ -57,10 +69,17 @@ def resume(moment: Moment, program: Program, visit: Visit) -> None:
     _begin(moment, visit, visit.trigger)
     if visit.enters:
         visit.enters = False
+        # It stood before the node: it was counted there, and is when it comes.
+        moment.counts.append((visit.journey, visit.node, visit.node, "", moment.now_ms, -1))
         _walk(moment, program, visit, visit.node)
         return
-    goes_on = program.places[visit.node].due(moment, program, visit)
-    if goes_on is not None:
+    place, note = program.places[visit.node], None
+    if moment.decisions.__class__ is Trace:
+        note = _noted(moment, visit, TIME, place.explain(moment, program, visit))
+    goes_on = place.due(moment, program, visit)
+    if note is not None:
+        _note_way(note, moment, visit, goes_on)
+    if goes_on is not None and visit in moment.contact.visits:
         _walk(moment, program, visit, goes_on)
     elif program.paused:
         hold_timer(visit)
@@ -74,7 +93,12 @@ def wake(moment: Moment, program: Program, visit: Visit, event: Event) -> None:
     if visit.enters:
         return
     _begin(moment, visit, payload_of(event))
-    goes_on = program.places[visit.node].hear(moment, program, visit, event)
+    place, note = program.places[visit.node], None
+    if moment.decisions.__class__ is Trace and event.name in place.hears():
+        note = _noted(moment, visit, EVENT, place.explain(moment, program, visit, event))
+    goes_on = place.hear(moment, program, visit, event)
+    if note is not None:
+        _note_way(note, moment, visit, goes_on)
     if goes_on is not None:
         moment.moved = True
         moment.trigger = visit.trigger
@@ -94,6 +118,30 @@ def hold_timer(visit: Visit) -> None:
     """Put a visit's timer off until its journey is resumed."""
     visit.was_due_ms = visit.due_at_ms
     visit.due_at_ms = FAR_MS
+
+
+def _noted(moment: Moment, visit: Visit, how: str, facts: list[Fact]) -> NodeNote:
+    key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
+    assert isinstance(moment.decisions, Trace)
+    return moment.decisions.note(
+        NodeNote(
+            at_ms=moment.now_ms,
+            journey=visit.journey,
+            visit=visit.id,
+            node=visit.node,
+            how=how,
+            key=key,
+            facts=facts,
+        )
+    )
+
+
+def _note_way(note: NodeNote, moment: Moment, visit: Visit, goes_on: str | None) -> None:
+    """Note where a visit goes on; one that ended itself goes nowhere."""
+    if goes_on is None and visit in moment.contact.visits:
+        note.until_ms = visit.due_at_ms
+    else:
+        note.goes_to = goes_on or ""
 
 
 def _counted(moment: Moment, visit: Visit, node: str) -> bool:
@@ -138,13 +186,43 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
     moment.moved = True
     if visit in contact.visits:
         contact.visits.remove(visit)
+        left = _leaving(visit, outcome) if visit.messages else LEFT_AS[outcome]
+        moment.counts.append((visit.journey, visit.node, reason, left, moment.now_ms, 1))
     if visit.notes_exit:
         _note_exit(moment, entry_key(visit.journey, visit.key))
+    if moment.decisions.__class__ is Trace:
+        _note_end(moment, visit, outcome, reason)
     if visit.messages == 0 or visit.held_since_ms:
         key = message_key(visit.id, visit.node, visit.passes.get(visit.node, 1))
-        moment.decisions.append(
+        moment.decide(
             Outcome(key, contact.key, visit.journey, visit.node, "", moment.now_ms, outcome, reason)
         )
+
+
+def _leaving(visit: Visit, outcome: str) -> str:
+    """Return as what the end of a visit is counted that had messages, or was to have one.
+
+    Only an exit or a fault keeps it from being complete.
+    """
+    if visit.held_since_ms or outcome in (EXITED, FAILED):
+        return LEFT_AS[outcome]
+    return LEFT_AS[COMPLETED]
+
+
+def _note_end(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
+    assert isinstance(moment.decisions, Trace)
+    moment.decisions.note(
+        EndNote(
+            at_ms=moment.now_ms,
+            journey=visit.journey,
+            visit=visit.id,
+            node=visit.node,
+            outcome=outcome,
+            reason=reason,
+            cause=moment.cause,
+            key=message_key(visit.id, visit.node, visit.passes.get(visit.node, 1)),
+        )
+    )
 
 
 def _note_exit(moment: Moment, name: str) -> None:

@@ -12,6 +12,7 @@ from engine.moment import Moment
 from engine.outbox import stop_pending
 from engine.program import Program
 from engine.programs import Programs
+from engine.trace import ExitNote, SegmentNote, Trace
 from engine.walk import end_visit
 
 WATCH: Final = "*"
@@ -107,6 +108,10 @@ def _review_segments(moment: Moment, programs: Programs) -> None:
             contact.segments = contact.segments | {name: moment.now_ms}
         else:
             contact.segments = {each: at for each, at in contact.segments.items() if each != name}
+        if type(moment.decisions) is Trace:
+            facts = [test.explain(moment)]
+            note = SegmentNote(at_ms=moment.now_ms, segment=name, inside=is_in, facts=facts)
+            moment.decisions.note(note)
         event = (SEGMENT_ENTER if is_in else SEGMENT_LEAVE) + name
         # Two inputs of one moment may both let it enter, and so may two events of one input.
         id = f"{event}/{moment.now_ms}/{moment.cause}/{moment.follows}"
@@ -118,6 +123,18 @@ def _review_exits(moment: Moment, programs: Programs) -> None:
     for program, ending in _may_end(moment, programs):
         if not any(test.holds(moment) for test in program.exit_when):
             continue
+        if type(moment.decisions) is Trace:
+            facts = [test.explain(moment) for test in program.exit_when]
+            moment.decisions.note(
+                ExitNote(
+                    at_ms=now_ms,
+                    journey=program.journey,
+                    event="",
+                    event_id=moment.cause,
+                    ends=True,
+                    facts=facts,
+                )
+            )
         if isinstance(ending, Pending):
             stop_pending(ending, now_ms, EXITED, EXIT_HELD)
             continue

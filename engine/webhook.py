@@ -51,7 +51,7 @@ class Webhook(Place):
         request = self.request(moment)
         outcome, reason = self._held_back(moment, program, visit, request)
         contact, now_ms = moment.contact, moment.now_ms
-        moment.decisions.append(
+        moment.decide(
             Outcome(key, contact.key, program.journey, self.id, WEBHOOK, now_ms, outcome, reason)
         )
         if outcome != SENT:

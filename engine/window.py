@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from engine.limits import DAY_MS, FAR_MS
-from engine.zone import EVERY_DAY, LAST_MS, not_too_far, offset_until, reading
+from engine.zone import DAYS, EVERY_DAY, LAST_MS, not_too_far, offset_until, reading
 
 
 class Window(NamedTuple):
@@ -22,6 +22,15 @@ class Window(NamedTuple):
     from_ms_of_day: int
     to_ms_of_day: int
     weekdays: int = EVERY_DAY
+
+
+def window_text(window: Window) -> str:
+    """Return a window in words: `21:00 to 08:00`, `09:00 to 17:00 on Mon, Tue`."""
+    opens, closes = (f"{each // 3_600_000:02}:{each // 60_000 % 60:02}" for each in window[:2])
+    if window.weekdays & EVERY_DAY == EVERY_DAY:
+        return f"{opens} to {closes}"
+    days = [day for i, day in enumerate(DAYS) if window.weekdays >> i & 1]
+    return f"{opens} to {closes} on {', '.join(days) or 'no day'}"
 
 
 def in_window(at_ms: int, window: Window, zone: ZoneInfo) -> bool:

@@ -18,6 +18,8 @@ FIRST_MS: Final = -62_135_596_800_000
 LAST_MS: Final = 253_402_300_799_999
 """The first moment of the year 1 and the last of the year 9999, UTC."""
 
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _FIRST_DAY: Final = 1 - _EPOCH_DAY
 _LAST_DAY: Final = date.max.toordinal() - _EPOCH_DAY
@@ -108,6 +110,13 @@ def local(at_ms: int, zone: ZoneInfo) -> Local:
     """Return date and time of day at a moment; outside the years 1 to 9999 the nearest date."""
     day, ms_of_day = divmod(reading(at_ms, zone), DAY_MS)
     return Local(date_of_day(day), ms_of_day, (day + 3) % 7)
+
+
+def clock_text(at_ms: int, zone: ZoneInfo) -> str:
+    """Return what calendar and clock show, for people: `Sun 2026-04-05 19:31`."""
+    shown = local(at_ms, zone)
+    minutes = shown.ms_of_day // 60_000
+    return f"{DAYS[shown.weekday]} {shown.date} {minutes // 60:02}:{minutes % 60:02}"
 
 
 def at_local(date: date, ms_of_day: int, zone: ZoneInfo) -> int:

@@ -21,8 +21,9 @@ from ingest.keyring import Keyring
 from ingest.lane import Lane, LaneBounds
 from ingest.limits import LINGER_S, TURNED_AWAY_MAX
 from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
-from ingest.metrics import CONTENT_TYPE, Counters, GatewayState, exposition
+from ingest.metrics import CONTENT_TYPE, Scrape, exposition
 from ingest.protocol import HttpConnection
+from ingest.report import Counters, GatewayReport, LaneReport, Siblings
 from ingest.router import Router
 from ingest.settings import GatewaySettings
 from ingest.wire import BodyError, Reader, keys_of
@@ -54,9 +55,13 @@ class Gateway:
         told: ClusterMap,
         credentials: Credentials | None = None,
         host: str = "",
+        siblings: Siblings | None = None,
         ask_store: Callable[[], Awaitable[ClusterMap]] | None = None,
     ) -> None:
-        """`ask_store` says where slots are where no shard can be asked."""
+        """`siblings` are the gateways that share its port, where it has some.
+
+        `ask_store` says where slots are where no shard can be asked.
+        """
         self._settings = settings
         self._keyring = Keyring(settings.keys)
         self._counters = Counters()
@@ -83,6 +88,7 @@ class Gateway:
         self._connections_max = settings.connections_max
         self._scrapes: set[asyncio.Task[None]] = set()
         self._statuses: asyncio.Task[dict[int, dict[str, Any] | None]] | None = None
+        self._siblings = siblings or Siblings()
         self._memory = MemoryWatch(memory_max_bytes(settings.memory_max))
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
@@ -122,6 +128,7 @@ class Gateway:
                 settings.port,
                 backlog=1024,
                 reuse_address=True,
+                reuse_port=bool(self._siblings.others),
                 start_serving=False,
             )
         except OSError as error:
@@ -138,6 +145,7 @@ class Gateway:
         if self._server is None:
             await self.bind()
         assert self._server is not None
+        await self._siblings.open(self.report)
         await self._server.start_serving()
         self._started = True
         await asyncio.gather(*(lane.open() for lane in self._lanes))
@@ -165,6 +173,7 @@ class Gateway:
         self._router.close()
         for connection in list(self._connections):
             connection.abort()
+        self._siblings.close()
         for task in (*self._scrapes, self._statuses, self._watch):
             if task is not None:
                 task.cancel()
@@ -235,6 +244,20 @@ class Gateway:
 
     # The rest.
 
+    def report(self) -> GatewayReport:
+        """Say how it is."""
+        return GatewayReport(
+            pid=os.getpid(),
+            memory_bytes=rss_bytes() or 0,
+            connections=len(self._connections),
+            events_in_flight=self.admission.events,
+            lanes=[
+                LaneReport(slot, lane.waiting, lane.reachable, lane.pace.events_per_s)
+                for slot, lane in sorted(self._router.lanes.items())
+            ],
+            counters=self._counters,
+        )
+
     def _take(self, exchange: Exchange) -> None:
         """Take the events of a request in, or say why not; the lanes answer when all are safe."""
         exchange.began_s = monotonic()
@@ -283,15 +306,10 @@ class Gateway:
         exchange.answer(200 if well else 503, encode({"status": status, "shards": shards}))
 
     async def _tell_metrics(self, exchange: Exchange) -> None:
-        shards = await self._ask_shards()
-        state = GatewayState(
-            self.admission.events,
-            len(self._connections),
-            [(lane.waiting, lane.reachable, lane.pace.events_per_s) for lane in self._lanes],
-            shards,
-            self._memory,
-        )
-        text = exposition(self._counters, state)
+        shards, others = await asyncio.gather(self._ask_shards(), self._siblings.ask())
+        reports = {number: report for number, report in others.items() if report is not None}
+        reports[self._siblings.own] = self.report()
+        text = exposition(Scrape(reports, shards, self._memory, shared=bool(others)))
         exchange.answer(200, text, f"Content-Type: {CONTENT_TYPE}\r\n")
 
     async def _ask_shards(self) -> dict[int, dict[str, Any] | None]:
@@ -311,9 +329,16 @@ class Gateway:
         while True:
             await asyncio.sleep(WATCH_S)
             statuses = await self._ask_shards()
-            shards = {slot: shard_rss_bytes(status) for slot, status in statuses.items()}
+            used: dict[Any, int | None] = {
+                slot: shard_rss_bytes(status) for slot, status in statuses.items()
+            }
+            own_bytes = rss_bytes() or 0
+            if self._siblings.others:
+                own_bytes += rss_bytes(os.getppid()) or 0  # `anlass run`, which is no gateway then.
+                for number, report in (await self._siblings.ask()).items():
+                    used[f"gateway-{number}"] = None if report is None else report.memory_bytes
             memory, was_full = self._memory, self._memory.full
-            if memory.note(rss_bytes() or 0, shards):
+            if memory.note(own_bytes, used):
                 self.admission.shut_memory(memory.used_bytes, memory.max_bytes)
             elif was_full:
                 self.admission.reopen_memory()

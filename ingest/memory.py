@@ -1,6 +1,7 @@
-"""Memory: what gateway and shards use of the machine's, and the watermark on it."""
+"""Memory: what gateways and shards use of the machine's, and the watermark on it."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +15,8 @@ CGROUPS: Final = Path("/sys/fs/cgroup")
 class MemoryWatch:
     """Compares what all processes use with the watermark, with hysteresis.
 
-    A shard that does not say what it uses counts with what it used before: one that stands still
-    keeps its memory.
+    Another process that does not say what it uses counts with what it used before: one that stands
+    still keeps its memory.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -23,18 +24,18 @@ class MemoryWatch:
         self.max_bytes = max_bytes
         self.used_bytes = 0
         self.full = False
-        self._shards: dict[int, int] = {}
+        self._others: dict[Any, int] = {}
 
-    def note(self, own_bytes: int, shards: dict[int, int | None]) -> bool:
-        """Take in what is used now, by slot, None where unknown; return whether that is too much.
+    def note(self, own_bytes: int, others: Mapping[Any, int | None]) -> bool:
+        """Take in what is used now, by process, None where unknown; return whether it is too much.
 
         Once it was, it is until less than `MEMORY_FREE_RATIO` of the watermark is used.
         """
-        known = self._shards
-        self._shards = {
-            slot: known.get(slot, 0) if used is None else used for slot, used in shards.items()
+        known = self._others
+        self._others = {
+            name: known.get(name, 0) if used is None else used for name, used in others.items()
         }
-        self.used_bytes = own_bytes + sum(self._shards.values())
+        self.used_bytes = own_bytes + sum(self._others.values())
         limit = self.max_bytes * MEMORY_FREE_RATIO if self.full else self.max_bytes
         self.full = self.used_bytes > limit
         return self.full

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from actors.errors import LogCorruptError
 from actors.frame import Frame
+from engine.numbers import SavedNumbers
 
 
 class StoreStalledError(Exception):
@@ -62,6 +63,8 @@ class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):
     """Of the publication in force (see actors.frame.PublishRecord)."""
     waking_at_ms: int = 0
     """See Partition.waking_at_ms."""
+    numbers: SavedNumbers | None = None
+    """Of visits and messages; None in snapshots of before they were counted."""
 
 
 class Log(Protocol):

@@ -14,8 +14,10 @@ import structlog
 
 from actors.errors import LogCorruptError
 from actors.frame import Frame
+from actors.store.newfile import Pause
 from actors.store.port import StoreFullError, StoreLostError
 from actors.store.redis_owner import RedisOwner, take_slot
+from actors.store.redis_rewrite import StreamRewriting
 from actors.store.redis_ring import Ring
 from actors.store.redis_server import RedisServer, script
 from actors.store.redis_stream import (
@@ -28,6 +30,7 @@ from actors.store.redis_stream import (
     read_entries,
     read_redis_log,
 )
+from actors.store.rewrite import Replace
 
 LEASE_S: Final = 3.0
 GRACE_S: Final = 2.0
@@ -115,7 +118,7 @@ class RedisLog:
         """An entry that may be there or not, where it ends, and its frames."""
         self._heard_at_s = time.monotonic()
         self._turn = threading.RLock()
-        self._releasing = threading.Lock()
+        self._releasing = threading.RLock()
         self._reread()
         self._server.met_another = self._meet
 
@@ -172,6 +175,32 @@ class RedisLog:
                 released += len(entries)
             if released:
                 self._archive.prune()  # What came may be old already.
+
+    def rewrite(self, last: int, replace: Replace, pause: Pause) -> bool:
+        """Write entries with records up to position `last` again; say whether any changed.
+
+        See actors.store.rewrite. Nothing is released meanwhile, commits go on. Raises
+        LogCorruptError, StoreStalledError, FencedError; then it is as it was.
+        """
+        with self._releasing:
+            rewriting = StreamRewriting(self._reader_server, self.owner, self._key)
+            rewriting.prepare(last, replace, pause)
+            if not rewriting.new:
+                return False
+            rewriting.copy(pause)
+            with self._turn:
+                if self._unsure is not None:
+                    raise StoreLostError(f"{self._server.name} is away; nothing was rewritten")
+                rewriting.finish()
+                self._ring.replace(rewriting.new)
+                self._bytes += rewriting.grown_bytes
+        return True
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Release nothing to the archive meanwhile; commits go on."""
+        with self._releasing:
+            yield
 
     def close(self) -> None:
         """Close the connections. Another owner can open the log at any time."""
@@ -237,7 +266,7 @@ class RedisLog:
         """
         position, mark = self.owner.confirm()
         self._heard_at_s = time.monotonic()
-        if (position, mark) == self._ring.end:
+        if self._ring.ends_at(position, mark):
             return
         if self._unsure is not None:
             entry, end, _ = self._unsure

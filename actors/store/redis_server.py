@@ -231,6 +231,7 @@ class RedisServer:
                     self.met_another()
                 except BaseException:
                     self._identity = before  # It was not looked into: the next connection does it.
+                    self.drop()
                     raise
         assert self._connection is not None
         return self._connection

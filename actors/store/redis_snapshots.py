@@ -23,6 +23,7 @@ from actors.store.redis_parts import Kept, Listed, SnapshotWriting, field_of
 from actors.store.redis_server import RedisServer
 from actors.store.snapshot_body import HeadBody, decode_rows, end_body, is_end, row_bodies
 from engine.limits import PARTITIONS
+from engine.numbers import without
 
 KEPT: Final = 2
 NEW: Final = "new"
@@ -65,12 +66,14 @@ class RedisSnapshots:
     def rewrite_snapshot(self, head: SnapshotHead, drop: Callable[[Row], bool]) -> bool:
         """See actors.store.snapshots.SnapshotFiles."""
         with self._turn:
-            dropped = sum(drop(row) for rows in self.rows(head) for row in rows)
+            dropped = [row.state for rows in self.rows(head) for row in rows if drop(row)]
             if not dropped:
                 return False
             (found,) = self._find(head)
             kept = ([row for row in rows if not drop(row)] for rows in self.rows(head))
-            self._write(replace(head, rows=head.rows - dropped), kept, found.kept.number, [found])
+            numbers = without(head.numbers, dropped, head.now_ms)
+            rest = replace(head, rows=head.rows - len(dropped), numbers=numbers)
+            self._write(rest, kept, found.kept.number, [found])
         return True
 
     def heads(self, partition: int) -> list[SnapshotHead]:
@@ -111,18 +114,17 @@ class RedisSnapshots:
             try:
                 self._head(each)
             except LogCorruptError as error:
-                if self._findfield_of(each.partition, each.field) == [each]:
+                if each in self._listed([each.partition]):
                     found.append(error)  # Else a later one took its place meanwhile.
         return found
 
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:
         """See Snapshots. Where it is damaged, rows before the place may have been returned."""
         found = self._find(head)
-        place = Path(self._server.key("snaps", head.partition)) / field_of(
-            self._slot_of(head), head
-        )
         if not found:
-            raise LogCorruptError(f"{place} is gone; list the snapshots again")
+            text = f"{self._server.key('snaps', head.partition)} of position {head.position}"
+            raise LogCorruptError(f"{text} is gone; list the snapshots again")
+        place = self._place(found[0])
         count = 0
         last = b""
         for body in self._bodies(found[0]):
@@ -140,6 +142,10 @@ class RedisSnapshots:
         own = None if self._owner is None else self._owner.slot
         listed = self._listed(range(PARTITIONS))
         return sum(each.kept.bytes for each in listed if own is None or each.slot == own)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()
 
     def _write(
         self, head: SnapshotHead, rows: Iterable[list[Row]], number: int, replaced: list[Listed]
@@ -197,14 +203,14 @@ class RedisSnapshots:
         return found
 
     def _find(self, head: SnapshotHead) -> list[Listed]:
-        return self._findfield_of(head.partition, field_of(self._slot_of(head), head))
+        """Return what the index says of a snapshot; nothing where it is gone.
 
-    def _findfield_of(self, partition: int, field: str) -> list[Listed]:
-        return [each for each in self._listed([partition]) if each.field == field]
-
-    def _slot_of(self, head: SnapshotHead) -> int:
-        """Return whose it is: where the head does not say so, the slot's own."""
-        return self._owner.slot if head.slot < 0 and self._owner is not None else head.slot
+        A head that does not say whose it is may be of this slot, or else of one before.
+        """
+        own = self._owner.slot if head.slot < 0 and self._owner is not None else head.slot
+        listed = [each for each in self._listed([head.partition]) if each.position == head.position]
+        found = [each for each in listed if each.slot == own]
+        return (found or (listed if head.slot < 0 else []))[:1]
 
     def _head_if_whole(self, listed: Listed) -> SnapshotHead | None:
         try:

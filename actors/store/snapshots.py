@@ -26,6 +26,7 @@ from actors.store.snapshot_body import (
     is_end,
     row_bodies,
 )
+from engine.numbers import without
 
 KEPT: Final = 2
 
@@ -120,11 +121,13 @@ class SnapshotFiles:
         erases also comes again for a snapshot that was begun before and written after.
         """
         with self._turn:
-            dropped = sum(drop(row) for rows in self.rows(head) for row in rows)
+            dropped = [row.state for rows in self.rows(head) for row in rows if drop(row)]
             if not dropped:
                 return False
             kept = ([row for row in rows if not drop(row)] for rows in self.rows(head))
-            self._write(msgspec.structs.replace(head, rows=head.rows - dropped), kept)
+            numbers = without(head.numbers, dropped, head.now_ms)
+            rest = head.rows - len(dropped)
+            self._write(msgspec.structs.replace(head, rows=rest, numbers=numbers), kept)
         return True
 
     @property

@@ -127,6 +127,7 @@ def picture_of(life: Life) -> dict[str, Any]:
             for each in shard.partitions.values()
         ],
         "tallies": [(each.counts(), each.outcomes.by_journey) for each in shard.tallies.values()],
+        "numbers": [each.numbers.save() for each in shard.partitions.values()],
         "unsettled": sorted(life.outbox._unsettled),
         "status": status,
         "published": shard.published,

@@ -18,6 +18,7 @@ from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message
 from engine.identity import partition_of
+from tests.actors.credentials import credentials
 from tests.publications import journey, source_of
 
 
@@ -42,13 +43,20 @@ class Greylist:
         pass
 
 
-async def test_a_message_put_off_delays_no_other_and_goes_out_later(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["unix", "tcp"])
+async def test_a_message_put_off_delays_no_other_and_goes_out_later(
+    tmp_path: Path, way: str
+) -> None:
     service = ShardService(Shard(0, 1, EventClock()), open_log(tmp_path))
-    await service.start(str(tmp_path / "s.sock"))
+    keys = credentials(tmp_path / "keys")
+    address = str(tmp_path / "s.sock") if way == "unix" else "tcp://127.0.0.1:0"
+    await service.start(str(tmp_path / "c.sock"), address, credentials=keys)
     channel = Greylist("c-1")
-    courier = Courier(even_map([str(tmp_path / "s.sock")]), Channels(channel, {}), ["email"])
+    here = credentials(tmp_path / "keys", "courier", "courier")
+    told = even_map(service.door.addresses[1:])
+    courier = Courier(told, Channels(channel, {}), ["email"], here)
     running = asyncio.create_task(courier.run())
-    client = await LinkClient.connect(str(tmp_path / "s.sock"))
+    client = await LinkClient.connect(str(tmp_path / "c.sock"))
     await client.ask(PublishNow(0, source_of(journey())))
 
     def hi(contact: str) -> LinkEvent:

@@ -13,11 +13,33 @@ import pytest
 import structlog
 
 from actors.address import Address, RefusedConnectionError, connect
+from actors.clock import EventClock
 from actors.credentials import Credentials
 from actors.door import Door
 from actors.errors import OperatorError
-from actors.link import Done, Drain, Link, LinkClient, decode_request
+from actors.link import (
+    Accept,
+    AskSightings,
+    AskStatus,
+    Done,
+    Drain,
+    Link,
+    LinkClient,
+    LinkEvent,
+    PublishNow,
+    Pull,
+    RefusedError,
+    Request,
+    RunOut,
+    Settle,
+    decode_request,
+)
+from actors.service import ShardService
+from actors.shard import Shard
+from actors.store.log import open_log
+from engine.identity import partition_of
 from tests.actors.credentials import authority, credentials, ended_credentials
+from tests.publications import journey, source_of
 
 LOOPBACK = "tcp://127.0.0.1:0"
 
@@ -259,6 +281,41 @@ async def test_amid_a_renewal_links_go_on_with_the_keys_as_they_were(tmp_path: P
         with structlog.testing.capture_logs() as logs:
             assert await ask(address, credentials(tmp_path)) == "node"
         assert "belong together" in logs[0]["error"]
+
+
+ASKS: dict[str, Request] = {
+    "accept": Accept(0, [LinkEvent(partition_of("c"), "c", "e", "hi", 1, b"{}")]),
+    "pull": Pull(0, "email", 1, 1),
+    "settle": Settle(0, []),
+    "publish": PublishNow(0, source_of(journey())),
+    "run_out": RunOut(0, 1),
+    "status": AskStatus(0),
+    "sightings": AskSightings(0),
+}
+MAY_ASK = {
+    "gateway": {"accept", "status"},
+    "courier": {"pull", "settle", "status"},
+    "operator": {"publish", "run_out", "status", "sightings"},
+}
+
+
+@pytest.mark.parametrize("role", MAY_ASK)
+async def test_each_role_asks_only_for_what_is_its_own(tmp_path: Path, role: str) -> None:
+    service = ShardService(Shard(0, 1, EventClock()), open_log(tmp_path / "log"))
+    await service.start(str(tmp_path / "s.sock"), LOOPBACK, credentials=credentials(tmp_path))
+    (here, by_tcp) = service.door.addresses
+    assert here == str(tmp_path / "s.sock")
+    client = await LinkClient.connect(by_tcp, credentials(tmp_path, "node", role))
+    taken = set()
+    for name, request in ASKS.items():
+        try:
+            await client.ask(request)
+            taken.add(name)
+        except RefusedError as error:
+            assert f"is of {role}, and this is for" in str(error)  # noqa: PT017
+    assert taken == MAY_ASK[role]
+    client.close()
+    await service.stop()
 
 
 async def test_tcp_is_never_without_tls(tmp_path: Path) -> None:

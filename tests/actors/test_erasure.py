@@ -27,6 +27,7 @@ from engine.erasure import digest_of
 from engine.identity import partition_of
 from engine.input import Receipt, Verdict
 from engine.limits import DAY_MS
+from engine.numbers import without as numbers_without
 from tests.actors.memory_store import MemoryLog, MemorySnapshots
 from tests.publications import MAIL, journey, source_of
 
@@ -146,6 +147,7 @@ def state_of(shard: Shard) -> dict[str, Any]:
         "verdicts": shard.tallies[HOME].counts(),
         "total": shard.total.counts(),
         "pseq": partition.pseq,
+        "waiting": partition.numbers.waiting(),
     }
 
 
@@ -184,8 +186,10 @@ def without(snapshots: MemorySnapshots, contact: str) -> MemorySnapshots:
     """Return snapshots as they are when the contact's row is dropped."""
     ((head, slices),) = snapshots.kept[HOME]
     rows = [row for each in slices for row in each if row.key != contact]
+    erased = [row.state for each in slices for row in each if row.key == contact]
+    numbers = numbers_without(head.numbers, erased, head.now_ms)
     dropped = MemorySnapshots()
-    dropped.write(msgspec.structs.replace(head, rows=len(rows)), [rows])
+    dropped.write(msgspec.structs.replace(head, rows=len(rows), numbers=numbers), [rows])
     return dropped
 
 

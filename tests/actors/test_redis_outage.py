@@ -1,7 +1,7 @@
 """A server that is away stalls a shard, and does not end it: all goes on where it comes back."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from msgspec.structs import replace
@@ -18,6 +18,13 @@ from tests.actors.store.redis_server import Server, free_port, new_settings, ser
 def server() -> Iterator[Server]:
     with serving(port=free_port()) as running:
         yield running
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until this holds, in another thread."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("harm", ["killed", "hangs", "has no memory"])
@@ -37,14 +44,8 @@ async def test_a_server_that_is_away_stalls_commits_until_it_is_back(
         for number in numbers:
             committer.put(number, encode_frame(frame_at(number)))
 
-    async def until(count: int) -> None:
-        async with asyncio.timeout(20):
-            while sum(committed) < count and not failed:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-        assert failed == []
-
     put(0)
-    await until(1)
+    await until(lambda: sum(committed) == 1)
     if harm == "killed":
         server.kill()
     elif harm == "hangs":
@@ -52,9 +53,7 @@ async def test_a_server_that_is_away_stalls_commits_until_it_is_back(
     else:
         server.client.config_set("maxmemory", 1)
     put(1)
-    async with asyncio.timeout(20):
-        while not stalled:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await until(lambda: bool(stalled))
     put(2, 3)
     assert failed == []
     assert sum(committed) == 1
@@ -64,7 +63,8 @@ async def test_a_server_that_is_away_stalls_commits_until_it_is_back(
         server.go_on()
     else:
         server.client.config_set("maxmemory", 0)
-    await until(4)
+    await until(lambda: sum(committed) == 4)
+    assert failed == []
     assert stalled[0]
     assert stalled[-1] == ""
     assert positions(log) == [0, 1, 2, 3]
@@ -79,9 +79,7 @@ async def test_a_shard_whose_slot_was_taken_stops(server: Server) -> None:
     committer = Committer(log, lambda _: None, failed.append)
     newer = open_redis_log(RedisServer(settings), 3)
     committer.put(0, encode_frame(frame_at(0)))
-    async with asyncio.timeout(20):
-        while not failed:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await until(lambda: bool(failed))
     assert "another process owns it by now" in str(failed[0])
     committer.close()
     log.close()

@@ -9,7 +9,7 @@ import pytest
 
 from actors.errors import OperatorError
 from actors.frame import Frame, encode_frame
-from actors.redis_slot import archive_place, open_redis_slot
+from actors.redis_slot import RedisStore, archive_place, open_redis_slot
 from actors.settings import RedisSettings
 from actors.store import redis_log
 from actors.store.archive import archive_files
@@ -33,15 +33,16 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def opened(redis_settings: RedisSettings, archive: str) -> Iterator[Callable[..., RedisLog]]:
-    logs: list[RedisLog] = []
+    slots: list[RedisStore] = []
 
     def opens(now_ms: int = 0) -> RedisLog:
-        log, _ = open_redis_slot(redis_settings, 1, KEY, 1_000, lambda: now_ms, archive=archive)
-        logs.append(log)
-        return log
+        slots.append(
+            open_redis_slot(redis_settings, 1, KEY, 1_000, lambda: now_ms, archive=archive)
+        )
+        return slots[-1].log
 
     yield opens
-    for each in logs:
+    for each in slots:
         each.close()
 
 

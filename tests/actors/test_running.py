@@ -19,7 +19,9 @@ def test_a_system_is_found_while_its_process_runs(tmp_path: Path) -> None:
     assert (running.pid, running.sockets) == (os.getpid(), ["a.sock"])
     assert sorted(each.name for each in tmp_path.iterdir()) == ["system.json"]
     assert running.refusals == {}
-    note_running(tmp_path, "http://127.0.0.1:1", ["a.sock"], "anlass-x", {"shard-0": "damaged"})
+    note_running(
+        tmp_path, "http://127.0.0.1:1", ["a.sock"], "anlass-x", refusals={"shard-0": "damaged"}
+    )
     again = running_system(tmp_path)
     assert again is not None
     assert again.refusals == {"shard-0": "damaged"}

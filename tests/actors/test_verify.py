@@ -20,6 +20,7 @@ from actors.store.snapshots import SnapshotFiles
 from actors.verify import bytes_to_read, verify_store
 from engine.contact import decode_contact, encode_contact
 from engine.identity import partition_of
+from engine.numbers import Numbers, SavedNumbers
 from tests.actors.made_store import CONTACTS, EVENTS, MadeStore, made_store
 
 CONTACT = "c-7"
@@ -151,6 +152,45 @@ def test_a_contact_that_is_not_what_folding_gives_is_named_with_the_field(store:
     (found,) = damage(store)
     assert (found.partition, found.contact, found.field) == (head.partition, CONTACT, "entered")
     assert f"at position {head.position}" in found.text
+
+
+def doctored(numbers: SavedNumbers, what: str) -> SavedNumbers:
+    """Return numbers of which one is told otherwise."""
+    if what == "total":
+        return replace(numbers, totals=[numbers.totals[0] + 1, *numbers.totals[1:]])
+    if what == "waiting":
+        return replace(numbers, besides=[("later", "w", 1)])
+    minutes = dict(sorted(numbers.course.packed[0].items())[1:])
+    course = replace(numbers.course, packed=[minutes, *numbers.course.packed[1:]])
+    return replace(numbers, course=course)
+
+
+@pytest.mark.parametrize("what", ["total", "waiting", "course"])
+def test_a_number_that_is_not_what_folding_gives_is_named(store: MadeStore, what: str) -> None:
+    files = files_of(store)
+    head = files.heads(partition_of(CONTACT))[0]
+    assert head.numbers is not None
+    rows = list(files.rows(head))
+    files.write(replace(head, numbers=doctored(head.numbers, what)), rows)
+    (found,) = damage(store)
+    assert (found.partition, found.field) == (head.partition, "numbers")
+    assert "folded again" in found.text
+
+
+def test_numbers_that_began_later_are_compared_by_who_waits_alone(store: MadeStore) -> None:
+    files = files_of(store)
+    head = files.heads(partition_of(CONTACT))[0]
+    assert head.numbers is not None
+    rows = list(files.rows(head))
+    states = [row.state for part in rows for row in part]
+    began = Numbers(head.now_ms)
+    began.begin_with(states)
+    files.write(replace(head, numbers=began.save()), rows)
+    assert damage(store) == []
+    files.write(replace(head, numbers=None), rows)
+    assert damage(store) == []
+    files.write(replace(head, numbers=replace(began.save(), besides=[("j", "w", 9)])), rows)
+    assert [found.field for found in damage(store)] == ["numbers"]
 
 
 @pytest.mark.parametrize("lost", [True, False], ids=["lost", "made up"])

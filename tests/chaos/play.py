@@ -12,6 +12,7 @@ from msgspec import Struct
 from tests.chaos.erased import erased_wrong, verify_wrong
 from tests.chaos.harms import do_harm, script_of
 from tests.chaos.kernel import can_mount
+from tests.chaos.replayed import replay_wrong
 from tests.chaos.verdict import wrong_in
 from tests.chaos.world import WAIT_AGAIN_MS, WAIT_MS, World
 
@@ -117,6 +118,7 @@ def judge(world: World) -> list[str]:
         snapshots=True, erased=erased,
     )  # fmt: skip
     wrong += [*erased_wrong(world.data, erased), *verify_wrong(world.data)]
+    wrong += replay_wrong(world.data)
     ahead_ms = history.latest_ms - max(world.clock.latest_ms, world.clock.now_ms())
     if not -CLOCK_SLACK_MS - 60_000 < ahead_ms <= 0:
         wrong.append(f"the log's latest moment is {ahead_ms} ms ahead of the clock's")

@@ -41,6 +41,8 @@ class Model:
         self.follows: list[tuple[str, dict[str, Any]]] = []
         self.described = False
         self.visits = 0
+        self.numbers: Counter[tuple[str, str, str]] = Counter()
+        """How often visits came to a node, or entered a journey, and left it, and why."""
 
     def take(self) -> list[Said]:
         said, self.said = self.said, []
@@ -167,6 +169,8 @@ class Model:
         person.morning = person.next_time(self.now, (8, 0), range(7))
         if person.holds(CALM, self.now):
             self._enter(person, "morning", {}, 0, "")
+        else:
+            self._pass_by(person, "morning", "")
         self._settle(person)
 
     # What happens
@@ -254,6 +258,11 @@ class Model:
             if late_after is not None:
                 too_late = f"{name}: {late} ms old when it came" if late > late_after else ""
                 self._enter(person, journey, payload, session, too_late)
+            else:
+                self._pass_by(person, journey, name)
+
+    def _pass_by(self, person: Person, journey: str, name: str) -> None:
+        """What happens opens no visit of this journey: nothing is said of it."""
 
     # Entering
 
@@ -277,6 +286,7 @@ class Model:
         if journey in GROUPS:
             person.groups[GROUPS[journey]] = (self.now, PRIORITIES[journey], session)
         person.entered[(journey, key)] = self.now
+        self.numbers[journey, "", "entered"] += 1
         person.stays.append(stay)
         if journey in GOAL_WITHIN:
             person.goals.append((stay, self.now + GOAL_WITHIN[journey]))
@@ -350,6 +360,11 @@ class Model:
 
     def leave(self, person: Person, stay: Stay, outcome: str, reason: str) -> None:
         person.stays.remove(stay)
+        word = (
+            "completed" if stay.outcomes and not stay.holding and outcome != "exited" else outcome
+        )
+        why = "" if word == "completed" and reason == "no message on its way" else f": {reason}"
+        self.numbers[stay.journey, stay.node, f"left/{word}{why}"] += 1
         if stay.journey == "basket":
             person.left["basket"] = self.now
         if stay.outcomes == 0 or stay.holding:

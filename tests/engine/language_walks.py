@@ -44,6 +44,7 @@ class Walk:
     def come(self, node: str) -> None:
         self.stay.node = node
         self.stay.comings[node] += 1
+        self.model.numbers[self.stay.journey, node, "entered"] += 1
 
     def until(self, at: int) -> Iterator[None]:
         self.stay.since, self.stay.due = self.model.now, at
@@ -78,6 +79,7 @@ class Walk:
         else:
             yield from self.send("ask", "push", "survey")
         self.come("leave")
+        self.stay.reason = "it is lost"
 
     def basket(self) -> Iterator[None]:
         self.come("idle")
@@ -86,6 +88,7 @@ class Walk:
         yield from self.send("text", "sms", on_cap="letter")
         if self.stay.came != "capped":
             self.come("done")
+            self.stay.reason = "done"
             return
         yield from self.send("letter", "email")
 

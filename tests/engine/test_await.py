@@ -15,6 +15,7 @@ from engine.input import Event, Publish
 from engine.journey import Publication
 from engine.limits import ANSWER_BYTES_MAX, ANSWERS_MAX
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.program import Program
 from engine.rules import Rules
 from tests.engine.situation import (
@@ -312,7 +313,7 @@ def test_what_looks_at_visits_looks_again_where_something_was_kept(
     """An `exit_on` that looks at `answers`, as well where the visit stays."""
     node = Await("a", [Coming("next", ""), Coming("again", "", again=True)], HOUR_MS, "")
     visit = Visit("v", "hello", "a", 0, 0, 0, {}, [])
-    moment = Moment(Rules(), Contact("c-1"), NOON_MS, [], {})
+    moment = Moment(Rules(), Contact("c-1"), NOON_MS, Notes(), {})
     node.hear(moment, Program("hello", 0), visit, Event("e", "c-1", name, None, {}))
     assert moment.moved is moves
 

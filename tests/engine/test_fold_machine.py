@@ -4,13 +4,21 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
+from engine.count_table import Window, table_of
 from engine.decision import Decision, Delivery, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict, payload_of
 from engine.limits import FAR_MS
 from engine.partition import Partition
 from tests.engine.model import JOURNEYS, SETTINGS, Model, Said
+from tests.engine.recount import numbers_of, outcomes_in, recounted, waiting_in
 from tests.engine.situation import MINUTE_MS, NOON_MS, Situation
 from tests.publications import source_of
 
@@ -124,12 +132,20 @@ class Shop(RuleBasedStateMachine):
         self.model.receipt(contact, key, self.situation.now_ms, delivered=delivered)
         self.fold(Receipt(contact, key, delivered, "" if delivered else "bounced"))
 
+    @invariant()
+    def all_is_counted(self) -> None:
+        partition = self.situation.partition
+        assert partition.numbers.waiting() == waiting_in(partition)
+        told = outcomes_in(table_of([partition.numbers], Window()))
+        assert {each: count for each, count in told.items() if count} == recounted(self.decisions)
+
     def teardown(self) -> None:
         """Fold all again, once as it was and once with each contact frozen after each input."""
         for cooled in (False, True):
             again, decisions = folded(self.inputs, cooled=cooled)
             assert decisions == self.decisions
             assert state_of(again) == state_of(self.situation.partition)
+            assert numbers_of(again) == numbers_of(self.situation.partition)
 
 
 def folded(
@@ -173,11 +189,17 @@ def inputs_of(happened: list[tuple[Any, ...]]) -> list[tuple[Input, int]]:
     return inputs
 
 
-def outcomes_by_contact(inputs: list[tuple[Input, int]]) -> dict[str, list[Decision]]:
-    """Fold, run out all timers, and return what was decided for each contact."""
+def run_out(inputs: list[tuple[Input, int]]) -> tuple[Partition, list[Decision]]:
+    """Fold, and run out all timers."""
     partition, decisions = folded(inputs)
     while partition.next_due_at_ms < FAR_MS:
         partition.fold(Advance(FAR_MS), partition.now_ms)
+    return partition, decisions
+
+
+def outcomes_by_contact(inputs: list[tuple[Input, int]]) -> dict[str, list[Decision]]:
+    """Fold, run out all timers, and return what was decided for each contact."""
+    _, decisions = run_out(inputs)
     return {key: [each for each in decisions if each.contact == key] for key in CONTACTS}
 
 
@@ -196,6 +218,7 @@ def test_when_time_was_advanced_does_not_matter(
             ticking.append((Advance(now_ms + 1), now_ms + 1) if i + 1 == len(inputs) else (
                 Advance(now_ms), now_ms))  # fmt: skip
     assert outcomes_by_contact(ticking) == outcomes_by_contact(inputs)
+    assert numbers_of(run_out(ticking)[0]) == numbers_of(run_out(inputs)[0])
 
 
 @settings(derandomize=True, max_examples=100, deadline=None)

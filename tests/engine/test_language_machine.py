@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from engine.count_table import Window, table_of
 from engine.decision import Decision, Delivery, Outcome
 from engine.idle import decode_idle
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict, payload_of
@@ -17,6 +18,7 @@ from engine.partition import Partition
 from tests.engine.language_model import Model, Said
 from tests.engine.language_world import CONTACTS, SOURCES
 from tests.engine.profiles import tried
+from tests.engine.recount import numbers_of, outcomes_in, recounted, waiting_in
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -106,6 +108,7 @@ class Twin:
         self.partition.load(original.published, rows)
         self.partition.now_ms = original.now_ms
         self.partition.waking_at_ms = original.waking_at_ms
+        self.partition.load_numbers(original.numbers.save())
 
     def fold(self, input: Input, now_ms: int) -> tuple[int, list[Decision]]:
         verdict = self.partition.fold(input, now_ms)
@@ -157,6 +160,7 @@ class Language(RuleBasedStateMachine):
         for each in decided:
             if isinstance(each, Outcome) and each.outcome == "sent":
                 self.letters.append((each.contact, each.key))
+        assert self.first.numbers.waiting() == waiting_in(self.first)
         return verdict
 
     def in_plain_words(self, decision: Decision) -> Said:
@@ -314,8 +318,10 @@ class Language(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All that came from snapshots on the way is as what was folded in one go."""
+        self.all_is_counted()
         for twin in self.twins:
             assert state_of(twin.partition) == state_of(self.first)
+            assert numbers_of(twin.partition) == numbers_of(self.first)
         decisions: list[Decision] = []
         again = Partition(0, decisions)
         for input, now in self.inputs:
@@ -323,6 +329,21 @@ class Language(RuleBasedStateMachine):
             again.cool()
         assert decisions == self.decisions
         assert state_of(again) == state_of(self.first)
+        assert numbers_of(again) == numbers_of(self.first)
+
+    def all_is_counted(self) -> None:
+        """Numbers are what the model has counted, and what one finds by looking at all contacts."""
+        table = table_of([self.first.numbers], Window())
+        counted = {
+            (line.journey, line.node, kind): count
+            for line in table.lines
+            for kind, count in line.counts.items()
+            if kind == "entered" or kind.startswith("left/")
+        }
+        assert counted == self.model.numbers
+        assert self.first.numbers.waiting() == waiting_in(self.first)
+        came_to = recounted(self.decisions)
+        assert {each: count for each, count in outcomes_in(table).items() if count} == came_to
 
 
 def state_of(partition: Partition) -> dict[str, bytes | None]:

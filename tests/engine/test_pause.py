@@ -6,6 +6,7 @@ from engine.decision import Outcome
 from engine.guard import Guard
 from engine.journey import Passage
 from engine.limits import QUEUED_MAX
+from engine.notes import Notes
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -19,6 +20,7 @@ from tests.engine.situation import (
 )
 from tests.publications import journey, version
 
+OUT = {"id": "out", "exit": "done"}
 PAUSED = {"hello": version(1, state="paused")}
 LIVE = {"hello": version(1)}
 
@@ -157,15 +159,34 @@ def test_a_visit_that_stands_before_a_node_does_not_hear_what_that_waits_for() -
     assert outcomes(situation.event("two")) == [("hello", "sent")]
 
 
+def test_an_answer_that_comes_late_moves_no_visit_that_stands_before_asking_again() -> None:
+    ask = {"id": "ask", "webhook": "https://api.example.com/a", "timeout": "1h", "else": "w"}
+    hello = journey(
+        nodes=[ask | {"then": "mail"}, mail(then="out"), OUT, wait("1h", "w", then="ask")]
+    )
+    situation = Situation(hello)
+    asked = only_outcome(situation.event())
+    situation.handover(asked.key)
+    situation.pass_time(HOUR_MS)
+    situation.now_ms += 2 * HOUR_MS
+    assert published(situation, hello, **PAUSED) == []
+    assert situation.receipt(asked.key, delivered=True, answer={"status": 200}) == []
+    (visit,) = situation.contact().visits
+    assert (visit.node, visit.enters) == ("ask", True)
+    again = only_outcome(published(situation, hello))
+    assert again.key == asked.key.replace(".1", ".2")
+
+
 def test_a_wait_that_an_event_starts_again_is_held_as_well() -> None:
-    again = {"event": "call", "again": True}
-    waits = {"id": "w", "wait_for": [again], "timeout": "1h", "else": "mail"}
+    branches = [{"event": "call", "again": True}, {"event": "bye", "then": "mail"}]
+    waits = {"id": "w", "wait_for": branches, "timeout": "1h"}
     hello = journey(nodes=[waits, mail()])
     situation = Situation(hello)
     situation.event()
     published(situation, hello, **PAUSED)
     assert situation.event("call", after_ms=MINUTE_MS) == []
     assert situation.pass_time(DAY_MS) == []
+    assert situation.event("bye") == []
     assert outcomes(published(situation, hello)) == [("hello", "sent")]
 
 
@@ -173,7 +194,7 @@ def test_a_fault_leaves_the_entries_that_wait() -> None:
     situation = paused(journey())
     situation.event()
     contact = situation.contact()
-    guard, queued = Guard(contact), contact.queued
+    guard, queued = Guard(contact, Notes()), contact.queued
     contact.queued = []
     guard.restore(contact)
     assert contact.queued == queued

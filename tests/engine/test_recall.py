@@ -10,6 +10,7 @@ from engine.contact import Contact, Visit
 from engine.input import SESSION_START
 from engine.limits import FAR_MS
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.reads import Reads
 from tests.engine.situation import NOON_MS, Situation, decide, mail
 from tests.publications import journey
@@ -143,7 +144,7 @@ class Past:
         """Return the moment now, in the visit."""
         programs, now_ms = self.situation.partition.programs, self.situation.now_ms
         contact = self.situation.partition.contact("c-1") or Contact("c-1")
-        moment = Moment(programs.rules, contact, now_ms, [], {"order_id": "z"})
+        moment = Moment(programs.rules, contact, now_ms, Notes(), {"order_id": "z"})
         moment.visit = self.visit
         return moment
 

@@ -19,6 +19,7 @@ from engine.limits import (
     HISTORY_MS,
 )
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.programs import Programs
 from engine.reads import Reads
 from engine.recall import Recall, Window
@@ -220,7 +221,7 @@ def test_what_is_asked_of_each_event_may_change_by_itself() -> None:
         situation.event("seen", {"price": at_ms})
     recall = Recall(["seen"], Window(DAY_MS), 1, 1)
     recall.where, recall.fields = Fickle(), {"price"}
-    moment = Moment(Rules(), situation.contact(), situation.now_ms, [], {})
+    moment = Moment(Rules(), situation.contact(), situation.now_ms, Notes(), {})
     assert recall.changes_at_ms(moment) == 50
 
 

@@ -196,6 +196,12 @@ def test_a_session_s_start_says_when_and_by_what_it_began() -> None:
     assert outcomes(situation.event("page_view", after_ms=DAY_MS)) == []
 
 
+def test_an_event_that_begins_no_session_lets_none_start() -> None:
+    situation = Situation(journey(entry={"event": "session_start"}))
+    assert outcomes(situation.event("identify", {"attributes": {"tier": "gold"}})) == []
+    assert outcomes(situation.event("page_view")) == [("hello", "sent")]
+
+
 def test_each_session_s_start_is_an_event_of_its_own() -> None:
     situation = Situation(journey(entry={"event": "session_start"}))
     first = only_outcome(situation.event())

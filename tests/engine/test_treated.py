@@ -11,6 +11,7 @@ from engine.contact import Contact, Sent, Visit
 from engine.guard import Guard
 from engine.input import Receipt
 from engine.limits import FAR_MS
+from engine.notes import Notes
 from engine.treated import AT_MS
 from tests.engine.situation import (
     HOUR_MS,
@@ -177,7 +178,7 @@ def test_a_guard_holds_what_was_said_of_messages_before() -> None:
     situation = Situation(journey())
     key = only_outcome(situation.event()).key
     contact = situation.partition._hot["c-1"]
-    guard = Guard(contact)
+    guard = Guard(contact, Notes())
     situation.fold(Receipt("c-1", key, delivered=True, kind="opened"))
     guard.restore(contact)
     assert contact.messages[0].opened_at_ms == 0

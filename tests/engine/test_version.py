@@ -7,6 +7,7 @@ import pytest
 from engine.compile import compile_publication
 from engine.contact import Visit
 from engine.decision import Outcome
+from engine.idle import armed_anew
 from engine.journey import Passage, Publication, Version
 from engine.limits import TIMERS_PER_ADVANCE_MAX
 from tests.engine.situation import (
@@ -204,6 +205,17 @@ def test_a_visit_that_is_led_past_a_node_again_sends_no_second_message_there() -
     assert [each.node for each in made if isinstance(each, Outcome)] == ["c"]
 
 
+def test_a_message_that_waited_for_a_cap_is_given_up_where_its_visit_is_led_elsewhere() -> None:
+    caps = [{"messages": 1, "per": "5d"}]
+    nodes = [mail("a"), mail("b", on_cap="wait")]
+    situation = Situation(journey(nodes=nodes, caps=caps))
+    assert outcomes(situation.event()) == [("hello", "sent")]
+    moved = {"hello": version(2, "migrate", map={"b": "w"})}
+    situation.publish(journey(nodes=[mail("a"), wait("1h", "w")], caps=caps), versions=moved)
+    assert situation.run_out() == []
+    assert situation.contact().visits == []
+
+
 def test_an_ended_journey_ends_visits_and_messages_on_their_way_and_lets_nobody_in() -> None:
     situation = Situation(journey(nodes=[mail("first"), wait("1d"), mail()]))
     sent = only_outcome(situation.event())
@@ -236,6 +248,27 @@ def test_an_ended_journey_says_so_of_visits_without_a_message(*, there: bool) ->
     situation.publish(journey("other"), *left, versions={"hello": version(2, "end", state="ended")})
     outcome = only_outcome(told(situation))
     assert (outcome.outcome, outcome.reason) == ("exited", "journey_ended")
+
+
+def test_a_publish_looks_at_no_contact_but_lets_the_first_advance_wake_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    woken = []
+
+    def counted(data: bytes, at_ms: int) -> bytes:
+        woken.append(at_ms)
+        return armed_anew(data, at_ms)
+
+    monkeypatch.setattr("engine.partition.armed_anew", counted)
+    situation = Situation(journey(nodes=[wait("1d"), mail()]))
+    for i in range(9):
+        situation.event(contact=f"c-{i}")
+    situation.partition.cool()
+    situation.publish(journey(nodes=[wait("2d"), mail()]), versions=V2)
+    assert woken == []
+    assert situation.partition.next_due_at_ms == situation.now_ms
+    told(situation)
+    assert woken == [situation.now_ms] * 9
 
 
 def test_a_migration_goes_in_slices_and_an_event_does_not_wait_for_its_own() -> None:

@@ -9,6 +9,7 @@ from engine.errors import Mistake
 from engine.journey import Publication
 from engine.limits import FAR_MS
 from engine.moment import Moment
+from engine.notes import Notes
 from engine.rules import Rules
 from tests.publications import journey
 
@@ -35,7 +36,7 @@ def compiled_well(condition: dict[str, Any], **settings: Any) -> Test:
 
 def moment_at(now_ms: int, payload: Any = None, contact: Contact | None = None) -> Moment:
     """Return the moment at which a contact does something."""
-    return Moment(Rules(), contact or Contact("c-1"), now_ms, [], payload or {})
+    return Moment(Rules(), contact or Contact("c-1"), now_ms, Notes(), payload or {})
 
 
 def assert_changes_no_earlier(test: Test, moment: Moment, samples: list[int]) -> None:

@@ -13,7 +13,7 @@ Said = tuple[Any, ...]
 HOUR = 3_600_000
 USUAL = 6 * HOUR
 QUEUE = 20
-SPANS = {"30m": HOUR // 2, "1h": HOUR, "2h": 2 * HOUR, "6h": 6 * HOUR}
+SPANS = {"1h": HOUR, "5h": 5 * HOUR, "10h": 10 * HOUR, "1d": 24 * HOUR}
 
 
 @dataclass

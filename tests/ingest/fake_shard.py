@@ -9,6 +9,9 @@ from pathlib import Path
 
 import uvloop
 
+from actors.address import TCP
+from actors.credentials import Credentials
+from actors.door import Door
 from actors.link import (
     Accept,
     Accepted,
@@ -42,8 +45,10 @@ class FakeShard:
         self.status: dict[str, object] = {"contacts": 3, "lag.ms": 1.5, "name": "fake"}
         self._remember = remember
         self._seen: set[tuple[str, str]] = set()
-        self._links: set[Link] = set()
-        self._server: asyncio.Server | None = None
+        self.credentials: Credentials | None = None
+        """Where they are set, it is reached by TCP, at a port that stays the same."""
+        self.address = str(path)
+        self._door = Door(self._received, lambda _: None)
 
     @property
     def events(self) -> list[LinkEvent]:
@@ -51,16 +56,15 @@ class FakeShard:
         return [event for frame in self.frames for event in frame]
 
     async def start(self) -> "FakeShard":
-        self.path.unlink(missing_ok=True)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._link, str(self.path))
+        if self.credentials is not None and not self.address.startswith(TCP):
+            self.address = f"{TCP}127.0.0.1:0"
+        self._door = Door(self._received, lambda _: None)
+        self.address = await self._door.open(self.address, self.credentials)
         return self
 
     async def stop(self) -> None:
         """Go away: no answer to what is held, every link closed."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._door.close()
         self.drop_links()
         self.held.clear()
         for _ in range(3):
@@ -68,8 +72,7 @@ class FakeShard:
         self.path.unlink(missing_ok=True)
 
     def drop_links(self) -> None:
-        for link in list(self._links):
-            link.close()
+        self._door.close_links()
 
     def answer_next(self) -> None:
         """Answer the oldest held frame."""
@@ -87,11 +90,6 @@ class FakeShard:
         for _, accept in self.held:
             self._accepted(accept)
         self.held.clear()
-
-    def _link(self) -> Link:
-        link = Link(self._received, self._links.discard)
-        self._links.add(link)
-        return link
 
     def _received(self, link: Link, data: bytes) -> None:
         request = decode_request(data)

@@ -5,11 +5,13 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+import structlog
 
 from actors.link import LinkEvent
 from ingest.exchange import Exchange
 from ingest.lane import Lane, LaneBounds
 from ingest.limits import FRAME_EVENTS_MAX, LANE_EVENTS_MIN, SECOND_FRAME_EVENTS_MIN
+from tests.actors.credentials import credentials
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import until
 
@@ -48,16 +50,19 @@ def put(lane: Lane, *ids: str) -> Asked:
     return asked
 
 
-@pytest.fixture
-async def shard(tmp_path: Path):
-    shard = await FakeShard(tmp_path / "s").start()
+@pytest.fixture(params=["unix", "tcp"])
+async def shard(request: pytest.FixtureRequest, tmp_path: Path):
+    shard = FakeShard(tmp_path / "s")
+    if request.param == "tcp":
+        shard.credentials = credentials(tmp_path / "keys")
+    await shard.start()
     yield shard
     await shard.stop()
 
 
 @pytest.fixture
 async def lane(shard: FakeShard):
-    lane = Lane(str(shard.path), BOUNDS, nobody)
+    lane = Lane(shard.address, BOUNDS, nobody, shard.credentials)
     await lane.open()
     yield lane
     lane.close()
@@ -304,7 +309,7 @@ async def test_after_a_pause_the_first_frame_is_given_its_time(
 
 
 async def test_the_bytes_that_wait_are_bounded(shard: FakeShard) -> None:
-    lane = Lane(str(shard.path), LaneBounds(50_000, 1 << 20, 0.5), nobody)
+    lane = Lane(shard.address, LaneBounds(50_000, 1 << 20, 0.5), nobody, shard.credentials)
     await lane.open()
     shard.hold = True
     assert lane.free_below == (1 << 20) // ((32 << 10) + 128)  # However heavy: they fit.
@@ -331,7 +336,7 @@ async def test_the_pace_is_learned_from_answers(lane: Lane, shard: FakeShard) ->
 @pytest.mark.usefixtures("eager")
 async def test_every_event_that_leaves_a_lane_is_given_back_once(shard: FakeShard) -> None:
     left: list[int] = []
-    lane = Lane(str(shard.path), BOUNDS, left.append)
+    lane = Lane(shard.address, BOUNDS, left.append, shard.credentials)
     await lane.open()
     first = put(lane, "a", "b")
     await until(lambda: first.status)
@@ -348,3 +353,28 @@ async def test_every_event_that_leaves_a_lane_is_given_back_once(shard: FakeShar
     lane.close()
     assert sum(left) == 8
     assert lane.waiting == 0
+
+
+async def test_a_shard_that_trusts_us_not_is_tried_again_and_named_once(tmp_path: Path) -> None:
+    shard = FakeShard(tmp_path / "s")
+    shard.credentials = credentials(tmp_path / "ours")
+    await shard.start()
+    lane = Lane(shard.address, BOUNDS, nobody, credentials(tmp_path / "theirs"))
+    tried = 0
+    connect = lane._connect
+
+    async def count() -> bool:
+        nonlocal tried
+        tried += 1
+        return await connect()
+
+    lane._connect = count  # type: ignore[method-assign]
+    with structlog.testing.capture_logs() as logs:
+        await lane.open()
+        await until(lambda: tried >= 4)
+    here = [line["why"] for line in logs if "cannot be made" in line["event"]]
+    assert len(here) == 1
+    assert "another authority" in here[0]
+    assert not lane.reachable
+    lane.close()
+    await shard.stop()

@@ -71,6 +71,9 @@ def test_the_whole_system_does_what_a_replay_says_and_makes_no_ray_call_for_it(
     assert (data / "outcomes.jsonl").read_bytes() == (tmp_path / "replayed").read_bytes()
     logged = anlass("replay", "--from-log", data, "--out", tmp_path / "logged")
     assert (tmp_path / "logged").read_bytes() == (tmp_path / "replayed").read_bytes()
+    (unchanged,) = anlass("replay", "--from-log", data, "--against", EXAMPLES)["variants"]
+    assert unchanged["differences"] == 0
+    assert unchanged["total"]["same"] == len((data / "messages.jsonl").read_text().splitlines())
     assert report.outcomes == said["outcomes"] == logged["outcomes"]
     assert (logged["events"], logged["repeated"]) == (said["events"], said["repeated"])
     assert all(counts.get("sent", 0) > 0 for counts in report.outcomes.values())

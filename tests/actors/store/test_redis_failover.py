@@ -10,9 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from actors.errors import LogCorruptError
-from actors.frame import encode_frame
+from actors.frame import AdvanceRecord, Frame, Record, encode_frame
 from actors.settings import RedisSettings
 from actors.store import redis_log, redis_ring
+from actors.store.newfile import no_pause
 from actors.store.port import FencedError, StoreLostError
 from actors.store.redis_log import RedisLog, StreamArchive, open_redis_log
 from actors.store.redis_server import RedisServer
@@ -165,6 +166,47 @@ def test_an_owner_long_silent_lets_one_that_a_failover_forgot_come_first(
     newer.close()
 
 
+def test_an_owner_that_waits_has_said_before_that_the_slot_is_its_own(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = pair.open()
+    append(zombie, 1)
+    pair.part()
+    newer = pair.open()
+    append(newer, 1, position=1)
+    pair.fail_over()
+    monkeypatch.setattr(redis_log, "LEASE_S", 0.0)
+    tried: list[Exception] = []
+
+    def meanwhile(seconds: float) -> None:
+        if seconds == redis_log.GRACE_S and not tried:
+            tried.append(ZeroDivisionError())
+            with pytest.raises(FencedError):
+                append(zombie, 1, position=1)
+
+    monkeypatch.setattr(time, "sleep", meanwhile)
+    append(newer, 1, position=2)
+    assert tried
+    assert positions(newer) == [0, 1, 2]
+    zombie.close()
+    newer.close()
+
+
+def test_what_a_server_has_lost_without_a_sign_is_written_again(pair: Pair) -> None:
+    log = pair.open()
+    append(log, 1)
+    client = pair.primary.client
+    before = client.hgetall("{failover}:slot:3")
+    append(log, 1, position=1)
+    client.xdel("{failover}:log:3", "2-0")
+    client.hset("{failover}:slot:3", mapping=before)
+    client.execute_command("XSETID", "{failover}:log:3", "1-0")
+    append(log, 1, position=2)
+    assert log.written_again == 1
+    assert positions(log) == [0, 1, 2]
+    log.close()
+
+
 def test_what_an_owner_before_wrote_is_written_again_too(pair: Pair) -> None:
     older = pair.open()
     append(older, 1, 1)
@@ -247,4 +289,28 @@ def test_what_is_acknowledged_is_on_as_many_replicas_as_were_asked_for(pair: Pai
     pair.part()
     pair.fail_over()
     assert positions(log) == [0, 1]
+    log.close()
+
+
+def test_a_failover_to_before_a_rewriting_loses_nothing_and_keeps_it(pair: Pair) -> None:
+    """The server comes back with the stream as it was: the rest is written as it should be."""
+    log = pair.open()
+    append(log, *[1] * 4)
+    pair.part()
+
+    def changed(frame: Frame) -> Frame:
+        return frame_at(frame.position, 1) if frame.position % 2 else other(frame)
+
+    def other(frame: Frame) -> Frame:
+        records: list[Record] = [AdvanceRecord(frame.position, 3, 1 << 40)]
+        return Frame(frame.position, 1, records, b"\0", [], [])
+
+    append(log, *[1] * 4, position=4)
+    assert log.rewrite(8, changed, no_pause)
+    pair.fail_over()
+    append(log, 1, position=8)
+    assert log.written_again == 4
+    found = list(log.frames())
+    assert found[:4] == [frame_at(position) for position in range(4)], "as it was: erase it again"
+    assert found[4:] == [changed(frame_at(position)) for position in range(4, 8)] + [frame_at(8)]
     log.close()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from actors.errors import LogCorruptError
 from actors.settings import RedisSettings
 from actors.store.port import Log
 from actors.store.redis_log import RedisLog, StreamArchive, open_redis_log
 from actors.store.redis_server import RedisServer
-from actors.store.redis_stream import id_of
-from tests.actors.store.contract import LogContract, LogPlace
+from actors.store.redis_stream import id_of, read_entries
+from tests.actors.store.contract import LogContract, LogPlace, append, positions
 from tests.actors.store.frames import KEY
 from tests.actors.store.redis_server import Server
 
@@ -75,3 +76,45 @@ class TestRedisLog(LogContract):
         place = RedisPlace(redis_server, redis_settings, request.param)
         yield place
         place.close()
+
+
+@pytest.fixture
+def log(redis_settings: RedisSettings) -> Iterator[RedisLog]:
+    made = open_redis_log(RedisServer(redis_settings), 3, archive=StreamArchive(lambda *_: None))
+    yield made
+    made.close()
+
+
+def test_an_end_that_is_missing_is_named(log: RedisLog) -> None:
+    append(log, 1, 1, 1)
+    server = log.owner.server
+    server.run("XDEL", server.key("log", 3), id_of(2))
+    read = log.frames()
+    assert [next(read).position, next(read).position] == [0, 1]
+    with pytest.raises(LogCorruptError, match="ends at position 2, but has been written up to 3"):
+        next(read)
+
+
+def test_what_was_released_is_not_read_as_if_nothing_were_missing(log: RedisLog) -> None:
+    append(log, 1, 1, 1)
+    log.release(2)
+    assert positions(log, 2) == [2]
+    for position in (0, 1):
+        with pytest.raises(LogCorruptError, match=f"at position 2, but position {position} is nee"):
+            positions(log, position)
+    log.release(3)
+    with pytest.raises(LogCorruptError, match="begins at position 3, but position 2 is needed"):
+        positions(log, 2)
+
+
+def test_no_two_entries_are_sealed_with_the_same_key_and_nonce(log: RedisLog) -> None:
+    """The salt makes the key, the offset is the nonce: together they are an entry's mark."""
+    append(log, *[1] * 50)
+    server = log.owner.server
+    marks = {entry.mark for entry in read_entries(server, server.key("log", 3), 0)}
+    assert len(marks) == 50
+    other = open_redis_log(server, 3)
+    append(other, 1, position=50)
+    marks |= {entry.mark for entry in read_entries(server, server.key("log", 3), 0)}
+    assert len(marks) == 51
+    other.close()

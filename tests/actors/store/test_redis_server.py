@@ -305,6 +305,7 @@ def test_a_server_that_loads_its_data_or_follows_another_is_waited_for(
 ) -> None:
     for error in (ReadOnlyError("You can't write"), ResponseError("LOADING data")):
         server = RedisServer(settings)
+        server.run("PING")
         left = [error, error]
 
         def fails(left=left) -> str:
@@ -317,3 +318,27 @@ def test_a_server_that_loads_its_data_or_follows_another_is_waited_for(
     server = RedisServer(settings)
     with pytest.raises(StoreLostError, match="MISCONF"):
         server.again(lambda: (_ for _ in ()).throw(ResponseError("MISCONF no disk")))
+
+
+def test_who_was_told_of_another_server_and_failed_is_told_again(server: Server) -> None:
+    client = RedisServer(new_settings(server))
+    told: list[int] = []
+
+    def fails_first() -> None:
+        told.append(1)
+        if len(told) == 1:
+            raise ZeroDivisionError
+
+    client.met_another = fails_first
+    client.run("PING")
+    client.drop()
+    client.run("PING")
+    assert told == [], "it is the same server"
+    server.kill()
+    server.start()
+    with pytest.raises(ZeroDivisionError):
+        client.run("PING")
+    client.run("PING")
+    client.run("PING")
+    assert len(told) == 2
+    client.close()

@@ -1,0 +1,131 @@
+"""The command `anlass contact show`: what is known of a contact, now or at any moment before."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+from msgspec import Struct
+from rich.table import Table
+from rich.text import Text
+
+from actors.errors import OperatorError
+from actors.past import Begin, Past
+from console.held import readable
+from console.options import AsJson, Data, KeyFile, print_json
+from console.recorded import moment_ms
+from console.screen import console
+from console.story_words import Teller
+from engine.contact import Contact, decode_contact
+from engine.contact_zone import zone_for
+from engine.limits import FAR_MS
+
+MESSAGES_SHOWN = 10
+
+
+class Known(Struct, kw_only=True):
+    """What was known of a contact. Moments are epoch milliseconds, UTC."""
+
+    contact: str
+    at_ms: int | None
+    """None: now."""
+    zone: str
+    """Of its local times."""
+    state: dict[str, Any] | None
+    """As engine.contact.Contact names it; None where nothing was known."""
+
+
+def show(
+    contact: Annotated[
+        str, typer.Argument(metavar="ID", help="Its id, or `anonymous/` and its anonymous id.")
+    ],
+    data: Data = Path("data"),
+    at: Annotated[str, typer.Option(help="As it was then: a moment, ISO or epoch ms.")] = "",
+    key_file: KeyFile = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Show what is known of a contact now, or was known at a moment; the system may run."""
+    at_ms = moment_ms(at, "--at") if at else None
+    known, kept = known_of(data, contact, at_ms, key_file)
+    if json:
+        print_json(known)
+    elif kept is None:
+        when = f" at {at}" if at else ""
+        console.print(f"Nothing is known of {contact}{when}.", markup=False, soft_wrap=True)
+    else:
+        show_contact(kept, known)
+
+
+def known_of(
+    data: Path, contact: str, at_ms: int | None = None, key_file: Path | None = None
+) -> tuple[Known, Contact | None]:
+    """Fold a contact's past up to a moment, the inputs of its last millisecond included.
+
+    Raises OperatorError where the archive does not go back so far, LogCorruptError.
+    """
+    until_ms = FAR_MS if at_ms is None else at_ms
+    past = Past(data, contact, key_file, near_ms=until_ms)
+    _check_reach(past.begin, until_ms, data)
+    for _ in past.walk(until_ms):
+        past.decisions.clear()
+    partition = past.partition
+    state = partition.contact_bytes(contact)
+    kept = None if state is None else decode_contact(state)
+    rules = partition.programs.rules
+    zone = rules.zone if kept is None else zone_for(kept, rules)
+    told = None if kept is None else readable(kept)
+    return Known(contact=contact, at_ms=at_ms, zone=zone.key, state=told), kept
+
+
+def _check_reach(begin: Begin, until_ms: int, data: Path) -> None:
+    if begin.from_snapshot and begin.now_ms > until_ms:
+        text = f"the archive of {data} goes back to {begin.now_ms} (epoch ms) for this contact"
+        raise OperatorError(f"--at: {text}; name a later moment")
+
+
+def show_contact(kept: Contact, known: Known) -> None:
+    """Print what is known of a contact."""
+    teller = Teller(ZoneInfo(known.zone))
+    when = "now" if known.at_ms is None else f"at {teller.moment(known.at_ms)}"
+    console.print(Text(f"{kept.key} {when}, times of {known.zone}", style="bold"))
+    table = Table(show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, lines in _rows(kept, teller).items():
+        table.add_row(name, "\n".join(lines) or "-")
+    console.print(table)
+
+
+def _rows(kept: Contact, teller: Teller) -> dict[str, list[str]]:
+    session = kept.session
+    return {
+        "attributes": [f"{name}: {_json(value)}" for name, value in kept.attributes.items()],
+        "consent": [
+            f"{name}: {each.level}, {teller.moment(each.at_ms)} by {each.event_id}"
+            for name, each in kept.consents.items()
+        ],
+        "lists": [f"{name} since {teller.moment(at)}" for name, at in kept.lists.items()],
+        "segments": [f"{name} since {teller.moment(at)}" for name, at in kept.segments.items()],
+        "session": []
+        if session is None
+        else [
+            f"since {teller.moment(session.started_at_ms)}: "
+            + ", ".join(f"{count} {name}" for name, count in session.counts.items())
+        ],
+        "visits": [
+            f"{each.journey} waits at {each.node}"
+            + (f" until {teller.moment(each.due_at_ms)}" if each.due_at_ms < FAR_MS else "")
+            for each in kept.visits
+        ],
+        "events": [f"{len(past)} {name}" for name, past in kept.history.items()],
+        "messages": [
+            f"{teller.moment(each.at_ms)} {each.journey} by {each.channel} ({each.key})"
+            for each in kept.messages[-MESSAGES_SHOWN:]
+        ],
+        "on their way": [each.key for each in kept.pending],
+    }
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,136 @@
+"""The command `anlass explain`: why a contact got its messages, and why it did not get others."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+import typer
+from msgspec import Struct
+from rich.text import Text
+
+from actors.errors import UnknownError
+from actors.frame import Frame
+from actors.past import Begin, Past
+from console.options import AsJson, Data, KeyFile, print_json
+from console.recorded import moment_ms
+from console.screen import console, progress_bar
+from console.story import InputTold, Story, StoryEntry
+from console.story_words import QUIET, Line, Teller
+from engine.contact_zone import zone_for
+from engine.trace import Trace
+
+BAR_EVERY: Final = 100
+"""The bar moves once in so many frames."""
+
+
+class Explanation(Struct, kw_only=True):
+    """A contact's story, as far back as its store goes."""
+
+    contact: str
+    zone: str
+    """Of its local times."""
+    begin: Begin
+    entries: list[StoryEntry]
+
+
+def explain(
+    contact: Annotated[
+        str, typer.Argument(metavar="CONTACT", help="Its id, or `anonymous/` and anonymous id.")
+    ],
+    data: Data = Path("data"),
+    journey: Annotated[
+        str, typer.Option(help="Only what concerns this journey, and what led to it.")
+    ] = "",
+    since: Annotated[str, typer.Option(help="From this moment on, ISO or epoch ms.")] = "",
+    key_file: KeyFile = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Tell a contact's story: each message and each that there is none, with all that made it so.
+
+    From archive, log and snapshots alone; the system may run.
+    """
+    since_ms = moment_ms(since, "--since") if since else 0
+    found = explanation_of(data, contact, key_file)
+    found.entries = narrowed(found.entries, journey, since_ms)
+    if json:
+        print_json(found)
+    else:
+        show_explanation(found)
+
+
+def explanation_of(data: Path, contact: str, key_file: Path | None = None) -> Explanation:
+    """Fold a contact's past again and tell all of it. Raises UnknownError, LogCorruptError."""
+    trace, story = Trace(), Story()
+    past = Past(data, contact, key_file, trace)
+    with progress_bar() as bar:
+        task = bar.add_task("reading the log", total=None, rate=0.0)
+        began, frames, records = time.perf_counter(), 0, 0
+
+        def advance(frame: Frame) -> None:
+            nonlocal frames, records
+            frames, records = frames + 1, records + len(frame.records)
+            if frames % BAR_EVERY == 0:
+                rate = records / (time.perf_counter() - began)
+                bar.update(task, completed=records, rate=rate)
+
+        for applied in past.walk(progress=advance):
+            story.take(applied, trace)
+    partition = past.partition
+    kept = partition.contact(contact)
+    rules = partition.programs.rules
+    zone: ZoneInfo = rules.zone if kept is None else zone_for(kept, rules)
+    entries = story.entries
+    if kept is None and not any(_is_own(each) for each in entries):
+        fix = "look for its id in the sender's system, or for `anonymous/` and its anonymous id"
+        raise UnknownError(f"{data} knows of no contact {contact!r}; {fix}")
+    return Explanation(contact=contact, zone=zone.key, begin=past.begin, entries=entries)
+
+
+def narrowed(entries: list[StoryEntry], journey: str, since_ms: int) -> list[StoryEntry]:
+    """Return the entries of a journey from a moment on, each with the input or timer it is of."""
+    kept: list[StoryEntry] = []
+    head: list[StoryEntry] = []
+    for entry in entries:
+        if entry.is_head:
+            head = [entry]
+        if entry.at_ms < since_ms:
+            continue
+        if not journey:
+            kept.append(entry)
+        elif entry.journey == journey:
+            kept += [each for each in head if each is not entry] + [entry]
+            head = []
+    return kept
+
+
+def show_explanation(found: Explanation) -> None:
+    """Print a story, by day."""
+    teller = Teller(ZoneInfo(found.zone))
+    console.print(Text(f"{found.contact}, times of {found.zone}", style="bold"))
+    if found.begin.from_snapshot:
+        when = teller.moment(found.begin.now_ms)
+        text = f"The archive goes back to {when}; of what was before, only its state then is known."
+        console.print(Text(text, style="italic"), soft_wrap=True)
+    day = ""
+    first = next((i for i, each in enumerate(found.entries) if _is_own(each)), 0)
+    for line in teller.lines(found.entries[first:]):  # Not what was published long before.
+        if teller.day(line.at_ms) != day:
+            day = teller.day(line.at_ms)
+            console.print(Text(f"\n{day}", style="bold underline"))
+        console.print(_row(line, teller), soft_wrap=True)
+
+
+def _row(line: Line, teller: Teller) -> Text:
+    row = Text(f"  {'' if line.inner else teller.time(line.at_ms):<8}  ", style=QUIET)
+    row.append("  " if line.inner else "")
+    if line.journey and line.text.startswith(line.journey):
+        row.append(line.journey, style=f"bold {line.style}".strip())
+        row.append(line.text.removeprefix(line.journey), style=line.style)
+    else:
+        row.append(line.text, style=line.style)
+    return row
+
+
+def _is_own(entry: StoryEntry) -> bool:
+    return not (isinstance(entry.input, InputTold) and entry.input.what == "publish")

@@ -1,0 +1,239 @@
+"""Publication: how a command changes what is in force: what it makes of it, and what that does."""
+
+import os
+import pwd
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.errors import OperatorError, UnknownError
+from actors.opened import opened_store
+from actors.publications import PublicationNote
+from actors.publisher import Publisher
+from actors.store.key import store_key
+from actors.store.manifest import read_store
+from actors.store.published import PublishedFiles
+from console.against.comparison import Question, Variant, compared, survey
+from console.against.entries import FEWER, MORE
+from console.diff import Diff, EntryLine, diff_of, unmapped
+from console.run import checked_folder
+from console.screen import progress_bar
+from engine.author import nearest
+from engine.journey import Publication
+from engine.limits import DAY_MS
+from engine.succession import (
+    Choice,
+    State,
+    changed_journeys,
+    documents_of,
+    source_of,
+    succeed,
+    versions_of,
+    with_state,
+)
+
+MAP_FORM: Final = "write JOURNEY:OLD=NEW, such as welcome:wait-1=wait-2"
+
+
+Maps = dict[str, dict[str, str]]
+"""Of journeys, where visits at a node go: to which other."""
+
+
+class Change(msgspec.Struct):
+    """A publication to come, and what to say of it."""
+
+    after: Publication
+    maps: Maps = {}
+
+
+Make = Callable[[Publisher, Publication], Awaitable[Change]]
+
+
+def older(
+    publications: PublishedFiles, before: Publication, journey: str | None, to: int
+) -> Publication:
+    """Return a draft: what is in force with a journey, or all, as it was. Raises OperatorError."""
+    if journey is None:
+        found = msgspec.json.decode(publications.source(to), type=Publication)
+        return replace(found, versions=msgspec.UNSET)
+    numbers = []
+    for note in publications.notes():
+        for each in note.journeys:
+            if each.journey == journey and each.change in {"new", "changed"}:
+                numbers.append(each.number)
+                if each.number == to:
+                    source = publications.source(note.number)
+                    document = documents_of(msgspec.json.decode(source, type=Publication))[journey]
+                    return _with_document(before, journey, document)
+    known = ", ".join(map(str, numbers)) or "none"
+    raise UnknownError(f"{journey}: version {to} is not kept; there are: {known}")
+
+
+def _with_document(before: Publication, journey: str, document: Any) -> Publication:
+    names = [name for name, each in before.journeys.items() if each["journey"] == journey]
+    name = names[0] if names else f"{journey}.yaml"
+    return replace(before, journeys=before.journeys | {name: document})
+
+
+def of_folder(journeys: Path, in_flight: str, said: list[str] | None) -> Make:
+    """Return what makes a change to what a folder says. Raises AuthorError, OperatorError."""
+    return of_draft(checked_folder(journeys).publication, in_flight, read_maps(said or []))
+
+
+def of_draft(draft: Publication, in_flight: str, maps: Maps) -> Make:
+    """Return what makes a change to a draft, which is in order."""
+
+    async def make(publisher: Publisher, before: Publication) -> Change:
+        return await _succession(publisher, before, draft, in_flight, maps)
+
+    return make
+
+
+def to_older(
+    publications: PublishedFiles,
+    journey: str | None,
+    to: int,
+    in_flight: str,
+    maps: Maps,
+) -> Make:
+    """Return what makes a change back to a version of a journey, or to a whole publication."""
+
+    async def make(publisher: Publisher, before: Publication) -> Change:
+        draft = older(publications, before, journey, to)
+        return await _succession(publisher, before, draft, in_flight, maps)
+
+    return make
+
+
+def to_state(journey: str, state: State) -> Make:
+    """Return what makes a change of a journey to this state."""
+
+    async def make(publisher: Publisher, before: Publication) -> Change:
+        there = documents_of(before)
+        if journey not in there:
+            raise UnknownError(f"no journey {journey!r} is in force; {nearest(journey, [*there])}")
+        known = publisher.known(await publisher.visits())
+        version = versions_of(before).get(journey)
+        if (version.state if version is not None else "live") == state:
+            raise OperatorError(f"{journey} is {state} already")
+        return Change(with_state(before, journey, state, known))
+
+    return make
+
+
+async def _succession(
+    publisher: Publisher,
+    before: Publication,
+    draft: Publication,
+    in_flight: Any,
+    maps: Maps,
+) -> Change:
+    changes = changed_journeys(before, draft)
+    for journey in maps:
+        if changes.get(journey) != "changed":
+            text = f"--map: {journey!r} is no journey that changes"
+            raise OperatorError(f"{text}; {nearest(journey, [*changes])}")
+    choices = {
+        journey: Choice("migrate" if journey in maps else in_flight, maps.get(journey, {}))
+        for journey in changes
+    }
+    known = publisher.known(await publisher.visits())
+    return Change(succeed(before, draft, choices, known), maps)
+
+
+def read_maps(said: list[str]) -> Maps:
+    """Read JOURNEY:OLD=NEW, any number of them. Raises OperatorError."""
+    maps: Maps = {}
+    for each in said:
+        journey, colon, nodes = each.partition(":")
+        old, equals, new = nodes.partition("=")
+        if not (journey and colon and old and equals):
+            raise OperatorError(f"--map {each!r} cannot be read; {MAP_FORM}")
+        maps.setdefault(journey, {})[old] = new
+    return maps
+
+
+def publications_of(data: Path, key_file: Path | None) -> PublishedFiles:
+    """Return the publications of a store. Raises OperatorError where the folder is none."""
+    read_store(data)  # It says so where this is none.
+    return PublishedFiles(data, store_key(data, key_file))
+
+
+def entries_of(
+    data: Path, key_file: Path | None, draft: Publication, from_ms: int
+) -> list[EntryLine]:
+    """Say who would have entered journeys since then, as a draft has them: by replaying the log.
+
+    It is read as it is; what a running system adds meanwhile is not.
+    """
+    source = source_of(replace(draft, versions=msgspec.UNSET))
+    question = Question(
+        data=data,
+        key_file=key_file,
+        variants=[Variant("draft", source)],
+        from_ms=from_ms,
+        processes=os.cpu_count() or 1,
+    )
+    stretches = survey(data, key_file)
+    total = sum(each.end - each.first for each in stretches)
+    with progress_bar() as bar:
+        task = bar.add_task("entries", total=total, rate=0.0)
+        with compared(
+            question, stretches, lambda records: bar.advance(task, records)
+        ) as comparison:
+            (sums,) = comparison.report.variants
+    lines = [
+        EntryLine(journey=journey, more=counts.get(MORE, 0), fewer=counts.get(FEWER, 0))
+        for journey, counts in sorted(sums.journeys.items())
+    ]
+    return [each for each in lines if each.more or each.fewer]
+
+
+class Request(msgspec.Struct, kw_only=True):
+    """What a command is asked to change, and what the history is to say of it."""
+
+    data: Path
+    key_file: Path | None = None
+    what: str
+    make: Make
+    note: str = ""
+    by: str = ""
+    days: int = 0
+    """How far back to look who would have entered; 0: not at all."""
+
+
+async def considered(
+    request: Request, agreed: Callable[[Diff, list[str]], bool]
+) -> tuple[Diff, PublicationNote | None]:
+    """Say what a change does, and publish it if that is agreed; else there is no note.
+
+    `agreed` is told of the diff, and of nodes with visits that have no place to go to.
+    """
+    async with opened_store(request.data, request.key_file) as sockets:
+        publisher = Publisher(sockets, publications_of(request.data, request.key_file))
+        before = await publisher.in_force()
+        change = await request.make(publisher, before)
+        visits = await publisher.visits(source_of(change.after))
+        found = diff_of(before, change.after, visits, publisher.known().numbers)
+        if request.days and not found.empty:
+            from_ms = await publisher.now_ms() - request.days * DAY_MS
+            found.days = request.days
+            found.entries = entries_of(request.data, request.key_file, change.after, from_ms)
+        if not agreed(found, unmapped(found, change.maps)) or found.empty:
+            return found, None
+        by = request.by or account()
+        said = await publisher.publish(
+            before, change.after, by=by, what=request.what, note=request.note
+        )
+        return found, said
+
+
+def account() -> str:
+    """Return the name of the account that this process runs under."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

@@ -1,0 +1,41 @@
+"""`anlass publish` and the others as commands, on a store that nothing runs on."""
+
+import json
+from pathlib import Path
+
+from msgspec.yaml import encode as yaml
+
+from actors.store.manifest import open_store
+from tests.console.test_command import anlass
+from tests.engine.situation import mail, wait
+from tests.publications import journey
+
+
+def test_a_journey_is_published_and_paused_and_the_history_tells(
+    tmp_path: Path,
+) -> None:
+    data, folder = tmp_path / "data", tmp_path / "journeys"
+    (folder / "templates").mkdir(parents=True)
+    (folder / "templates" / "hello.en.liquid").write_text("---\nsubject: Hi\n---\nHi\n")
+    open_store(data, 1, "events")
+
+    def said(*arguments: str, code: int = 0) -> str:
+        ended = anlass(*arguments, "--data", data)
+        assert ended.returncode == code, ended.stderr
+        return ended.stdout + ended.stderr
+
+    def write(span: str) -> None:
+        (folder / "hello.yaml").write_bytes(yaml(journey(nodes=[wait(span, "a"), mail()])))
+
+    write("1h")
+    where = ["--journeys", str(folder)]
+    assert "hello: new, version 1" in said("publish", *where, "--yes", "--by", "ada")
+    write("2h")
+    line = json.loads(said("diff", *where, "--json"))["journeys"][0]
+    assert (line["change"], line["number"]) == ("changed", 2)
+    assert "Publish this?" in said("publish", *where, code=130)
+    assert "hello: paused, version 1" in said("pause", "hello", "--note", "wrong")
+    history = [json.loads(each) for each in said("history", "--json").splitlines()]
+    whats = [(each["number"], each["what"], each["note"], each["by"]) for each in history]
+    assert whats[0] == (1, "publish", "", "ada")
+    assert whats[1][:3] == (2, "pause", "wrong")
