@@ -211,7 +211,6 @@ class Shard:
         assert not self._records, "a slice is open"
         partition, tally = self.partitions[number], self.tallies[number]
         states = partition.states()
-        outcomes = tally.outcomes.by_journey
         head = SnapshotHead(
             partition=number,
             position=self.position,
@@ -224,7 +223,7 @@ class Shard:
                 SESSIONS_ENDED: partition.sessions_ended,
                 TOMBSTONES_DROPPED: partition.tombstones_dropped,
             },
-            outcomes={journey: dict(counts) for journey, counts in outcomes.items()},
+            outcomes={name: dict(counts) for name, counts in tally.outcomes.by_journey.items()},
             rows=len(states),
             slot=self.slot,
             serial=self.serials.get(number, self.serial),
@@ -243,8 +242,7 @@ class Shard:
         partition.load(head.published, rows)
         partition.now_ms, partition.pseq = head.now_ms, head.pseq
         partition.load_numbers(head.numbers)
-        partition.waking_at_ms = head.waking_at_ms
-        partition.tombstones = dict(head.tombstones)
+        partition.waking_at_ms, partition.tombstones = head.waking_at_ms, dict(head.tombstones)
         partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
         partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)
         self.partitions[head.partition] = partition

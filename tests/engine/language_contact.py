@@ -57,6 +57,14 @@ class Stay:
     outcome: str = ""
     reason: str = ""
 
+    def left_as(self, outcome: str, reason: str) -> str:
+        """Return as what its end is counted."""
+        if not self.outcomes or self.holding or outcome == "exited":
+            return f"left/{outcome}: {reason}"
+        return (
+            "left/completed" if reason == "no message on its way" else f"left/completed: {reason}"
+        )
+
 
 @dataclass
 class Letter:

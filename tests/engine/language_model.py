@@ -48,8 +48,6 @@ class Model:
         said, self.said = self.said, []
         return said
 
-    # What comes in
-
     def event(
         self, key: str, id: str, name: str, payload: dict[str, Any], at: int, now: int
     ) -> bool:
@@ -121,8 +119,6 @@ class Model:
                 self._tell(person, letter, "failed", "bounced")
         self.review(person)
 
-    # Timers
-
     def _timers(self, person: Person) -> list[tuple[Any, ...]]:
         """Return when, in which order at one moment, and what; conditions come before all."""
         if person.published_at is not None:
@@ -172,8 +168,6 @@ class Model:
         else:
             self._pass_by(person, "morning", "")
         self._settle(person)
-
-    # What happens
 
     def _describe(self, person: Person, name: str, payload: dict[str, Any]) -> None:
         for attribute, value in payload.get("attributes", {}).items():
@@ -264,8 +258,6 @@ class Model:
     def _pass_by(self, person: Person, journey: str, name: str) -> None:
         """What happens opens no visit of this journey: nothing is said of it."""
 
-    # Entering
-
     def _enter(
         self, person: Person, journey: str, payload: dict[str, Any], session: int, too_late: str
     ) -> None:
@@ -326,8 +318,6 @@ class Model:
         period = "session" if in_session else "day"
         return f"{group}: one of priority {priority} came first in this {period}" if same else ""
 
-    # Visits
-
     def _hear(self, person: Person, stay: Stay, name: str, payload: dict[str, Any]) -> None:
         if stay.node not in NODES[self.variant].get(stay.journey, ()):
             return
@@ -360,11 +350,7 @@ class Model:
 
     def leave(self, person: Person, stay: Stay, outcome: str, reason: str) -> None:
         person.stays.remove(stay)
-        word = (
-            "completed" if stay.outcomes and not stay.holding and outcome != "exited" else outcome
-        )
-        why = "" if word == "completed" and reason == "no message on its way" else f": {reason}"
-        self.numbers[stay.journey, stay.node, f"left/{word}{why}"] += 1
+        self.numbers[stay.journey, stay.node, stay.left_as(outcome, reason)] += 1
         if stay.journey == "basket":
             person.left["basket"] = self.now
         if stay.outcomes == 0 or stay.holding:
@@ -379,8 +365,6 @@ class Model:
         for letter in person.letters:
             if letter.stay.journey in journeys:
                 self._stop(letter, "exited", why)
-
-    # Messages
 
     def _open(self, person: Person, key: str) -> Letter | None:
         return next((each for each in person.letters if each.key == key and each.open), None)
