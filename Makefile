@@ -28,7 +28,7 @@ simulate: .venv/test  ## the whole data path by seed, without processes; SEED=n 
 bench: .venv/test  ## seconds and ratios, as a table (ARGS=overload: that part)
 	$(BIN)/python -m bench $(ARGS)
 
-chaos: .venv/test  ## harm to the real system: SEEDS=n seeds (100), or SEED=n again
+chaos: .venv/test  ## harm to the real system: SEEDS=n seeds (100), or SEED=n again; ARGS=--cluster
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 mutate: .venv/mutation  ## does a test notice when the engine is changed? ARGS=window: that module

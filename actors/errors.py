@@ -5,5 +5,9 @@ class OperatorError(Exception):
     """The operator must do something; the text says what, in one line."""
 
 
+class UnknownError(OperatorError):
+    """What the operator names is not there; the text says what there is."""
+
+
 class LogCorruptError(OperatorError):
     """A log does not say what was written to it; nothing after the place is trusted."""

@@ -23,7 +23,7 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 TEMPLATES: Final = "templates"
 SEGMENTS: Final = "segments"
 AUTHOR_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
-OPERATOR_KEYS: Final = ("keys", "channels", "gateway")
+OPERATOR_KEYS: Final = ("keys", "channels", "gateway", "control")
 
 
 class Folder(Struct, frozen=True):
@@ -33,8 +33,8 @@ class Folder(Struct, frozen=True):
     source: bytes
     """The publication as canonical JSON: what a Publish carries. Empty where there are mistakes."""
     operator: dict[str, Any]
-    """The operator's part of `anlass.yaml`: `keys` (a list), `channels` and `gateway` (settings by
-    name; those of the gateway are not checked here)."""
+    """The operator's part of `anlass.yaml`: `keys` (a list), `channels`, `gateway` and `control`
+    (settings by name; those of the last two are not checked here)."""
     mistakes: list[Mistake]
     notes: list[str]
     """What is no mistake, yet may not be meant."""
@@ -157,14 +157,27 @@ def _split_off_operator(
         problem = "these are no write keys"
         mistakes.append(Mistake(file, "$.keys", problem, "write a list of texts: keys: [secret]"))
         keys = []
-    gateway = settings.pop("gateway", {})
-    if not isinstance(gateway, dict) or not all(isinstance(name, str) for name in gateway):
-        problem = "these are no settings"
-        fix = "write them by name: gateway: {memory_max: 60%}"
-        mistakes.append(Mistake(file, "$.gateway", problem, fix))
-        gateway = {}
+    named = {name: _named_of(settings, file, mistakes, name) for name in EXAMPLES}
     channels = _channels_of(settings, file, mistakes)
-    return {"keys": keys, "channels": channels, "gateway": gateway}
+    return {"keys": keys, "channels": channels} | named
+
+
+EXAMPLES: Final = {
+    "gateway": "gateway: {memory_max: 60%}",
+    "control": "control: {keys: [{name: Anna, key: $ANNA_KEY, scopes: [read]}]}",
+}
+"""Settings that are read elsewhere, by name."""
+
+
+def _named_of(
+    settings: dict[str, Any], file: str, mistakes: list[Mistake], name: str
+) -> dict[str, Any]:
+    said = settings.pop(name, {})
+    if isinstance(said, dict) and all(isinstance(each, str) for each in said):
+        return said
+    problem, fix = "these are no settings", f"write them by name: {EXAMPLES[name]}"
+    mistakes.append(Mistake(file, f"$.{name}", problem, fix))
+    return {}
 
 
 def _channels_of(settings: dict[str, Any], file: str, mistakes: list[Mistake]) -> dict[str, Any]:

@@ -103,8 +103,7 @@ class Past:
                 if position < self.begin.position or not self._concerns(record):
                     continue
                 if record.now_ms > until_ms:
-                    if self.simulated:
-                        self._come_to(until_ms)
+                    self._come_to(until_ms)
                     return
                 if applied is not None:
                     yield applied
@@ -114,11 +113,11 @@ class Past:
                 applied = Applied(position, record, frame.verdicts[at], verdict)
             if applied is not None:
                 yield replace(applied, differs=self._differing(frame, outcomes))
-        if self.simulated:
-            self._come_to(until_ms)
+        self._come_to(until_ms)
 
     def _come_to(self, until_ms: int) -> None:
-        if until_ms < FAR_MS:
+        """Apply the timers that were due by then, where time is simulated."""
+        if self.simulated and until_ms < FAR_MS:
             self.partition.fold(Advance(until_ms), until_ms)
 
     def _begin(self, near_ms: int | None) -> Begin:
@@ -147,7 +146,6 @@ class Past:
         partition, contact = self.partition, self.contact
         rows = (row for part in files.rows(head) for row in part if row.key == contact)
         partition.load(head.published, ((row.key, row.armed_at_ms, row.state) for row in rows))
-        partition.now_ms = head.now_ms
         partition.tombstones = dict(head.tombstones)
 
     def _concerns(self, record: Record) -> bool:

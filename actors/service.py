@@ -243,6 +243,8 @@ class ShardService:
                 return self.stalled
         if isinstance(request, EraseContact) and self._eraser is None:
             return "this store cannot erase"
+        if isinstance(request, EraseContact) and self.stalled:
+            return f"nothing can be erased just now: {self.stalled}"
         return ""
 
     async def _drain(self, link: Link, request: Drain) -> None:
@@ -367,6 +369,8 @@ class ShardService:
         status |= self.more_status()
         if self._snapshotter is not None:
             status |= self._snapshotter.status(self.shard.position)
+        if self.mover is not None:
+            status["move_pauses_ms"] = [1000 * each for each in self.mover.pauses_s]
         if self._eraser is not None:
             status |= {"erasures_open": self._eraser.open, "erasure_error": self._eraser.error}
         return status

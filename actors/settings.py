@@ -14,6 +14,7 @@ ClockName = Literal["wall", "events"]
 SHARDS_MAX: Final = 64
 RedisMode = Literal["strict", "relaxed"]
 KEYS_VARIABLE: Final = "ANLASS_KEYS"
+CONTROL_KEYS_VARIABLE: Final = "ANLASS_CONTROL_KEYS"
 REDIS_PASSWORD_VARIABLE: Final = "ANLASS_REDIS_PASSWORD"  # noqa: S105 - it names one
 STORE_KEY_VARIABLE: Final = "ANLASS_STORE_KEY"
 
@@ -127,6 +128,12 @@ class RoundsSettings(Struct, frozen=True, kw_only=True):
 def keys_of_environment() -> list[str]:
     """Return the write keys that ANLASS_KEYS names, separated by commas."""
     return [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+
+
+def control_keys_of_environment() -> list[str]:
+    """Return what ANLASS_CONTROL_KEYS says of keys, separated by commas."""
+    said = os.environ.get(CONTROL_KEYS_VARIABLE, "").split(",")
+    return [each.strip() for each in said if each.strip()]
 
 
 def store_key_of_environment() -> str:

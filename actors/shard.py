@@ -242,8 +242,7 @@ class Shard:
         partition.load(head.published, rows)
         partition.now_ms, partition.pseq = head.now_ms, head.pseq
         partition.load_numbers(head.numbers)
-        partition.waking_at_ms = head.waking_at_ms
-        partition.tombstones = dict(head.tombstones)
+        partition.waking_at_ms, partition.tombstones = head.waking_at_ms, dict(head.tombstones)
         partition.sessions_ended = head.counts.get(SESSIONS_ENDED, 0)
         partition.tombstones_dropped = head.counts.get(TOMBSTONES_DROPPED, 0)
         self.partitions[head.partition] = partition

@@ -62,8 +62,9 @@ class Tenure:
         told: RedisMap,
         socket: Path,
         tell: Callable[[int, int], Awaitable[None]],
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
-        """`tell` is what Moving says."""
+        """`tell` is what Moving says; `failed` ends the process if a commit fails, or is fenced."""
         self.slot = slot
         self.held = Held()
         self.service: ShardService | None = None
@@ -73,6 +74,7 @@ class Tenure:
         self._map = told
         self._socket = socket
         self._tell = tell
+        self._failed = failed
 
     @property
     def mover(self) -> Mover | None:
@@ -121,6 +123,7 @@ class Tenure:
             service = ShardService(
                 Shard(self.slot, 0, clock, numbers),
                 slot_log,
+                self._failed,
                 snapshots=snapshots,
                 settings=settings.snapshots,
                 files=files,

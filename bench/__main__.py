@@ -15,6 +15,7 @@ from typing import Final
 import engine
 from bench.against import bench_against
 from bench.board import Board, screen
+from bench.cluster import bench_cluster, bench_growth
 from bench.decision import decision_times_us, quantile
 from bench.durability import (
     bench_bytes,
@@ -169,6 +170,8 @@ PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "timers": bench_timers,
     "links": bench_links,
     "overload": bench_overload,
+    "growth": bench_growth,
+    "cluster": bench_cluster,
 }
 """Each also alone: `python -m bench recovery`."""
 

@@ -130,6 +130,33 @@ class Poster:
             self._streams = None
 
 
+async def post_batches(url: str, boot: str, rate: int, batch: int, seconds: float) -> int:
+    """Post batches over 8 connections at this rate of events; return how many were accepted.
+
+    Where that is more than is answered, each connection posts as soon as it is: the rate then only
+    says how many there are in the end, `rate * seconds`.
+    """
+    lanes, accepted = 8, 0
+    began = time.perf_counter()
+
+    async def lane(index: int) -> None:
+        nonlocal accepted
+        poster = Poster(url)
+        for turn in range(int(rate * seconds / lanes / batch)):
+            due = began + (turn * lanes + index) * batch / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            numbers = range(turn * batch, (turn + 1) * batch)
+            events = [
+                BODY % (f"{boot}-{index}", n, (n * 31 + index) % 50_000, n % 997) for n in numbers
+            ]
+            await poster.post_until_accepted(f"[{','.join(events)}]".encode())
+            accepted += batch
+        poster.close()
+
+    await asyncio.gather(*[lane(index) for index in range(lanes)])
+    return accepted
+
+
 async def first_ack_s(
     url: str, boot: str, kill: Callable[[], None], contact: str, rate: int
 ) -> float:

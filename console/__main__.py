@@ -25,6 +25,7 @@ from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
+from console.move_store import move_store
 from console.numbers_screen import numbers
 from console.options import (
     AsJson,
@@ -112,12 +113,17 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = "",
     address: Annotated[str, typer.Option(help="Of the Ray cluster to join.")] = "",
     keys: Keys = None,
+    control: Annotated[
+        str, typer.Option(help="Serve the control API, too, at HOST:PORT; see docs/control.md.")
+    ] = "",
 ) -> None:
     """Start the whole system, and stay until SIGTERM or Ctrl-C.
 
     With --redis, as a cluster; with --address, on this machine of one that others are in, too.
     """
     cluster = None
+    if control and redis:
+        raise OperatorError("--control is not there for a cluster yet; leave it out")
     if redis:
         where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
         cluster = cluster_settings(where, data, archive, address, keys)
@@ -136,13 +142,19 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     )
     for notice in notices_of(keys, WallClock().read()) if keys else ():
         errors.print(notice, soft_wrap=True, markup=False)
-    system = System(settings, shards, host, port, gateways)
+    _run(System(settings, shards, host, port, gateways, control))
+
+
+def _run(system: System) -> None:
+    """Start a system, say where it is, and stay."""
     began = time.perf_counter()
     system.start_ray()
 
     def ready() -> None:
         news = "new journeys published" if system.published else "journeys as before"
         took_s = time.perf_counter() - began
+        if system.control_url:
+            errors.print(f"its control API is at {system.control_url}", soft_wrap=True)
         errors.print(f"anlass listens on {system.url} ({news}; {took_s:.1f} s)", soft_wrap=True)
 
     uvloop.run(run_system(system, ready))
@@ -204,6 +216,7 @@ app.command()(restart)
 app.command()(scale)
 app.command()(stop)
 app.command()(history)
+app.command("move-store")(move_store)
 app.command()(numbers)
 app.command()(pause)
 app.command()(publish)

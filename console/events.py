@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.credentials import Credentials
-from actors.errors import OperatorError
+from actors.errors import OperatorError, UnknownError
 from actors.link import AskSightings, LinkClient, LinkError, Seen
 from actors.running import running_system
 from actors.store.key import store_key
@@ -88,7 +88,7 @@ def events(
         return
     sighting = seen.events.get(name)
     if sighting is None:
-        raise OperatorError(f"no event {name!r} was seen yet; {nearest(name, list(seen.events))}")
+        raise UnknownError(f"no event {name!r} was seen yet; {nearest(name, list(seen.events))}")
     report = report_of(name, sighting)
     if json:
         print_json(report)

@@ -9,7 +9,7 @@ import typer
 from msgspec import Struct
 from rich.text import Text
 
-from actors.errors import OperatorError
+from actors.errors import UnknownError
 from actors.frame import Frame
 from actors.past import Begin, Past
 from console.options import AsJson, Data, KeyFile, print_json
@@ -60,7 +60,7 @@ def explain(
 
 
 def explanation_of(data: Path, contact: str, key_file: Path | None = None) -> Explanation:
-    """Fold a contact's past again and tell all of it. Raises OperatorError, LogCorruptError."""
+    """Fold a contact's past again and tell all of it. Raises UnknownError, LogCorruptError."""
     trace, story = Trace(), Story()
     past = Past(data, contact, key_file, trace)
     with progress_bar() as bar:
@@ -83,7 +83,7 @@ def explanation_of(data: Path, contact: str, key_file: Path | None = None) -> Ex
     entries = story.entries
     if kept is None and not any(_is_own(each) for each in entries):
         fix = "look for its id in the sender's system, or for `anonymous/` and its anonymous id"
-        raise OperatorError(f"{data} knows of no contact {contact!r}; {fix}")
+        raise UnknownError(f"{data} knows of no contact {contact!r}; {fix}")
     return Explanation(contact=contact, zone=zone.key, begin=past.begin, entries=entries)
 
 

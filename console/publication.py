@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from actors.errors import OperatorError
+from actors.errors import OperatorError, UnknownError
 from actors.opened import opened_store
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
@@ -38,11 +38,15 @@ from engine.succession import (
 MAP_FORM: Final = "write JOURNEY:OLD=NEW, such as welcome:wait-1=wait-2"
 
 
+Maps = dict[str, dict[str, str]]
+"""Of journeys, where visits at a node go: to which other."""
+
+
 class Change(msgspec.Struct):
     """A publication to come, and what to say of it."""
 
     after: Publication
-    maps: dict[str, dict[str, str]] = {}
+    maps: Maps = {}
 
 
 Make = Callable[[Publisher, Publication], Awaitable[Change]]
@@ -65,7 +69,7 @@ def older(
                     document = documents_of(msgspec.json.decode(source, type=Publication))[journey]
                     return _with_document(before, journey, document)
     known = ", ".join(map(str, numbers)) or "none"
-    raise OperatorError(f"{journey}: version {to} is not kept; there are: {known}")
+    raise UnknownError(f"{journey}: version {to} is not kept; there are: {known}")
 
 
 def _with_document(before: Publication, journey: str, document: Any) -> Publication:
@@ -75,11 +79,15 @@ def _with_document(before: Publication, journey: str, document: Any) -> Publicat
 
 
 def of_folder(journeys: Path, in_flight: str, said: list[str] | None) -> Make:
-    """Return what makes a change to what a folder says. Raises AuthorError."""
-    folder = checked_folder(journeys)
+    """Return what makes a change to what a folder says. Raises AuthorError, OperatorError."""
+    return of_draft(checked_folder(journeys).publication, in_flight, read_maps(said or []))
+
+
+def of_draft(draft: Publication, in_flight: str, maps: Maps) -> Make:
+    """Return what makes a change to a draft, which is in order."""
 
     async def make(publisher: Publisher, before: Publication) -> Change:
-        return await _succession(publisher, before, folder.publication, in_flight, said)
+        return await _succession(publisher, before, draft, in_flight, maps)
 
     return make
 
@@ -89,13 +97,13 @@ def to_older(
     journey: str | None,
     to: int,
     in_flight: str,
-    said: list[str] | None,
+    maps: Maps,
 ) -> Make:
     """Return what makes a change back to a version of a journey, or to a whole publication."""
 
     async def make(publisher: Publisher, before: Publication) -> Change:
         draft = older(publications, before, journey, to)
-        return await _succession(publisher, before, draft, in_flight, said)
+        return await _succession(publisher, before, draft, in_flight, maps)
 
     return make
 
@@ -106,7 +114,7 @@ def to_state(journey: str, state: State) -> Make:
     async def make(publisher: Publisher, before: Publication) -> Change:
         there = documents_of(before)
         if journey not in there:
-            raise OperatorError(f"no journey {journey!r} is in force; {nearest(journey, [*there])}")
+            raise UnknownError(f"no journey {journey!r} is in force; {nearest(journey, [*there])}")
         known = publisher.known(await publisher.visits())
         version = versions_of(before).get(journey)
         if (version.state if version is not None else "live") == state:
@@ -121,9 +129,8 @@ async def _succession(
     before: Publication,
     draft: Publication,
     in_flight: Any,
-    said: list[str] | None,
+    maps: Maps,
 ) -> Change:
-    maps = read_maps(said or [])
     changes = changed_journeys(before, draft)
     for journey in maps:
         if changes.get(journey) != "changed":
@@ -137,9 +144,9 @@ async def _succession(
     return Change(succeed(before, draft, choices, known), maps)
 
 
-def read_maps(said: list[str]) -> dict[str, dict[str, str]]:
+def read_maps(said: list[str]) -> Maps:
     """Read JOURNEY:OLD=NEW, any number of them. Raises OperatorError."""
-    maps: dict[str, dict[str, str]] = {}
+    maps: Maps = {}
     for each in said:
         journey, colon, nodes = each.partition(":")
         old, equals, new = nodes.partition("=")

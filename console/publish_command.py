@@ -21,6 +21,7 @@ from console.publication import (
     considered,
     of_folder,
     publications_of,
+    read_maps,
     to_older,
     to_state,
 )
@@ -140,7 +141,7 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Publish what an older version said, under a new number: see `anlass history`."""
     publications = publications_of(data, key_file)
-    make = to_older(publications, journey, to, in_flight, map)
+    make = to_older(publications, journey, to, in_flight, read_maps(map or []))
     request = Request(data=data, key_file=key_file, what="roll-back", make=make, note=note, by=by)
     _change(request, yes=yes, json=json)
     errors.print(

@@ -22,6 +22,8 @@ from actors.store.published import PublishedFiles
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
 from channels.webhook import check_webhooks
+from console.control_process import ControlProcess
+from console.control_settings import ControlStart, control_keys, read_address
 from engine.errors import AuthorError
 from engine.succession import source_of
 from ingest.gateway import Gateway
@@ -42,7 +44,9 @@ class System:
         host: str,
         port: int,
         gateways: int = 1,
+        control: str = "",
     ) -> None:
+        """`control` is the address of the control API, HOST:PORT; empty: there is none."""
         folder = checked_folder(settings.journeys)
         keys = [*folder.operator.get("keys", []), *keys_of_environment()]
         self._gateway_settings = gateway_settings(
@@ -50,6 +54,8 @@ class System:
         )
         self._channels = channel_settings(folder.operator.get("channels", {}))
         self._folder = folder
+        self._control_keys = control_keys(folder.operator.get("control", {}))
+        address = read_address(control, self._control_keys) if control else None
         self.cluster: Cluster | Member
         self._publications: Publications
         if settings.cluster is None:
@@ -64,6 +70,10 @@ class System:
         self._credentials = Credentials.open(self._keys, "gateway")
         self._gateway_count = gateways
         self._gateway: Gateway | Gateways | None = None
+        self._settings = settings
+        self._control: ControlProcess | None = None
+        if address is not None:
+            self._control = ControlProcess(*address, self.cluster.note_process)
         self.published = False
 
     def start_ray(self) -> None:
@@ -76,6 +86,8 @@ class System:
         A start that is refused has published nothing.
         """
         channels = msgspec.json.encode(self._channels)
+        if self._control is not None:
+            await self._control.bind()
         try:
             if isinstance(self.cluster, Member):  # Only then is it known where slots are served.
                 await self.cluster.start_actors(channels)
@@ -90,6 +102,24 @@ class System:
         except OSError as error:
             raise OperatorError(str(error)) from None
         self.cluster.announce(self.url, self._reports)
+        if self._control is not None:
+            await self._control.start(self._control_start())
+
+    def _control_start(self) -> ControlStart:
+        settings = self._settings
+        return ControlStart(
+            data=str(settings.data.absolute()),
+            lifeline=self.cluster.lifeline,
+            listener=-1,
+            keys=self._control_keys,
+            operator={"keys": [], "channels": self._folder.operator.get("channels", {})},
+            key_file=str(settings.key_file.absolute()) if settings.key_file else "",
+        )
+
+    @property
+    def control_url(self) -> str:
+        """Where the control API listens; empty where there is none."""
+        return "" if self._control is None else self._control.url
 
     @property
     def _reports(self) -> list[str]:
@@ -156,6 +186,8 @@ class System:
 
     async def stop(self) -> None:
         """Answer what is in flight, then end everything."""
+        if self._control is not None:
+            await self._control.stop()
         if self._gateway is not None:
             await self._gateway.stop()
         await self.cluster.stop()

@@ -16,6 +16,11 @@ console = Console()
 errors = Console(stderr=True)
 
 
+def be_quiet() -> None:
+    """Show no bars in this process: several threads would, and nobody looks."""
+    errors.quiet = True
+
+
 def progress_bar(unit: str = "events") -> Progress:
     """Return a bar for events, or another unit, with their rate.
 
@@ -29,7 +34,7 @@ def progress_bar(unit: str = "events") -> Progress:
         TextColumn("{task.fields[rate]:>9,.0f} " + unit + "/s"),
         console=errors,
         transient=True,
-        disable=not errors.is_terminal,
+        disable=errors.quiet or not errors.is_terminal,
     )
 
 

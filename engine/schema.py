@@ -16,7 +16,7 @@ DOCUMENTS: Final[dict[str, type[Struct]]] = {
     "settings": Settings,
 }
 """What a file of an author's folder may be."""
-OPERATOR_FIELDS: Final = ("keys", "channels", "gateway")
+OPERATOR_FIELDS: Final = ("keys", "channels", "gateway", "control")
 """Of `anlass.yaml`, beside the settings that decisions rest on: read by `actors.folder`."""
 SIMPLE: Final[dict[Any, dict[str, Any]]] = {
     str: {"type": "string"},

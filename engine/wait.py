@@ -34,5 +34,4 @@ def stay(moment: Moment, visit: Visit, until_ms: int) -> None:
     """Let a visit stay where it is until then."""
     visit.waits_since_ms = moment.now_ms
     visit.due_at_ms = until_ms
-    visit.was_due_ms = 0
     moment.contact.next_due_at_ms = min(moment.contact.next_due_at_ms, until_ms)

@@ -22,6 +22,7 @@ SNAPSHOT: Final = b"ANLASSS2"
 ARCHIVE: Final = b"ANLASSA2"
 SIGHTINGS: Final = b"ANLASSE2"
 PUBLICATION: Final = b"ANLASSP2"
+DRAFT: Final = b"ANLASSD2"
 
 HEADER: Final = struct.Struct(f">8sB3x{SALT_BYTES}sI")
 HEAD: Final = struct.Struct(">III")

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from actors.errors import LogCorruptError, OperatorError
+from actors.errors import LogCorruptError, OperatorError, UnknownError
 from actors.publications import PublicationNote
 from actors.store.block import PUBLICATION, read_blocks
 from actors.store.disk import REAL_DISK, Disk
@@ -45,7 +45,7 @@ class PublishedFiles:
             kept = [path.stem for path in self._files()]
             known = f"{int(kept[0])} to {int(kept[-1])}" if kept else "none"
             text = f"publication {number} is not kept; there are {known}"
-            raise OperatorError(f"{text}, see `anlass history`") from None
+            raise UnknownError(f"{text}, see `anlass history`") from None
         return source
 
     def add(self, note: PublicationNote, source: bytes) -> None:

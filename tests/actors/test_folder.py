@@ -71,6 +71,7 @@ def test_the_operators_settings_are_kept_out_of_the_publication(folder: Path) ->
         "keys": ["k1"],
         "channels": {"email": {"host": "mx", "port": 25, "sender": "a@b.de"}},
         "gateway": {},
+        "control": {},
     }
     assert b"k1" not in read.source
 

@@ -22,10 +22,11 @@ from engine.contact import decode_contact
 from engine.decision import Outcome
 from engine.identity import partition_of
 from engine.input import Receipt
+from engine.limits import FAR_MS
 from tests.actors.made_store import CONTACTS as MADE_CONTACTS
 from tests.actors.made_store import SIZES, MadeStore, made_store
 from tests.engine.model import JOURNEYS, SETTINGS
-from tests.engine.situation import MINUTE_MS, NOON_MS
+from tests.engine.situation import HOUR_MS, MINUTE_MS, NOON_MS
 from tests.publications import source_of
 
 PEOPLE = ["c-7", "c-65", "c-104", "c-330"]
@@ -186,3 +187,7 @@ def test_where_time_is_simulated_what_was_due_by_then_is_applied(tmp_path: Path)
         state = state_at(tmp_path, "c-7", at_ms, near=False)
         assert state is not None
         assert (visit in {each.id for each in decode_contact(state).visits}) is there
+    assert before.partition.next_due_at_ms < FAR_MS, "some wait beyond the last record"
+    state = state_at(tmp_path, "c-7", before.partition.now_ms + 5 * HOUR_MS, near=False)
+    assert state is not None
+    assert decode_contact(state).visits == []

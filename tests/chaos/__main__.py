@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.cluster_play import play_cluster
 from tests.chaos.play import Report, play
 
 SEEDS = 100
@@ -53,13 +54,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="play this one again")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
     parser.add_argument("--first", type=int, help="the first of them; else one by chance")
+    parser.add_argument("--cluster", action="store_true", help="a cluster, with its store in Redis")
     parser.add_argument("--json", action="store_true", help="a line of JSON a seed on stdout")
     asked = parser.parse_args()
     first = secrets.randbelow(1_000_000) if asked.first is None else asked.first
     seeds = [asked.seed] if asked.seed is not None else range(first, first + asked.seeds)
     reports = []
     for seed in seeds:
-        report = play(seed)
+        report = play_cluster(seed) if asked.cluster else play(seed)
         reports.append(report)
         show(report)
         if asked.json:
@@ -69,7 +71,8 @@ def main() -> int:
     red = [report.seed for report in reports if report.wrong]
     screen.print(f"{len(reports) - len(red)} of {len(reports)} seeds green", highlight=False)
     for seed in red:
-        screen.print(f"again: SEED={seed} make chaos", highlight=False)
+        more = " ARGS=--cluster" if asked.cluster else ""
+        screen.print(f"again: SEED={seed} make chaos{more}", highlight=False)
     return 1 if red else 0
 
 

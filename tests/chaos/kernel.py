@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 PIDFD_GETFD = 438
@@ -41,10 +42,17 @@ def freeze(pid: int, seconds: float) -> bool:
 
 
 def cut_links(pid: int, ending: str) -> int:
-    """Cut a process's Unix connections to sockets with such a path; return how many.
+    """Cut a process's Unix connections to sockets with such a path; return how many."""
+    return _cut(pid, lambda peer: isinstance(peer, str) and peer.endswith(ending))
 
-    Both ends see it as a connection lost: the kernel hands us the process's own descriptor.
-    """
+
+def cut_port(pid: int, port: int) -> int:
+    """Cut a process's TCP connections to a port of loopback; return how many."""
+    return _cut(pid, lambda peer: peer == ("127.0.0.1", port))
+
+
+def _cut(pid: int, wanted: Callable[[object], bool]) -> int:
+    """Both ends see it as a connection lost: the kernel hands us the process's own descriptor."""
     cut = 0
     try:
         handle = os.pidfd_open(pid)
@@ -62,7 +70,7 @@ def cut_links(pid: int, ending: str) -> int:
             continue
         with socket.socket(fileno=file) as end, contextlib.suppress(OSError):
             peer = end.getpeername()  # An error where it is not connected.
-            if isinstance(peer, str) and peer.endswith(ending):
+            if wanted(peer):
                 end.shutdown(socket.SHUT_RDWR)
                 cut += 1
     os.close(handle)

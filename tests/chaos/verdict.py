@@ -20,11 +20,13 @@ from actors.recovery import Recovery
 from actors.shard import Shard
 from actors.store.history import read_history
 from actors.store.key import store_key
+from actors.store.port import Log, SnapshotHead, Snapshots
 from actors.store.snapshots import SnapshotFiles
 from engine.decision import SENT, Outcome
 from engine.identity import message_key, partition_of, visit_id
 from engine.input import Verdict
 from engine.limits import EVENT_ID_CHARS_KEPT, EVENT_IDS_MAX
+from engine.partition import Partition
 from tests.chaos.ledger import Connection, Numbered
 
 SHOWN_MAX = 5
@@ -71,7 +73,8 @@ def wrong_in(
 class History:
     """What the logs of a data folder tell, of all shards together."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path | None) -> None:
+        """Without a folder nothing is read yet."""
         self.applied: list[Numbered] = []
         """In the order of the log; contacts do not change their shard."""
         self.applied_at_ms: dict[Numbered, int] = {}
@@ -83,7 +86,7 @@ class History:
         self.latest_ms = 0
         self.faults: list[str] = []
         """Where the log itself is not as it must be."""
-        for folder in sorted(data.glob("shard-*")):
+        for folder in sorted(data.glob("shard-*")) if data else []:
             try:
                 self._read(folder)
             except LogCorruptError as error:
@@ -103,14 +106,16 @@ class History:
                 if record.now_ms < max(now_ms.get(partition, 0), published_ms):
                     self.faults.append(f"{folder}: now goes back in partition {partition}")
                 now_ms[partition] = record.now_ms
-                self._take(record, verdict)
-            for outcome in frame.outcomes:
-                self._take_outcome(outcome, now_ms.get(partition_of(outcome.contact), 0))
-            self.faults += [
-                f"{fault.contact}: {fault.what}: {fault.error}" for fault in frame.faults
-            ]
+                self.take(record, verdict)
+            self.take_rest(frame, now_ms)
 
-    def _take(self, record: Record, verdict: int) -> None:
+    def take_rest(self, frame: Frame, now_ms: dict[int, int]) -> None:
+        """Take what a frame decided; its records are taken, up to this now of each partition."""
+        for outcome in frame.outcomes:
+            self._take_outcome(outcome, now_ms.get(partition_of(outcome.contact), 0))
+        self.faults += [f"{fault.contact}: {fault.what}: {fault.error}" for fault in frame.faults]
+
+    def take(self, record: Record, verdict: int) -> None:
         if isinstance(record, EventRecord) and verdict == Verdict.APPLIED:
             numbered = (record.event.contact, record.event.id)
             self.applied.append(numbered)
@@ -206,10 +211,9 @@ def timers_wrong(history: History, waits_ms: dict[str, dict[str, int]]) -> Itera
 def entries_wrong(history: History, event: str, journey: str, node: str) -> Iterator[str]:
     """Each such event was answered with a message."""
     asked = [each for each in history.applied if history.names[each] == event]
+    keys = {each: message_key(visit_id(journey, *each), node, 1) for each in asked}
     missing = [
-        (contact, id)
-        for contact, id in asked
-        if message_key(visit_id(journey, contact, id), node, 1) not in history.sent
+        (*each, history.outcomes.get(key)) for each, key in keys.items() if key not in history.sent
     ]
     yield from listed(f"{event} without the message of {journey}", missing)
 
@@ -240,12 +244,18 @@ class Refold:
 
     def __init__(self, data: Path) -> None:
         folders = sorted(data.glob("shard-*"))
-        self.shards = [Shard(slot, len(folders), WallClock()) for slot in range(len(folders))]
         self.unsettled = 0
-        for shard, folder in zip(self.shards, folders, strict=True):
-            outbox = Outbox()
-            Recovery(shard, outbox).run(FinishedLog(folder), None)
-            self.unsettled += outbox.depth
+        self.shards = [
+            self.fold(Shard(slot, len(folders), WallClock()), FinishedLog(folder))
+            for slot, folder in enumerate(folders)
+        ]
+
+    def fold(self, shard: Shard, log: Log) -> Shard:
+        """Fold all of a log, and count the messages that are not settled at its end."""
+        outbox = Outbox()
+        Recovery(shard, outbox).run(log, None)
+        self.unsettled += outbox.depth
+        return shard
 
     def wrong(self, history: History, at_rest: dict[str, float]) -> Iterator[str]:
         """Compare with what the shards said of themselves, and with the order of the log."""
@@ -277,15 +287,7 @@ class Refold:
                 if number not in heads:
                     yield f"partition {number} was stopped without a snapshot"
                     continue
-                head = heads[number]
-                rows = {row.key: row.state for rows in files.rows(head) for row in rows}
-                if (head.pseq, head.now_ms) != (partition.pseq, partition.now_ms):
-                    yield f"partition {number}: refolded, pseq or now is not what it was live"
-                if dict(head.tombstones) != partition.tombstones:
-                    yield f"partition {number}: refolded, it keeps out others than it did live"
-                states = partition.states()
-                differ = [key for key in {*rows, *states} if rows.get(key) != states.get(key)]
-                yield from listed(f"contacts of partition {number} refolded otherwise", differ)
+                yield from snapshot_wrong(heads[number], files, partition)
 
     def _last_ids(self, key: str) -> list[str]:
         number = partition_of(key)
@@ -296,6 +298,20 @@ class Refold:
             if contact is None
             else [*contact.older_event_ids, *contact.event_ids][-EVENT_IDS_MAX:]
         )
+
+
+def snapshot_wrong(head: SnapshotHead, snapshots: Snapshots, partition: Partition) -> Iterator[str]:
+    """Compare a refolded partition with the last snapshot of it: what it was live."""
+    number = head.partition
+    rows = {row.key: row.state for rows in snapshots.rows(head) for row in rows}
+    if (head.pseq, head.now_ms) != (partition.pseq, partition.now_ms):
+        refolded = f"pseq {partition.pseq} and now {partition.now_ms}"
+        yield f"partition {number}: refolded, {refolded}; live, {head.pseq} and {head.now_ms}"
+    if dict(head.tombstones) != partition.tombstones:
+        yield f"partition {number}: refolded, it keeps out others than it did live"
+    states = partition.states()
+    differ = [key for key in {*rows, *states} if rows.get(key) != states.get(key)]
+    yield from listed(f"contacts of partition {number} refolded otherwise", differ)
 
 
 def listed(what: str, found: Sequence[object]) -> Iterator[str]:

@@ -60,6 +60,24 @@ def free_port() -> int:
         return port
 
 
+def write_journeys(folder: Path, edition: int, mailbox: Mailbox | None) -> None:
+    """Write a folder of journeys; each edition differs."""
+    (folder / "templates").mkdir(parents=True, exist_ok=True)
+    text = f"---\nsubject: Hello\n---\nEdition {edition} for {{{{ contact.id }}}}\n"
+    (folder / "templates" / "hello.en.liquid").write_text(text)
+    late = journey(
+        f"late-{edition}", entry={"event": "buy"}, nodes=[{"id": "mail", **MAIL}], reentry="once"
+    )
+    for each in [*JOURNEYS, late]:
+        (folder / f"{each['journey']}.yaml").write_text(yaml.safe_dump(each))
+    gap = f"{SESSION_GAP_MS // 1_000}s"
+    settings: dict[str, Any] = {"session_gap": gap, "no_session": ["noise"]}
+    if mailbox is not None:
+        smtp = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
+        settings["channels"] = {"email": smtp | {"sender": "shop@shop.example"}}
+    (folder / "anlass.yaml").write_text(yaml.safe_dump(settings))
+
+
 def patiently(look: Callable[[], int]) -> int:
     """Look until something is found, for some seconds: Ray may just be making it again."""
     end = time.monotonic() + PRESENCE_S
@@ -153,23 +171,8 @@ class World:
 
     def write_journeys(self) -> None:
         """Write the folder of journeys; each time what it publishes differs."""
-        folder = self._journeys
-        (folder / "templates").mkdir(parents=True, exist_ok=True)
         self._published += 1
-        text = f"---\nsubject: Hello\n---\nEdition {self._published} for {{{{ contact.id }}}}\n"
-        (folder / "templates" / "hello.en.liquid").write_text(text)
-        late = journey(
-            f"late-{self._published}", entry={"event": "buy"}, nodes=[{"id": "mail", **MAIL}],
-            reentry="once",
-        )  # fmt: skip
-        for each in [*JOURNEYS, late]:
-            (folder / f"{each['journey']}.yaml").write_text(yaml.safe_dump(each))
-        gap = f"{SESSION_GAP_MS // 1_000}s"
-        settings: dict[str, Any] = {"session_gap": gap, "no_session": ["noise"]}
-        if self.mailbox is not None:
-            smtp = {"host": "127.0.0.1", "port": self.mailbox.port, "tls": "none"}
-            settings["channels"] = {"email": smtp | {"sender": "shop@shop.example"}}
-        (folder / "anlass.yaml").write_text(yaml.safe_dump(settings))
+        write_journeys(self._journeys, self._published, self.mailbox)
 
     def gauges(self, name: str) -> list[float]:
         """Return a number of each shard's status, as the gateway shows it."""

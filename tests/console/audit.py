@@ -174,6 +174,9 @@ class Audit:
     def _check_fact(self, fact: Fact, entry: StoryEntry) -> None:
         for part in fact.parts:
             self._check_fact(part, entry)
+        if fact.wanted.startswith(("leads to ", "starts the wait anew")):
+            assert fact.holds is all(part.holds for part in fact.parts)
+            self._count("heard")
         if fact.what in {"all of", "any of"}:
             held = [part.holds for part in fact.parts]
             assert fact.holds is (all(held) if fact.what == "all of" else any(held))

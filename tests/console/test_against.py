@@ -304,3 +304,13 @@ def test_a_draft_is_published_once() -> None:
     branch.run_to(NOON_MS)
     branch.publish(NOON_MS + HOUR_MS)
     assert (branch.partition.waking_at_ms, branch.partition.now_ms) == (0, NOON_MS + HOUR_MS)
+
+
+def test_a_message_of_another_visit_near_by_is_no_reason(make_past: MakePast) -> None:
+    past = make_past(AT_ONCE)
+    for _ in range(2):
+        past.event("c")
+        past.deliver()
+        past.pass_ms(HOUR_MS)
+    _, differences = past.against(source_of(AT_ONCE | {"reentry": "once"}))
+    assert told(differences) == [("c", ONLY_REAL, NOT_ENTERED, "")]

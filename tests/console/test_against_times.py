@@ -87,12 +87,14 @@ def test_a_pruned_log_begins_with_the_oldest_state_and_says_from_when(make_past:
         past.event(f"c-{number}", payload={"text": "x" * 400})
         past.pass_ms(minutes(5))
         past.deliver()
+    past.snapshot()  # The one before is older, and reaches further back.
     past.crash()
     past.prune(snapshot_ms)
     sent = sum(1 for each in past.outcomes.values() if each.at_ms > snapshot_ms)
     report, differences = past.against(source_of(JOURNEY))
     assert (differences, report.variants[0].total("same") - report.run_on) == ([], sent)
     assert NOON_MS < report.answers_from_ms <= snapshot_ms
+    assert report.events == 15
     assert sent > 5
     for path in (past.folder / "snapshots").iterdir():
         path.unlink()
@@ -209,3 +211,15 @@ def test_of_messages_that_are_settled_no_lane_keeps_anything(
     course = Course(task)
     course.fold(lambda _: None)
     assert {len(lane.open) for lane in course._own} == {0}
+
+
+def test_what_a_running_system_adds_meanwhile_is_not_read(make_past: MakePast) -> None:
+    past = make_past(AT_ONCE)
+    past.event("c")
+    past.commit()
+    stretches = survey(past.data, None)
+    past.event("c")
+    past.commit()
+    question = Question(data=past.data, variants=[Variant("", source_of(AT_ONCE))])
+    with compared(question, stretches, lambda _: None) as comparison:
+        assert comparison.report.events == 1

@@ -104,6 +104,9 @@ def test_what_the_log_says_holds_where_folding_again_says_otherwise(
     (otherwise,) = [each for each in entries if each.recorded]
     assert isinstance(otherwise.outcome, Outcome)
     assert otherwise.outcome.outcome == "capped"
+    _, kept = known_of(told.data, ADA)
+    assert kept is not None
+    assert [each.key for each in kept.messages] == [told.outcomes[0].key]
 
 
 def test_a_moment_leaves_out_what_was_before(told: ToldStore) -> None:

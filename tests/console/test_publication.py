@@ -171,14 +171,14 @@ async def test_a_roll_back_is_a_new_version_that_says_what_an_older_one_said(
         publications = publications_of(shop.data, None)
         shop.write(wait("5h", "b"))
         await shop.publish("follow", "hello:a=b")
-        back = to_older(publications, "hello", 1, "follow", ["hello:b=a"])
+        back = to_older(publications, "hello", 1, "follow", {"hello": {"b": "a"}})
         found, _ = await shop.change(back, "roll-back")
         assert found.journeys[0].visits == [NodeLine(node="b", waiting=40, keeps=40, to={"a": 40})]
         assert (await shop.in_force()).journeys == old
         assert shop.notes()[-1].journeys[0].number == 3
         with pytest.raises(OperatorError, match="version 9 is not kept; there are: 1, 2, 3"):
-            await shop.change(to_older(publications, "hello", 9, "follow", None))
-        await shop.change(to_older(publications, None, 2, "stay", None))
+            await shop.change(to_older(publications, "hello", 9, "follow", {}))
+        await shop.change(to_older(publications, None, 2, "stay", {}))
         assert (await shop.in_force()).journeys["hello.yaml"]["nodes"][0]["id"] == "b"
 
 
@@ -216,12 +216,13 @@ async def test_a_diff_says_who_would_have_entered_by_replaying_the_log(tmp_path:
     async with open_shop(tmp_path) as shop:
         shop.write(wait("5h", "a"))
         await shop.happen("hello", range(50, 57), LATER_MS + 1)
-        document = journey(nodes=[wait("5h", "a"), mail()], entry={"event": "hello"})
+        document = journey(
+            nodes=[wait("5h", "a"), mail()], entry=[{"event": "hello"}, {"event": "hi"}]
+        )
         (shop.journeys / "hello.yaml").write_bytes(yaml(document))
         found, _ = await shop.change(shop.folder(), days=1)
-        assert found.entries == [EntryLine(journey="hello", more=7, fewer=40)]
-        words = "hello: 7 more and 40 fewer would have entered in the last day"
-        assert entry_words(found.entries[0], found.days) == words
+        assert found.entries == [EntryLine(journey="hello", more=7, fewer=0)]
+        assert found.days == 1
 
 
 async def test_a_publish_waits_until_all_visits_have_taken_over_the_one_before(
@@ -260,6 +261,12 @@ def test_a_map_that_cannot_be_read_says_how_it_is_written(said: str) -> None:
 
 def test_maps_are_read_by_journey() -> None:
     assert read_maps(["a:x=y", "a:z=", "b:x=y"]) == {"a": {"x": "y", "z": ""}, "b": {"x": "y"}}
+
+
+def test_who_would_have_entered_can_be_said_in_a_sentence() -> None:
+    line = EntryLine(journey="hello", more=1_204, fewer=3)
+    words = "hello: 1,204 more and 3 fewer would have entered in the last 7 days"
+    assert entry_words(line, 7) == words
 
 
 def test_a_line_can_be_said_in_a_sentence() -> None:

@@ -26,9 +26,11 @@ from console.story import Story
 from engine.decision import Decision, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt
 from engine.partition import Partition
-from engine.trace import Trace
+from engine.trace import EntryNote, Trace
 from tests.console.audit import Audit
 from tests.console.scenarios import EXAMPLES
+from tests.engine.situation import NOON_MS
+from tests.publications import journey, source_of
 
 FOLDERS = {name: EXAMPLES.parent / name for name in ("journeys", "scenarios")}
 
@@ -139,7 +141,7 @@ def journeys_in(folder: Path) -> dict[str, dict[str, Any]]:
             "scenarios",
             {
                 *("no_match", "inside", "once", "too_soon", "late", "grouped", "exited"),
-                *("capped", "no_consent", "missing", "declined", "held_out", "no_address"),
+                *("capped", "no_consent", "missing", "declined", "held_out", "no_address", "heard"),
             },
         ),
     ],
@@ -150,3 +152,16 @@ def test_each_reason_is_the_right_one(
     audit = audited(name, monkeypatch)
     assert reasons <= set(audit.checked)
     assert audit.checked["compared"] > 20 * audit.checked.get("not compared", 0)
+
+
+def test_events_of_one_millisecond_get_the_ids_that_counted() -> None:
+    dear = {"happened": "view", "within": "1d", "where": {"field": "price", "more_than": 6}}
+    entry = {"event": "view", "when": dear | {"at_least": 2}}
+    alone = Alone()
+    alone.fold(Publish(source_of(journey(entry=entry))), NOON_MS)
+    for id, price in (("a", 7), ("b", 5), ("c", 8)):
+        payload = Raw(b'{"price": %d}' % price)
+        alone.fold(Event(id, "c-1", "view", NOON_MS, payload), NOON_MS)
+    notes = [each.note for each in alone.story.entries if isinstance(each.note, EntryNote)]
+    assert notes[-1].entered
+    assert [each.id for each in notes[-1].facts[0].events] == ["c", "a"]

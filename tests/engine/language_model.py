@@ -119,8 +119,6 @@ class Model:
                 self._tell(person, letter, "failed", "bounced")
         self.review(person)
 
-    # Timers
-
     def _timers(self, person: Person) -> list[tuple[Any, ...]]:
         """Return when, in which order at one moment, and what; conditions come before all."""
         if person.published_at is not None:
@@ -170,8 +168,6 @@ class Model:
         else:
             self._pass_by(person, "morning", "")
         self._settle(person)
-
-    # What happens
 
     def _describe(self, person: Person, name: str, payload: dict[str, Any]) -> None:
         for attribute, value in payload.get("attributes", {}).items():
@@ -262,8 +258,6 @@ class Model:
     def _pass_by(self, person: Person, journey: str, name: str) -> None:
         """What happens opens no visit of this journey: nothing is said of it."""
 
-    # Entering
-
     def _enter(
         self, person: Person, journey: str, payload: dict[str, Any], session: int, too_late: str
     ) -> None:
@@ -323,8 +317,6 @@ class Model:
         same = its_session == session if in_session else not person.day(at) < person.day(self.now)
         period = "session" if in_session else "day"
         return f"{group}: one of priority {priority} came first in this {period}" if same else ""
-
-    # Visits
 
     def _hear(self, person: Person, stay: Stay, name: str, payload: dict[str, Any]) -> None:
         if stay.node not in NODES[self.variant].get(stay.journey, ()):

@@ -1,11 +1,13 @@
 """Facts: what each kind of condition says that it asked, found and wanted."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from engine import succession
 from engine.fact import Fact
 from engine.input import Event, Publish
+from engine.journey import Publication, Version
 from engine.partition import Partition
 from engine.trace import EntryNote, NodeNote, Trace
 from tests.engine.situation import DAY_MS, HOUR_MS, NOON_MS, decide, mail, wait
@@ -187,3 +189,41 @@ def test_a_list_that_is_no_trace_gets_decisions_alone() -> None:
         partition.fold(Event("2", "c-1", "hi", None, {}), NOON_MS + DAY_MS)
     assert plain == [each for each in trace if each in plain]
     assert len(trace) > 3 * len(plain)
+
+
+def test_who_had_the_turn_is_one_of_the_group() -> None:
+    """Others entered at the same moment, and are none of it."""
+    trace = Trace()
+    partition = Partition(0, trace)
+    entry = {"event": "hi"}
+    journeys = [
+        journey("first", entry=entry, group="g", priority=2),
+        journey("beside", entry=entry, priority=2),
+        journey("late", entry=entry, group="g", priority=1),
+    ]
+    partition.fold(Publish(source_of(*journeys, groups={"g": {"per": "day"}})), NOON_MS)
+    partition.fold(Event("1", "c-1", "hi", None, {}), NOON_MS)
+    note = [each for each in trace if isinstance(each, EntryNote)][-1]
+    assert (note.journey, note.why) == ("late", "grouped")
+    assert note.facts[-1].found == "last taken by first, of priority 2"
+
+
+def test_an_entry_into_a_paused_journey_waits_and_then_it_is_asked_again() -> None:
+    trace = Trace()
+    partition = Partition(0, trace)
+    states: list[tuple[Literal["paused", "live"], int]] = [("paused", 0), ("live", HOUR_MS)]
+    for state, after_ms in states:
+        at_ms = NOON_MS + after_ms
+        published = Publication(
+            journeys={"hello.yaml": journey()},
+            templates={"hello.en": "Hello"},
+            versions={"hello": Version(number=1, state=state)},
+        )
+        partition.fold(Publish(succession.source_of(published)), at_ms)
+        partition.fold(Event(state, "c-1", "hi", None, {}), at_ms)
+    notes = [each for each in trace if isinstance(each, EntryNote)]
+    assert [(each.event_id, each.why) for each in notes] == [
+        ("paused", "paused"),
+        ("paused", "entered"),
+        ("live", "entered"),
+    ]

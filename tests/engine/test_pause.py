@@ -20,6 +20,7 @@ from tests.engine.situation import (
 )
 from tests.publications import journey, version
 
+OUT = {"id": "out", "exit": "done"}
 PAUSED = {"hello": version(1, state="paused")}
 LIVE = {"hello": version(1)}
 
@@ -156,6 +157,24 @@ def test_a_visit_that_stands_before_a_node_does_not_hear_what_that_waits_for() -
     assert published(situation, hello) == []
     assert [each.node for each in situation.contact().visits] == ["two"]
     assert outcomes(situation.event("two")) == [("hello", "sent")]
+
+
+def test_an_answer_that_comes_late_moves_no_visit_that_stands_before_asking_again() -> None:
+    ask = {"id": "ask", "webhook": "https://api.example.com/a", "timeout": "1h", "else": "w"}
+    hello = journey(
+        nodes=[ask | {"then": "mail"}, mail(then="out"), OUT, wait("1h", "w", then="ask")]
+    )
+    situation = Situation(hello)
+    asked = only_outcome(situation.event())
+    situation.handover(asked.key)
+    situation.pass_time(HOUR_MS)
+    situation.now_ms += 2 * HOUR_MS
+    assert published(situation, hello, **PAUSED) == []
+    assert situation.receipt(asked.key, delivered=True, answer={"status": 200}) == []
+    (visit,) = situation.contact().visits
+    assert (visit.node, visit.enters) == ("ask", True)
+    again = only_outcome(published(situation, hello))
+    assert again.key == asked.key.replace(".1", ".2")
 
 
 def test_a_wait_that_an_event_starts_again_is_held_as_well() -> None:

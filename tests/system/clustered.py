@@ -23,6 +23,7 @@ from actors.store.redis_server import RedisServer
 from actors.store.redis_stream import read_redis_log
 from engine.identity import partition_of
 from engine.input import Verdict
+from tests.actors.store.proxy import Proxy
 from tests.actors.store.redis_server import Server, serving
 from tests.system.process import AnlassProcess
 
@@ -33,7 +34,8 @@ COMMAND_S = 180.0
 class Cluster:
     """A store in Redis, its archive, and commands on it."""
 
-    def __init__(self, folder: Path, journeys: Path, server: Server) -> None:
+    def __init__(self, folder: Path, journeys: Path, server: Server | Proxy) -> None:
+        """`server` may be the way to one."""
         self.folder = folder
         self.journeys = journeys
         self.server = server
@@ -112,7 +114,11 @@ class Cluster:
         return [by_place[place] for place in sorted(by_place)]
 
     def frames(self) -> Iterator[Frame]:
-        """Read all frames of all slots there ever were: archive first, then the log in Redis."""
+        """Read all frames of all slots there ever were."""
+        return (frame for _, frame in self.slot_frames())
+
+    def slot_frames(self) -> Iterator[tuple[int, Frame]]:
+        """Read all frames, each with its slot: archive first, then the log in Redis."""
         server = RedisServer(self.settings)
         for slot in range(self.roster.next_slot):
             end = 0
@@ -120,10 +126,10 @@ class Cluster:
             if folder.exists():
                 for frame in read_history(folder, None):
                     end = frame.position + len(frame.records)
-                    yield frame
+                    yield slot, frame
             for frame in read_redis_log(server, slot, None, None):
                 if frame.position >= end:
-                    yield frame
+                    yield slot, frame
         server.close()
 
     def check_ledger(self, acknowledged: list[tuple[str, str]]) -> None:

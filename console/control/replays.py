@@ -1,0 +1,130 @@
+"""Replays: what a draft would have sent, by folding the log again; each a job in the background."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from console.against.comparison import WITHIN_MS
+from console.against.sweep import VARIANTS_MAX, variants_of
+from console.control.draft import Draft, checked
+from console.control.endpoint import HTML, Call, Endpoint, Reply, no_such
+from console.control.faults import refused
+from console.control.jobs import Job, JobStart, failed_words
+from engine.limits import FAR_MS
+
+Moment = Annotated[int, Meta(ge=0, le=FAR_MS)]
+Text = Annotated[str, Meta(max_length=1_000)]
+
+
+class ReplayBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A draft to compare with what went out."""
+
+    draft: Draft | None = None
+    """Left out: the draft that is kept."""
+    vary: Annotated[list[Text], Meta(max_length=VARIANTS_MAX)] = []
+    """`FILE:PATH=VALUE,VALUE`: each value makes a draft."""
+    from_ms: Moment = 0
+    """The draft is in force from then on, and what was before is not compared."""
+    until_ms: Moment = FAR_MS
+    within_ms: Moment = WITHIN_MS
+    """So near in time two messages of a node may be one."""
+
+
+def _begin(call: Call) -> Reply:
+    body: ReplayBody = call.body
+    system = call.system
+    if body.from_ms > body.until_ms:
+        text = f"from_ms {body.from_ms} is after until_ms {body.until_ms}; swap them"
+        raise refused(HTTPStatus.BAD_REQUEST, text, "$.from_ms")
+    variants = variants_of(checked(system.draft(body.draft), system.operator), body.vary)
+
+    def start(out: str) -> JobStart:
+        return JobStart(
+            data=str(system.data.absolute()),
+            key_file="" if system.key_file is None else str(system.key_file.absolute()),
+            variants=variants,
+            from_ms=body.from_ms,
+            until_ms=body.until_ms,
+            within_ms=body.within_ms,
+            out=out,
+        )
+
+    return Reply(system.jobs.begin(call.caller.name, start), HTTPStatus.ACCEPTED)
+
+
+def _jobs(call: Call) -> list[Job]:
+    return call.system.jobs.all()
+
+
+def _job(call: Call) -> Job:
+    id = call.path["job"]
+    job = call.system.jobs.get(id)
+    if job is None:
+        raise no_such(f"there is no job {id!r}; the last few are remembered, see /v1/jobs")
+    return job
+
+
+def _page(call: Call) -> Reply:
+    job = _job(call)
+    page = call.system.jobs.page(job.id)
+    if page is None:
+        text = f"job {job.id} has no page; {failed_words(job)}"
+        raise refused(HTTPStatus.CONFLICT, text)
+    return Reply(page, media=HTML)
+
+
+def _end(call: Call) -> Job:
+    job = _job(call)
+    call.system.jobs.end(job.id)
+    return job
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        method="POST",
+        path="/v1/replays",
+        scope="publish",
+        summary="Begin to compare a draft with what went out; ask for the job how far it is.",
+        handle=_begin,
+        body=ReplayBody,
+        answer=Job,
+        status=HTTPStatus.ACCEPTED,
+        what="replay",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/jobs",
+        scope="read",
+        summary="The last jobs, the latest first.",
+        handle=_jobs,
+        answer=list[Job],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/jobs/{job}",
+        scope="read",
+        summary="How far a job is, and what it came to.",
+        handle=_job,
+        answer=Job,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/jobs/{job}/page",
+        scope="read",
+        summary="What a job came to, as a page with plots.",
+        handle=_page,
+        answer={"type": "string"},
+        medias=(HTML,),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/jobs/{job}",
+        scope="publish",
+        summary="End a job that works.",
+        handle=_end,
+        answer=Job,
+        what="end job",
+        about=lambda call: call.path["job"],
+    ),
+)

@@ -1,0 +1,96 @@
+"""System: the running system that the API is about, and what requests share."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from actors.credentials import Credentials
+from actors.publications import PublicationNote
+from actors.publisher import Publisher
+from actors.running import Running, running_system
+from actors.store.key import store_key
+from actors.store.published import PublishedFiles
+from console.control.audit import Audit
+from console.control.draft import Draft, DraftFile, checked
+from console.control.faults import refused
+from console.control.jobs import Jobs
+from console.publication import publications_of
+from engine.journey import Publication
+
+CHANGING_S: Final = 30.0
+"""How long a change may wait for the one before."""
+
+Answer = TypeVar("Answer")
+
+
+class System:
+    """What runs on a data folder; used by several threads."""
+
+    def __init__(
+        self, data: Path, key_file: Path | None = None, operator: dict[str, Any] | None = None
+    ) -> None:
+        self.data = data
+        self.key_file = key_file
+        self.operator = operator or {"keys": [], "channels": {}}
+        self.audit = Audit(data)
+        self.drafts = DraftFile(data, store_key(data, key_file))
+        self.jobs = Jobs()
+        self._changing = threading.Lock()
+
+    def running(self) -> Running:
+        """Return where it is. Raises RefusedError where it has just ended."""
+        running = running_system(self.data)
+        if running is None:
+            text = f"nothing runs on {self.data}; start it with `anlass run`"
+            raise refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
+        return running
+
+    def publications(self) -> PublishedFiles:
+        """Return what was ever published."""
+        return publications_of(self.data, self.key_file)
+
+    def notes(self) -> list[PublicationNote]:
+        """Return who published what when."""
+        return self.publications().notes()
+
+    def publisher(self) -> Publisher:
+        """Return who asks the shards what is in force."""
+        running = self.running()
+        here = Credentials.open(running.keys, "operator")
+        return Publisher(running.sockets, self.publications(), here)
+
+    def in_force(self) -> Publication:
+        """Return what is in force."""
+        return self.wait(self.publisher().in_force)
+
+    def draft(self, sent: Draft | None) -> Draft:
+        """Return the draft that a request is about: the one sent along, or the one kept."""
+        return sent if sent is not None else self.drafts.read()
+
+    def source(self, sent: Draft | None) -> Publication:
+        """Return that draft, in order. Raises AuthorError."""
+        return checked(self.draft(sent), self.operator).publication
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let one change happen at a time. Raises RefusedError."""
+        if not self._changing.acquire(timeout=CHANGING_S):
+            text = "another change goes on; try again in a moment"
+            raise refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
+        try:
+            yield
+        finally:
+            self._changing.release()
+
+    @staticmethod
+    def wait(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Do what is asked on a loop of this thread's own."""
+
+        async def asked() -> Answer:
+            return await ask()
+
+        return asyncio.run(asked())

@@ -1,0 +1,83 @@
+"""Plays one seed on a cluster: a world, its harms, and the verdict."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+
+from tests.chaos.cluster_harms import cluster_script_of, do_cluster_harm
+from tests.chaos.cluster_verdict import wrong_in_cluster
+from tests.chaos.cluster_world import ClusterWorld
+from tests.chaos.play import WAITS_MS, Report
+
+PAUSE_S = 1.0
+
+
+def play_cluster(seed: int) -> Report:
+    """Play a seed: its harms, in a cluster of its own, and the verdict."""
+    random = Random(seed)
+    joined, replicas = random.random() < 0.5, random.choice([0, 1])
+    smtp = joined or random.random() < 0.3
+    script = cluster_script_of(random)
+    return play_cluster_script(seed, script, smtp=smtp, replicas=replicas, joined=joined)
+
+
+def play_cluster_script(
+    seed: int, script: Iterable[str], *, smtp: bool, replicas: int, joined: bool
+) -> Report:
+    """Do these harms, with the seed's own choices in each, and judge; see ClusterWorld.
+
+    `smtp` is needed where it is joined: two members would write two files.
+    """
+    began = time.monotonic()
+    random = Random(seed)
+    folder = Path(tempfile.mkdtemp(prefix=f"anlass-chaos-{seed}-"))
+    world = ClusterWorld(folder, random, smtp=smtp, replicas=replicas, joined=joined)
+    wrong: list[str] = []
+    try:
+        with world:
+            for name in script:
+                time.sleep(random.expovariate(1 / PAUSE_S))
+                do_cluster_harm(world, name, random)
+            time.sleep(PAUSE_S)
+            ending = time.monotonic()
+            wrong = world.end()
+            judging = time.monotonic()
+            ids = None if world.mailbox is None else world.mailbox.message_ids
+            history, found = wrong_in_cluster(world.here, world.ledger.connections, WAITS_MS, ids)
+            wrong += found
+            if wrong:
+                world.keep_store()
+            world.messages = len(history.sent)
+            took = f"end {judging - ending:.1f} s, verdict {time.monotonic() - judging:.1f} s"
+            world.notes.append(took)
+    except Exception as error:  # noqa: BLE001 - a world that breaks is a verdict too
+        wrong.append(f"{type(error).__name__}: {error}")
+    connections = world.ledger.connections
+    report = Report(
+        seed=seed,
+        ways=[
+            "joined" if joined else "own Ray",
+            "smtp" if smtp else "file",
+            f"{replicas} replicas waited for",
+        ],
+        harms=world.notes,
+        acknowledged=world.ledger.acknowledged,
+        unacknowledged=sum(len(each.begun) for each in connections) - world.ledger.acknowledged,
+        refused=dict(sorted(world.ledger.refused.items())),
+        retries=world.ledger.retries,
+        messages=world.messages,
+        erased=0,
+        refused_erased=0,
+        seconds=round(time.monotonic() - began, 1),
+        wrong=wrong,
+    )
+    if wrong:
+        for number, member in enumerate(world.members):
+            (folder / f"said-{number}").write_text("".join(member.lines))
+        report.folder = str(folder)
+    else:
+        shutil.rmtree(folder)
+    return report
