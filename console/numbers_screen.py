@@ -19,15 +19,15 @@ from console.screen import console, errors
 from engine.author import nearest
 from engine.count_table import ENTERED, PASSED, Line
 from engine.limits import NUMBERS_SERIES_MAX
-from engine.notes import CONVERTED_HELD_OUT, ENTERED_HELD_OUT, LEFT
+from engine.notes import ENTERED_DRY, LEFT
 from engine.numbers import OTHER
 from engine.span import span_text
 
 BARS: Final = " ▁▂▃▄▅▆▇█"
 BARS_MAX: Final = 30
 """Columns of a course; of a longer one, some spans are put together."""
-PLAIN: Final = (ENTERED, PASSED, ENTERED_HELD_OUT, CONVERTED_HELD_OUT)
-"""Kinds that the table has columns for, or the lines above it."""
+PLAIN: Final = (ENTERED, PASSED)
+"""Kinds that the table has columns for."""
 
 
 def numbers(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -91,6 +91,10 @@ def show_numbers(report: NumbersReport) -> None:
             continue
         words = [f"{journey.total.counts.get(ENTERED, 0):,} entered"]
         words.append(f"{journey.total.waiting:,} wait")
+        if dry := journey.total.counts.get(ENTERED_DRY, 0):
+            words.insert(1, f"{dry:,} of them dry")
+        if journey.in_test:
+            words.append("in test mode")
         gone = "" if journey.in_force else " (no longer there)"
         console.print(Text(f"{journey.journey}{gone}: {', '.join(words)}"), soft_wrap=True)
         if journey.conversion is not None:
