@@ -44,10 +44,10 @@ class Inbox:
         self._requests.append((link, request))
 
     def refuse_events(self, why: str) -> None:
-        """Refuse the events that wait, but for those of a request that is begun."""
+        """Refuse events and erasures that wait, but for those of a request that is begun."""
         waiting = [self._requests.popleft() for _ in range(len(self._requests))]
         for index, (link, request) in enumerate(waiting):
-            if (index or self._part is None) and isinstance(request, Accept):
+            if (index or self._part is None) and isinstance(request, Accept | EraseContact):
                 link.refuse(request, why)
             else:
                 self._requests.append((link, request))

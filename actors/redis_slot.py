@@ -93,6 +93,7 @@ def open_redis_slot(
             snapshots=snapshots,
             key=key,
             disk=files_disk(more, log.owner),
+            slot=slot,
         )
         undo.pop_all()
     return RedisStore(log, snapshots, files)

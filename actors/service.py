@@ -242,6 +242,8 @@ class ShardService:
                 return self.stalled
         if isinstance(request, EraseContact) and self._eraser is None:
             return "this store cannot erase"
+        if isinstance(request, EraseContact) and self.stalled:
+            return f"nothing can be erased just now: {self.stalled}"
         return ""
 
     async def _drain(self, link: Link, request: Drain) -> None:

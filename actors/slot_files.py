@@ -77,8 +77,11 @@ class SlotFiles:
         snapshots: RewritableSnapshots | None = None,
         key: bytes | None = None,
         disk: Disk = REAL_DISK,
+        slot: int = -1,
     ) -> None:
         """For the owner of the slot: with its log where it is in files, else with its history.
+
+        `slot` is its number where partitions move; else all snapshots are of this slot.
 
         Raises LogCorruptError, OSError: see ErasureNotes.
         """
@@ -89,6 +92,7 @@ class SlotFiles:
             history = _HistoryFiles(folder, log, key, disk)
         self._history = history
         self._snapshots = snapshots
+        self._slot = slot
 
     def erase(self, erasures: list[Erasure], pause: Pause = no_pause) -> Rewritten:
         """Take these contacts out of log, archive and snapshots; to do it again changes nothing.
@@ -106,12 +110,19 @@ class SlotFiles:
             for number in sorted({each.partition for each in erasures}):
                 pause()
                 for head in self._snapshots.all_heads(number).get(number, []):
-                    drop = _Drop(erased, head.position)
+                    drop = _Drop(erased, self._position_of(head))
                     files += self._snapshots.rewrite_snapshot(head, drop)
                     rows += len(drop.keys)
             for fault in self._snapshots.faults():
                 raise fault
         return Rewritten(files, counts.total + rows)
+
+    def _position_of(self, head: SnapshotHead) -> int:
+        """Return at which position of this slot's log a snapshot was taken.
+
+        One that another slot wrote is older than anything in this log of its partition.
+        """
+        return head.position if head.slot in {-1, self._slot} else -1
 
 
 class _HistoryFiles:

@@ -131,7 +131,11 @@ class Poster:
 
 
 async def post_batches(url: str, boot: str, rate: int, batch: int, seconds: float) -> int:
-    """Post batches over 8 connections at this rate of events; return how many were accepted."""
+    """Post batches over 8 connections at this rate of events; return how many were accepted.
+
+    Where that is more than is answered, each connection posts as soon as it is: the rate then only
+    says how many there are in the end, `rate * seconds`.
+    """
     lanes, accepted = 8, 0
     began = time.perf_counter()
 

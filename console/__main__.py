@@ -25,6 +25,7 @@ from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
 from console.logbook import failed_inputs
+from console.move_store import move_store
 from console.numbers_screen import numbers
 from console.options import (
     AsJson,
@@ -213,6 +214,7 @@ app.command()(restart)
 app.command()(scale)
 app.command()(stop)
 app.command()(history)
+app.command("move-store")(move_store)
 app.command()(numbers)
 app.command()(pause)
 app.command()(publish)

@@ -13,6 +13,11 @@ from actors.store.keyfile import checked_key, find_key, fingerprint_of, make_key
 from engine.limits import PARTITIONS
 
 STORE_VERSION: Final = 2
+MOVING: Final = "moving"
+"""Ends the name of what stands where a move of a store (see actors.relocation) has not ended."""
+
+MOVED: Final = "moved"
+"""Ends the name under which a store that was moved elsewhere keeps what it was made with."""
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -41,9 +46,7 @@ def open_store(
     """
     path = folder / "store.json"
     if not path.exists():
-        return _make_store(
-            folder, path, 2 if shards is None else shards, clock, encrypted, key_file
-        )
+        return _make_store(folder, 2 if shards is None else shards, clock, encrypted, key_file)
     store = read_store(folder)
     if shards is not None and shards != store.shards:
         text = f"{folder} has {store.shards} shards, not {shards}; start with --shards"
@@ -66,6 +69,7 @@ def read_store(folder: Path) -> Store:
     try:
         store = msgspec.json.decode(path.read_bytes(), type=Store)
     except FileNotFoundError:
+        _check_not_moved(folder)
         text = f"{folder} is no data folder of Anlass; name one with --data"
         raise OperatorError(text) from None
     except (msgspec.DecodeError, OSError) as error:
@@ -75,6 +79,18 @@ def read_store(folder: Path) -> Store:
     return store
 
 
+def write_store(folder: Path, store: Store) -> None:
+    """Write down durably what a store was made with. Raises OSError."""
+    path = folder / "store.json"
+    new = folder / "store.json.new"
+    file = REAL_DISK.create(new)
+    file.write(msgspec.json.format(msgspec.json.encode(store)), 0)
+    file.sync()
+    file.close()
+    REAL_DISK.rename(new, path)
+    REAL_DISK.sync_folder(folder)
+
+
 def shard_folder(folder: Path, slot: int) -> Path:
     """Return the folder of one shard's log."""
     return folder / f"shard-{slot}"
@@ -82,7 +98,6 @@ def shard_folder(folder: Path, slot: int) -> Path:
 
 def _make_store(
     folder: Path,
-    path: Path,
     shards: int,
     clock: ClockName,
     encrypted: bool | None,  # noqa: FBT001
@@ -90,6 +105,7 @@ def _make_store(
 ) -> Store:
     if not 1 <= shards <= SHARDS_MAX:
         raise OperatorError(f"--shards {shards} is out of range; use 1 to {SHARDS_MAX}")
+    _check_not_moved(folder)
     if any(folder.glob("shard-*")):
         raise OperatorError(f"{folder} holds shards, but no store.json; restore it from a copy")
     if encrypted is False and key_file is not None:
@@ -105,13 +121,17 @@ def _make_store(
             encrypted=bool(fingerprint),
             key_fingerprint=fingerprint,
         )
-        new = folder / "store.json.new"
-        file = REAL_DISK.create(new)
-        file.write(msgspec.json.format(msgspec.json.encode(store)), 0)
-        file.sync()
-        file.close()
-        REAL_DISK.rename(new, path)
-        REAL_DISK.sync_folder(folder)
+        write_store(folder, store)
     except OSError as error:
         raise OperatorError(f"{folder} cannot be written: {error.strerror}") from None
     return store
+
+
+def _check_not_moved(folder: Path) -> None:
+    if (folder / f"store.json.{MOVING}").exists():
+        text = f"{folder} holds the half of a store that was moved there; say `anlass move-store`"
+        raise OperatorError(f"{text} as before: it begins anew")
+    path = folder / f"store.json.{MOVED}"
+    if path.exists():
+        text = f"the store in {folder} was moved to Redis; start with --redis"
+        raise OperatorError(f"{text}, or to go back to what it was then, rename {path.name}")

@@ -163,8 +163,10 @@ class RedisSnapshots:
         for body in row_bodies(head, rows):
             written.add(blocks.encode(written.size, body))
         written.add(blocks.encode(written.size, end_body(head.rows, written.size)))
-        written.finish(field_of(owner.slot, head), number, replaced)
-        self._known.add(head.partition)
+        slot = owner.slot if head.slot < 0 else head.slot  # Another's, where one is rewritten.
+        written.finish(field_of(slot, head), number, replaced)
+        if slot == owner.slot:
+            self._known.add(head.partition)
 
     def _too_many(self, head: SnapshotHead, listed: list[Listed]) -> list[Listed]:
         """Return those that go when this one comes; a damaged one does not count as kept."""

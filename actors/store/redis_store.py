@@ -5,7 +5,7 @@ import msgspec
 from actors.errors import OperatorError
 from actors.settings import SHARDS_MAX, STORE_KEY_VARIABLE, ClockName
 from actors.store.keyfile import fingerprint_of
-from actors.store.manifest import STORE_VERSION, Store
+from actors.store.manifest import MOVED, MOVING, STORE_VERSION, Store
 from actors.store.redis_server import RedisServer
 from engine.limits import PARTITIONS
 
@@ -26,6 +26,7 @@ def open_redis_store(
     name = server.key("store")
     data = server.run("GET", name)
     if data is None:
+        _check_not_moved(server)
         if server.run("EXISTS", server.key("map"), server.key("owners"), server.key("slot", 0)):
             text = f"{server.name} holds a part of a store, but no {name}"
             raise OperatorError(f"{text}; restore it from a copy, or take another --redis-prefix")
@@ -49,6 +50,7 @@ def read_redis_store(server: RedisServer) -> Store:
     name = server.key("store")
     data = server.run("GET", name)
     if data is None:
+        _check_not_moved(server)
         text = f"{server.name} has no store {name}; look at --redis and --redis-prefix"
         raise OperatorError(text)
     try:
@@ -87,3 +89,13 @@ def _new_store(
         text = f"a new store in {server.name} needs a key; name one with --key-file or"
         raise OperatorError(f"{text} {STORE_KEY_VARIABLE}: 32 random bytes in base64")
     return Store(shards=shards, clock=clock, encrypted=True, key_fingerprint=fingerprint_of(key))
+
+
+def _check_not_moved(server: RedisServer) -> None:
+    if server.run("EXISTS", server.key("store", MOVING)):
+        text = f"{server.name} holds the half of a store that was moved there"
+        raise OperatorError(f"{text}; say `anlass move-store` as before: it begins anew")
+    name = server.key("store", MOVED)
+    if server.run("EXISTS", name):
+        text = f"the store in {server.name} was moved to files; start without --redis"
+        raise OperatorError(f"{text}, or to go back to what it was then, rename the key {name}")

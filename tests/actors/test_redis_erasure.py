@@ -20,12 +20,16 @@ from actors.store.erased import Erasure
 from actors.store.newfile import no_pause
 from actors.store.port import FencedError, StoreLostError
 from actors.store.redis_log import RedisLog, open_redis_log
+from actors.store.redis_map import RedisMap
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.redis_stream import Reader, read_entries
+from engine.erasure import digest_of
+from engine.identity import partition_of
 from engine.input import Verdict
 from engine.limits import DAY_MS
 from tests.actors.store.frames import frame_at
+from tests.actors.store.redis_server import Server, new_settings
 from tests.actors.test_eraser import (
     ADA,
     BOB,
@@ -38,6 +42,9 @@ from tests.actors.test_eraser import (
     take_snapshots,
     verdicts,
 )
+from tests.actors.test_redis_outage import server, until
+
+__all__ = ["server"]
 
 
 def opened(settings: RedisSettings, folder: Path) -> RedisStore:
@@ -324,3 +331,58 @@ def test_who_no_longer_owns_the_slot_notes_nothing(
     assert newer.files.notes.open == [erasure]
     newer.close()
     zombie.close()
+
+
+def test_a_contact_is_erased_from_the_snapshot_that_an_earlier_slot_wrote(
+    redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    shard = Shard(0, 1, EventClock())
+    for contact in (ADA, BOB):
+        shard.apply_event(event("e", contact), 0)
+        shard.cut()
+    number = partition_of(ADA)
+    first, second = (
+        open_redis_slot(redis_settings, slot, KEY, DAY_MS, lambda: 0, archive=str(tmp_path))
+        for slot in (0, 1)
+    )
+    first.snapshots.write(*shard.snapshot(number))
+    told = RedisMap(RedisServer(redis_settings))
+    told.change(0, dict.fromkeys(range(256), 1))
+    erasure = Erasure(digest=digest_of(ADA), partition=number, position=0, keep_out_ms=0)
+    assert second.files.erase([erasure]).records == 1
+    (head,) = second.snapshots.heads(number)
+    assert (head.slot, head.position) == (0, shard.position)
+    assert ADA not in {row.key for rows in second.snapshots.rows(head) for row in rows}
+    second.snapshots.check_release(0)
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["waits", "comes then"])
+async def test_nothing_is_erased_while_the_server_is_away(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, early: bool
+) -> None:
+    monkeypatch.setattr(RedisServer.again, "__defaults__", (0.1,))
+    monkeypatch.setattr("actors.committer.RETRY_S", 0.05)
+    async with serving(new_settings(server), tmp_path) as (service, client):
+        await live(client)
+        if early:  # It was taken in, and is not folded yet.
+            schedule = service._schedule
+            monkeypatch.setattr(service, "_schedule", lambda: None)
+            erasing = client.ask(EraseContact(0, ADA, DAY_MS))
+            await until(lambda: len(service._inbox) == 1)
+            service._stall("the server is away")
+            monkeypatch.setattr(service, "_schedule", schedule)
+            with pytest.raises(LinkError, match="the server is away"):
+                await erasing
+            service._stall("")
+        else:
+            server.kill()
+            asking = asyncio.create_task(verdicts(client, event("more", BOB)))
+            await until(lambda: bool(service.stalled))
+            with pytest.raises(LinkError, match="nothing can be erased just now"):
+                await client.ask(EraseContact(0, ADA, DAY_MS))
+            server.start()
+            assert await asking == [0]
+            await until(lambda: not service.stalled)
+        assert isinstance(await client.ask(EraseContact(0, ADA, DAY_MS)), Erased)
