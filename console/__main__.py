@@ -59,6 +59,8 @@ from console.simulator import simulate
 from console.source import chunks_from, chunks_of
 from console.status_screen import status
 from console.verify import verify
+from engine.compile import compile_publication
+from engine.dry_run import in_test_words
 from engine.errors import AuthorError
 from engine.span import SPAN_FORM, span_ms
 from engine.unseen import unseen
@@ -241,6 +243,8 @@ def validate(
     if data is not None:
         seen, faults = uvloop.run(sightings_of(data, key_file))
         notes += [*faults, *map(str, unseen(found.publication.journeys, seen))]
+    programs, _ = compile_publication(found.publication)
+    notes += [] if programs is None else in_test_words(programs.by_journey.values())
     for note in notes:
         errors.print(f"note: {note}", soft_wrap=True, markup=False)
     if found.mistakes:

@@ -17,6 +17,7 @@ from actors.store.snapshots import SnapshotFiles
 from console.status import ask_all
 from engine.compile import programs_of
 from engine.count_table import (
+    ENTERED,
     CountTable,
     Line,
     Outline,
@@ -29,7 +30,7 @@ from engine.count_table import (
 from engine.course import SPANS_MS
 from engine.decision import CONVERTED
 from engine.limits import COURSE_DAYS_MS, COURSE_HOURS_MS, COURSE_MINUTES_MS, DAY_MS
-from engine.notes import CONVERTED_HELD_OUT, ENTERED_HELD_OUT
+from engine.notes import CONVERTED_DRY, CONVERTED_HELD_OUT, ENTERED_DRY, ENTERED_HELD_OUT
 from engine.numbers import Numbers
 
 ANSWER_S: Final = 10.0
@@ -64,7 +65,7 @@ class Conversion(Struct, kw_only=True):
     goal: str
     within_ms: int
     entered: int
-    """Visits that entered, and walk with messages."""
+    """Visits that entered, and walk with messages; those of a dry run do not count here."""
     converted: int
     """Times such came to the goal. Of visits that entered before, too."""
     rate: float | None = None
@@ -83,6 +84,8 @@ class JourneyNumbers(Struct, kw_only=True):
     journey: str
     in_force: bool
     """Whether it is among the journeys published last."""
+    in_test: bool
+    """Whether only test contacts get its messages."""
     total: Line
     """Of the journey as a whole; who waits is at its nodes."""
     conversion: Conversion | None
@@ -177,6 +180,7 @@ def _journey(name: str, outline: Outline | None, lines: dict[str, Line]) -> Jour
     return JourneyNumbers(
         journey=name,
         in_force=outline is not None,
+        in_test=outline is not None and outline.in_test,
         total=total,
         conversion=None if outline is None else _conversion(outline, total),
         nodes=[lines.get(node, Line(journey=name, node=node)) for node in nodes],
@@ -188,8 +192,8 @@ def _conversion(outline: Outline, total: Line) -> Conversion | None:
         return None
     counts = total.counts
     held_out, lost = counts.get(ENTERED_HELD_OUT, 0), counts.get(CONVERTED_HELD_OUT, 0)
-    entered = counts.get("entered", 0) - held_out
-    converted = counts.get(CONVERTED, 0) - lost
+    entered = counts.get(ENTERED, 0) - held_out - counts.get(ENTERED_DRY, 0)
+    converted = counts.get(CONVERTED, 0) - lost - counts.get(CONVERTED_DRY, 0)
     rate = converted / entered if entered else None
     other = lost / held_out if held_out else None
     return Conversion(

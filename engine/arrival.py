@@ -6,6 +6,7 @@ from engine.backlog import drop
 from engine.condition import Test
 from engine.contact import Awaiting, Contact
 from engine.decision import CONVERTED, EXITED, Fault, Outcome
+from engine.dry_run import reached_otherwise
 from engine.entrance import enter, note_entry
 from engine.fact import Fact
 from engine.guard import Guard
@@ -13,7 +14,7 @@ from engine.history import remember_derived
 from engine.input import DESCRIBED, Event, is_derived, looked_into, payload_of
 from engine.limits import FOLLOWS_MAX, HOPS_MAX
 from engine.moment import NO_VIEWS, Moment
-from engine.notes import CONVERTED_HELD_OUT, Notes
+from engine.notes import Notes
 from engine.occasion import plan_anew
 from engine.outbox import stop_pending
 from engine.program import Goal, Program, Way
@@ -242,9 +243,10 @@ def _convert(moment: Moment, route: Route, event: Event) -> None:
             continue
         if program.goal.test is None or program.goal.test.holds(moment):
             reached.append(goal)
-            reason = f"{event.name}{' (held out)' if goal.held_out else ''}"
-            if goal.held_out:
-                moment.counts.append((goal.journey, "", "", CONVERTED_HELD_OUT, now_ms, 1))
+            reason = event.name
+            if goal.held_out or goal.dry:
+                reason, kind = reached_otherwise(event.name, dry=goal.dry)
+                moment.counts.append((goal.journey, "", "", kind, now_ms, 1))
             moment.decide(
                 Outcome(
                     f"{goal.visit}.goal",

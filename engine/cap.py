@@ -27,7 +27,7 @@ def full_cap(rules: Rules, program: Program, sent: Sent, contact: Contact) -> Ca
         return None
     for caps in (program.caps, rules.caps):
         for cap in caps:
-            if counts(cap, sent) and _is_full(cap, rules, contact, sent.at_ms):
+            if counts(cap, sent) and _is_full(cap, rules, contact, sent):
                 return cap
     return None
 
@@ -44,7 +44,7 @@ def cap_facts(rules: Rules, program: Program, sent: Sent, contact: Contact) -> l
         counted = [
             PastMessage(each.key, each.at_ms)
             for each in reversed(contact.messages)
-            if each.at_ms > after_ms and counts(cap, each)
+            if each.at_ms > after_ms and counts(cap, each) and (sent.dry or not each.dry)
         ]
         fact = Fact(
             what=f"cap of {cap.text}",
@@ -55,7 +55,7 @@ def cap_facts(rules: Rules, program: Program, sent: Sent, contact: Contact) -> l
             since_ms=after_ms,
         )
         if not fact.holds:
-            fact.until_ms = frees_at_ms(cap, rules, contact, sent.at_ms)
+            fact.until_ms = frees_at_ms(cap, rules, contact, sent.at_ms, dry=sent.dry)
         facts.append(fact)
     return facts
 
@@ -69,34 +69,37 @@ def counts(cap: Cap, sent: Sent) -> bool:
     )
 
 
-def _is_full(cap: Cap, rules: Rules, contact: Contact, now_ms: int) -> bool:
-    after_ms = now_ms - cap.span_ms
+def _is_full(cap: Cap, rules: Rules, contact: Contact, sent: Sent) -> bool:
+    after_ms = sent.at_ms - cap.span_ms
     if cap.period:
-        after_ms = _period_start(cap.period, now_ms, zone_for(contact, rules)) - 1
-    return nth_newest(cap, contact.messages, after_ms) is not None
+        after_ms = _period_start(cap.period, sent.at_ms, zone_for(contact, rules)) - 1
+    return nth_newest(cap, contact.messages, after_ms, dry=sent.dry) is not None
 
 
-def nth_newest(cap: Cap, messages: list[Sent], after_ms: int) -> Sent | None:
-    """Return the message with which a cap was full, of those after a moment; None if it is not."""
+def nth_newest(cap: Cap, messages: list[Sent], after_ms: int, *, dry: bool = False) -> Sent | None:
+    """Return the message with which a cap was full, of those after a moment; None if it is not.
+
+    Those of test mode count for a `dry` message alone.
+    """
     count = 0
     for sent in reversed(messages):
         if sent.at_ms <= after_ms:
             return None
-        if counts(cap, sent):
+        if counts(cap, sent) and (dry or not sent.dry):
             count += 1
             if count >= cap.messages:
                 return sent
     return None
 
 
-def frees_at_ms(cap: Cap, rules: Rules, contact: Contact, now_ms: int) -> int:
+def frees_at_ms(cap: Cap, rules: Rules, contact: Contact, now_ms: int, *, dry: bool = False) -> int:
     """Return the first moment after `now_ms` at which a cap that is full allows one more.
 
     Unless a message that it counts fails before: then it is free at once.
     """
     if cap.period:
         return _period_end(cap.period, now_ms, zone_for(contact, rules))
-    last = nth_newest(cap, contact.messages, now_ms - cap.span_ms)
+    last = nth_newest(cap, contact.messages, now_ms - cap.span_ms, dry=dry)
     return now_ms if last is None else last.at_ms + cap.span_ms
 
 
@@ -138,27 +141,26 @@ def release(contact: Contact, key: str) -> None:
     contact.messages = [sent for sent in contact.messages if sent.key != key]
 
 
-def forget_uncounted(contact: Contact, rules: Rules, now_ms: int) -> None:
+def forget_uncounted(contact: Contact, rules: Rules, now_ms: int, *, dry: bool = False) -> None:
     """Make room for one message more by forgetting the oldest that no cap can count again.
 
     All are kept that a cap in force needs to tell whether it is full, however many they are: a
-    busy journey must not make the cap of a rare one, nor its own, forget.
+    busy journey must not make the cap of a rare one, nor its own, forget. Those of test mode go
+    first, and are needed for a `dry` message alone.
     """
     messages = contact.messages
     too_many = len(messages) - MESSAGES_KEPT_MAX + 1
     if too_many <= 0:
         return
     needed = _needed(contact, rules, now_ms)
-    kept = []
-    for i, sent in enumerate(messages):
-        if too_many and i not in needed:
-            too_many -= 1
-        else:
-            kept.append(sent)
-    contact.messages = kept
+    if dry:
+        needed |= _needed(contact, rules, now_ms, dry=True)
+    free = sorted(set(range(len(messages))) - needed, key=lambda i: (not messages[i].dry, i))
+    gone = set(free[:too_many])
+    contact.messages = [sent for i, sent in enumerate(messages) if i not in gone]
 
 
-def _needed(contact: Contact, rules: Rules, now_ms: int) -> set[int]:
+def _needed(contact: Contact, rules: Rules, now_ms: int, *, dry: bool = False) -> set[int]:
     """Return the places of the messages that a cap may count now or later."""
     messages = contact.messages
     unsettled = {pending.key for pending in contact.pending}
@@ -169,7 +171,7 @@ def _needed(contact: Contact, rules: Rules, now_ms: int) -> set[int]:
             sent = messages[i]
             if sent.at_ms <= now_ms - cap.span_ms:
                 break
-            if counts(cap, sent):
+            if counts(cap, sent) and (dry or not sent.dry):
                 needed.add(i)
                 # One that may still fail does not make an older one needless.
                 certain += sent.key not in unsettled

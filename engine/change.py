@@ -5,14 +5,14 @@ from typing import Final
 import msgspec
 
 from engine.contact import Pending, Visit
-from engine.decision import CAPPED, CONVERTED, EXITED, HELD_OUT, SENT, Fault, Outcome
+from engine.decision import CAPPED, CONVERTED, DRY_RUN, EXITED, HELD_OUT, SENT, Fault, Outcome
+from engine.dry_run import dry_reason, is_dry, leave_undone, reached_otherwise
 from engine.filling import Filling
 from engine.hold_out import hold_out_reason
 from engine.identity import message_key
 from engine.input import START
 from engine.limits import ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, LISTS_MAX, PENDING_MAX
 from engine.moment import Moment
-from engine.notes import CONVERTED_HELD_OUT
 from engine.program import Place, Program
 from engine.walk import end_visits
 
@@ -35,6 +35,8 @@ class SetAttributes(Place):
 
     def enter(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place."""
+        if is_dry(program, moment.contact, visit):
+            return leave_undone(moment, visit, self.then)
         attributes = moment.contact.attributes.copy()
         for name, value in self.filling.values(moment).items():
             if value is None:
@@ -68,7 +70,10 @@ class ListChange(Place):
 
     def enter(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place."""
+        dry = is_dry(program, moment.contact, visit)
         if not self.audience:
+            if dry:
+                return leave_undone(moment, visit, self.then)
             self._change(moment, visit, self.name)
             return self.then
         visit.messages += 1
@@ -77,6 +82,8 @@ class ListChange(Place):
         if visit.held_out:
             outcome = HELD_OUT
             reason = hold_out_reason(program, moment.contact)
+        elif dry:
+            outcome, reason = DRY_RUN, dry_reason(program, moment.contact)
         elif len(moment.contact.pending) >= PENDING_MAX:
             outcome, reason = CAPPED, f"outbox: {PENDING_MAX} messages are not settled yet"
         elif not self._change(moment, visit, AUDIENCE + self.name):
@@ -132,6 +139,8 @@ class Emit(Place):
 
     def enter(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place."""
+        if is_dry(program, moment.contact, visit):
+            return leave_undone(moment, visit, self.then)
         id = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
         moment.derive(id, self.name, self.filling.values(moment))
         return self.then
@@ -148,6 +157,8 @@ class Start(Place):
 
     def enter(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place."""
+        if is_dry(program, moment.contact, visit):
+            return leave_undone(moment, visit, self.then)
         id = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
         moment.derive(id, START + self.journey, visit.trigger, visit.views)
         return self.then
@@ -168,6 +179,8 @@ class End(Place):
 
     def enter(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place."""
+        if is_dry(program, moment.contact, visit):
+            return leave_undone(moment, visit, self.then)
         end_visits(moment, self.journey, EXITED, f"ended by {program.journey}")
         return self.then
 
@@ -185,10 +198,10 @@ class GoalReached(Place):
         """See Place."""
         if visit.passes.get(self.id, 1) == 1:
             key, contact = f"{visit.id}.{self.id}.goal", moment.contact.key
-            reason = f"{self.goal}{' (held out)' if visit.held_out else ''}"
-            if visit.held_out:
-                count = (program.journey, self.id, "", CONVERTED_HELD_OUT, moment.now_ms, 1)
-                moment.counts.append(count)
+            reason = self.goal
+            if visit.held_out or visit.dry:
+                reason, kind = reached_otherwise(self.goal, dry=visit.dry)
+                moment.counts.append((program.journey, self.id, "", kind, moment.now_ms, 1))
             moment.decide(
                 Outcome(
                     key, contact, program.journey, self.id, "", moment.now_ms, CONVERTED, reason

@@ -5,6 +5,7 @@ from engine.compile_caps import compile_own_caps
 from engine.compile_condition import compile_condition
 from engine.compile_entry import compile_entries
 from engine.compile_node import compile_nodes
+from engine.compile_rules import compile_test_contacts
 from engine.journey import ExitRule, Goal, Journey, Reentry
 from engine.known import Known
 from engine.limits import CAP_SPAN_MS_MAX, VISITS_MAX, WAIT_MS_MAX
@@ -36,6 +37,9 @@ def compile_journey(journey: Journey, rules: Rules, known: Known, reader: Reader
     if not 0 <= journey.hold_out < 100:
         reader.add("$.hold_out", f"{journey.hold_out} is out of range", "write 0 to 99 (percent)")
     program.hold_out = journey.hold_out
+    if journey.test is not None:
+        own = compile_test_contacts(journey.test.contacts, "$.test.contacts", reader)
+        program.test = own | rules.test_contacts
     program.places, program.first = compile_nodes(journey.nodes, rules, known, reader)
     return program
 

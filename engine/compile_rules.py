@@ -7,7 +7,7 @@ from engine.author import Reader, nearest
 from engine.clock_text import TIME_FORM, time_of_day
 from engine.compile_caps import Members, compile_caps
 from engine.journey import QuietHours, Settings
-from engine.limits import CONSENT_PURPOSES_MAX, DAY_MS
+from engine.limits import CONSENT_PURPOSES_MAX, DAY_MS, TEST_CONTACTS_MAX
 from engine.rules import MARKETING, TRANSACTIONAL, UTC, Rules
 from engine.rules import QuietHours as CompiledQuietHours
 from engine.zone import zone_names, zone_of
@@ -37,9 +37,21 @@ def compile_rules(settings: Settings, members: Members, reader: Reader) -> Rules
         fix = "write 0 to 99 (percent)"
         reader.add("$.hold_out", f"{settings.hold_out} is out of range", fix)
     rules.hold_out = settings.hold_out
+    rules.test_contacts = compile_test_contacts(settings.test_contacts, "$.test_contacts", reader)
     rules.zone = _compile_zone(settings.time_zone, reader)
     rules.groups = {name: group.per for name, group in settings.groups.items()}
     return rules
+
+
+def compile_test_contacts(contacts: list[str], path: str, reader: Reader) -> frozenset[str]:
+    """Return the keys of test contacts; mistakes are noted."""
+    if len(contacts) > TEST_CONTACTS_MAX:
+        reader.add(path, f"{len(contacts)} contacts", f"{TEST_CONTACTS_MAX:,} at most")
+    for i, contact in enumerate(contacts):
+        if not contact or contact != contact.strip():
+            fix = "write the id as events have it, such as `c-1`"
+            reader.add(f"{path}[{i}]", f"{contact!r} is no contact's id", fix)
+    return frozenset(contacts)
 
 
 def _compile_purposes(settings: Settings, rules: Rules, reader: Reader) -> None:

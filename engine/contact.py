@@ -75,6 +75,8 @@ class Visit(Struct, array_like=True, gc=False):
     """Whether it stands before its node: it enters it when it is due."""
     carried: bool = False
     """Whether a publish has brought it into another version: see `Send`."""
+    dry: bool = False
+    """Whether it entered in test mode, and nothing comes of it: see `engine.dry_run`."""
 
 
 class Queued(Struct, array_like=True, gc=False):
@@ -113,6 +115,8 @@ class Sent(Struct, array_like=True, gc=False):
     clicked_at_ms: int = 0
     bounced_at_ms: int = 0
     """When each was first said; 0 for not yet."""
+    dry: bool = False
+    """Whether it was decided in test mode only: it counts for such messages alone."""
 
 
 class Awaiting(Struct, array_like=True, gc=False):
@@ -122,6 +126,7 @@ class Awaiting(Struct, array_like=True, gc=False):
     visit: str
     until_ms: int
     held_out: bool
+    dry: bool = False
 
 
 class Entered(Struct, array_like=True, gc=False):

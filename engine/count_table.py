@@ -66,6 +66,8 @@ class Outline(Struct, kw_only=True):
     goal_within_ms: int = 0
     hold_out: float = 0.0
     """Percentage of contacts who walk through it without messages."""
+    in_test: bool = False
+    """Whether only test contacts get its messages."""
 
 
 class Tabulation:
@@ -166,6 +168,7 @@ def outline_of(program: Program) -> Outline:
         goal="" if goal is None else goal.name,
         goal_within_ms=0 if goal is None else goal.within_ms,
         hold_out=program.hold_out,
+        in_test=program.test is not None,
     )
 
 

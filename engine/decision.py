@@ -33,6 +33,7 @@ LATE: Final = "late"
 GROUPED: Final = "grouped"
 HELD_OUT: Final = "held_out"
 CONVERTED: Final = "converted"
+DRY_RUN: Final = "dry_run"
 PAUSED: Final = "paused"
 
 OUTCOMES: Final = {
@@ -48,6 +49,7 @@ OUTCOMES: Final = {
     GROUPED: "another journey of its group came first, and none of higher priority",
     HELD_OUT: "the contact is held out, to compare with those who get messages",
     PAUSED: "the journey is paused, and no more entries of the contact can wait for it",
+    DRY_RUN: "the journey is in test mode: it would have been sent, and is not",
     CONVERTED: "the visit came to the goal of its journey",
     FAILED: "the channel could not deliver, or the visit met a fault",
 }

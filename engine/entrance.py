@@ -8,6 +8,7 @@ from engine.chance import falls_within
 from engine.contact import Awaiting, Contact, Entered, Visit
 from engine.contact_zone import zone_for
 from engine.decision import CAPPED, EXITED, GROUPED, LATE
+from engine.dry_run import SHADOW
 from engine.fact import Fact
 from engine.identity import message_key, shortened_id, visit_id
 from engine.input import SESSION_END, Event, payload_of
@@ -20,7 +21,7 @@ from engine.limits import (
     VISITS_MAX,
 )
 from engine.moment import Moment
-from engine.notes import ENTERED_HELD_OUT
+from engine.notes import ENTERED_DRY, ENTERED_HELD_OUT
 from engine.program import NEVER_LATE, REENTRY_ALWAYS, REENTRY_ONCE, Program, Reentry, Way
 from engine.programs import Programs
 from engine.span import span_text
@@ -78,6 +79,7 @@ def enter(
         notes_exit=program.reentry.since_exit,
         held_out=falls_within(program.hold_out, contact.key, program.journey),
         version=program.number,
+        dry=program.is_dry_for(contact.key),
     )
     if late_after_ms != NEVER_LATE and event.at_ms is not None:
         late_ms = now_ms - event.at_ms
@@ -101,9 +103,7 @@ def enter(
             _refuse(moment, program, id, GROUPED, reason)
             return
         entered = Entered(now_ms, program.priority, _session_at_ms(contact, event))
-        # Groups that the settings no longer name go.
-        known = {group: at for group, at in contact.groups.items() if group in moment.rules.groups}
-        contact.groups = known | {program.group: entered}
+        _take_turn(moment, program, entered)
     _note_entry(moment, visit)
     contact.visits.append(visit)
     if program.goal is not None:
@@ -113,7 +113,7 @@ def enter(
 
 def _await_goal(contact: Contact, visit: Visit, now_ms: int, within_ms: int) -> None:
     open_goals = [each for each in contact.goals if each.until_ms > now_ms]
-    goal = Awaiting(visit.journey, visit.id, now_ms + within_ms, visit.held_out)
+    goal = Awaiting(visit.journey, visit.id, now_ms + within_ms, visit.held_out, visit.dry)
     contact.goals = [*open_goals[-GOALS_MAX + 1 :], goal]
 
 
@@ -159,7 +159,8 @@ def _facts(
         yield NO_KEY, Fact(what=".".join(reentry.key), holds=key is not None, found=found)
     assert key is not None
     for inside in contact.visits:
-        if inside.journey == journey and inside.key == key:
+        dry = program.is_dry_for(contact.key)
+        if inside.journey == journey and inside.key == key and (dry or not inside.dry):
             found, since_ms = f"visit {inside.id} at {inside.node}", inside.entered_at_ms
             until_ms = inside.due_at_ms
             what = f"no visit of {journey} is there"
@@ -194,13 +195,11 @@ def _reentry_facts(moment: Moment, program: Program, key: str) -> Iterator[tuple
     contact, again_ms = moment.contact, program.reentry.again_ms
     if again_ms == REENTRY_ALWAYS:
         return
-    name = entry_key(program.journey, key)
+    last_at_ms = _last_at_ms(contact, program, key)
     if again_ms == REENTRY_ONCE:
-        last_at_ms = contact.entered.get(name)
         yield ONCE, Fact(what="never entered before", holds=last_at_ms is None, since_ms=last_at_ms)
         return
     from_exit = program.reentry.since_exit
-    last_at_ms = (contact.exited if from_exit else contact.entered).get(name)
     until_ms = None if last_at_ms is None else last_at_ms + again_ms
     what = f"last {'exit' if from_exit else 'entry'}"
     wanted = f"at least {span_text(again_ms)} ago"
@@ -259,36 +258,51 @@ def _key_of(reentry: Reentry, payload: dict[str, object]) -> str | None:
 
 def _may_enter(moment: Moment, program: Program, key: str) -> bool:
     contact, reentry = moment.contact, program.reentry
+    dry = program.is_dry_for(contact.key)
     for visit in contact.visits:
-        if visit.journey == program.journey and visit.key == key:
+        if visit.journey == program.journey and visit.key == key and (dry or not visit.dry):
             return False
     if reentry.again_ms == REENTRY_ALWAYS:
         return True
-    name = entry_key(program.journey, key)
+    last_at_ms = _last_at_ms(contact, program, key)
     if reentry.again_ms == REENTRY_ONCE:
-        return name not in contact.entered
-    last = contact.exited if reentry.since_exit else contact.entered
-    last_at_ms = last.get(name)
+        return last_at_ms is None
     return last_at_ms is None or moment.now_ms - last_at_ms >= reentry.again_ms
+
+
+def _last_at_ms(contact: Contact, program: Program, key: str) -> int | None:
+    """Return from when on re-entry counts; what was dry counts for who is dry alone."""
+    kept = contact.exited if program.reentry.since_exit else contact.entered
+    if program.reentry.again_ms == REENTRY_ONCE:
+        kept = contact.entered
+    name = entry_key(program.journey, key)
+    last_at_ms = kept.get(name)
+    if program.is_dry_for(contact.key) and (shadow_at_ms := kept.get(SHADOW + name)) is not None:
+        return shadow_at_ms if last_at_ms is None else max(shadow_at_ms, last_at_ms)
+    return last_at_ms
 
 
 def _crowded(contact: Contact, program: Program) -> str:
     """Say which bound on visits at a time is reached; empty where none is."""
-    if not contact.visits:
+    visits = contact.visits
+    if not visits:
         return ""
+    if not program.is_dry_for(contact.key):
+        visits = [visit for visit in visits if not visit.dry]
     at_most = program.reentry.at_most
-    if sum(visit.journey == program.journey for visit in contact.visits) >= at_most:
+    if sum(visit.journey == program.journey for visit in visits) >= at_most:
         return f"journey {program.journey}: {at_most} visits at a time"
-    if len(contact.visits) >= VISITS_MAX:
+    if len(visits) >= VISITS_MAX:
         return f"all journeys: {VISITS_MAX} visits at a time"
     return ""
 
 
 def _note_entry(moment: Moment, visit: Visit) -> None:
-    if visit.held_out:
-        moment.counts.append((visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1))
+    if visit.held_out or visit.dry:
+        kind = ENTERED_DRY if visit.dry else ENTERED_HELD_OUT
+        moment.counts.append((visit.journey, "", "", kind, moment.now_ms, 1))
     entered = moment.contact.entered
-    name = entry_key(visit.journey, visit.key)
+    name = (SHADOW if visit.dry else "") + entry_key(visit.journey, visit.key)
     entered.pop(name, None)  # It goes to the end: the longest ago stands first.
     if len(entered) >= ENTRIES_KEPT_MAX:
         del entered[next(iter(entered))]
@@ -297,7 +311,22 @@ def _note_entry(moment: Moment, visit: Visit) -> None:
 
 def _taken(moment: Moment, program: Program, event: Event) -> str:
     """Say why the group's turn is taken in this period; empty where it is free."""
-    last = moment.contact.groups.get(program.group)
+    groups = moment.contact.groups
+    reason = _taken_by(moment, program, event, groups.get(program.group))
+    if not reason and program.is_dry_for(moment.contact.key):
+        reason = _taken_by(moment, program, event, groups.get(SHADOW + program.group))
+    return reason
+
+
+def _take_turn(moment: Moment, program: Program, entered: Entered) -> None:
+    """Note the group's turn, in the shadow where it is dry; groups no longer named go."""
+    groups, known = moment.contact.groups, moment.rules.groups
+    kept = {name: at for name, at in groups.items() if name.removeprefix(SHADOW) in known}
+    dry = program.is_dry_for(moment.contact.key)
+    moment.contact.groups = kept | {(SHADOW if dry else "") + program.group: entered}
+
+
+def _taken_by(moment: Moment, program: Program, event: Event, last: Entered | None) -> str:
     if last is None or program.priority > last.priority:
         return ""
     session_at_ms = _session_at_ms(moment.contact, event)

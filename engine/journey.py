@@ -55,6 +55,12 @@ class Goal(Struct, kw_only=True, forbid_unknown_fields=True):
     within: str = "7d"
 
 
+class TestMode(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Only these contacts, and those that the settings name, get messages; for others it is dry."""
+
+    contacts: list[str] = []
+
+
 class Journey(Struct, kw_only=True, forbid_unknown_fields=True):
     """One journey: entries, rules, nodes."""
 
@@ -74,6 +80,9 @@ class Journey(Struct, kw_only=True, forbid_unknown_fields=True):
     goal: Goal | None = None
     hold_out: Number = 0
     """Percentage of contacts who walk through it without any message, to compare with."""
+    test: TestMode | None = None
+    """Where it is there, the journey is in test mode: all is decided and recorded, but only test
+    contacts get messages."""
 
 
 class Segment(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +135,8 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     groups: dict[str, Group] = {}
     hold_out: Number = 0
     """Percentage of contacts who get no message for marketing at all, to compare with."""
+    test_contacts: list[str] = []
+    """Contacts for whom journeys in test mode are in earnest."""
     time_zone: str = "UTC"
     """Of contacts whose attribute `time_zone` names none."""
     language: str = "en"

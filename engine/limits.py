@@ -192,6 +192,9 @@ SEEN_WITNESSES: Final = 3
 SEEN_CANDIDATES_MAX: Final = 16_384
 """Texts of which it is remembered who told them; those told longest ago go."""
 
+TEST_CONTACTS_MAX: Final = 1_000
+"""Of one journey in test mode, and of the settings."""
+
 NUMBERS_SERIES_MAX: Final = 2_048
 """Numbers that one partition keeps (a journey, a node, and what is counted there); what is beyond
 is counted together."""

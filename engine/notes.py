@@ -23,6 +23,11 @@ LEFT_AS: Final = {outcome: LEFT + outcome for outcome in (*OUTCOMES, COMPLETED, 
 ENTERED_HELD_OUT: Final = "entered_held_out"
 """Of a journey: visits that walk without messages, from their entry or from some node on."""
 CONVERTED_HELD_OUT: Final = "converted_held_out"
+ENTERED_DRY: Final = "entered_dry"
+"""Of a journey in test mode: visits that entered, of contacts that are not in the test."""
+CONVERTED_DRY: Final = "converted_dry"
+NOT_DONE: Final = "not_done"
+"""Changes that a node of a dry visit did not make."""
 DELIVERED: Final = "delivered"
 
 

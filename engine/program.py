@@ -152,6 +152,7 @@ class Program:
         "places",
         "priority",
         "reentry",
+        "test",
         "ways",
     )
 
@@ -169,11 +170,17 @@ class Program:
         self.first = ""
         self.group = ""
         self.goal: Goal | None = None
+        self.test: frozenset[str] | None = None
+        """In test mode: the contacts for whom it is in earnest; None: for all."""
         self.hold_out = 0.0
         """Percentage of contacts who walk through it without any message."""
         self.number = 0
         """Of its version; 0 where the publication keeps none of it."""
         self.paused = False
+
+    def is_dry_for(self, contact: str) -> bool:
+        """Say whether it is in test mode, and this contact not in the test."""
+        return self.test is not None and contact not in self.test
 
     def tests(self) -> list[Test]:
         """Return all conditions it asks."""

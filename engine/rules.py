@@ -56,6 +56,7 @@ class Rules:
         "purposes",
         "quiet_hours",
         "session_gap_ms",
+        "test_contacts",
         "zone",
     )
 
@@ -76,6 +77,8 @@ class Rules:
         """Group -> `session` or `day`."""
         self.hold_out = 0.0
         """Percentage of contacts without any message for marketing."""
+        self.test_contacts: frozenset[str] = frozenset()
+        """For whom journeys in test mode are in earnest."""
         self.zone: ZoneInfo = UTC
         """Of contacts who name none."""
         self.mentions = NO_MENTIONS

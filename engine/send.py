@@ -12,6 +12,7 @@ from engine.contact_zone import zone_for
 from engine.decision import (
     CAPPED,
     DECLINED,
+    DRY_RUN,
     HELD_OUT,
     MISSING,
     NO_ADDRESS,
@@ -20,6 +21,7 @@ from engine.decision import (
     SENT,
     Outcome,
 )
+from engine.dry_run import dry_reason, is_dry
 from engine.fact import Fact
 from engine.hold_out import hold_out_reason
 from engine.identity import message_key
@@ -115,7 +117,10 @@ class Send(Place):
         visit.held_since_ms = 0
         visit.messages += 1
         moment.outcome, moment.reason = DECLINED, NO_MESSAGE  # Whatever led here is no end of it.
-        if ruling.outcome == SENT:
+        if ruling.outcome == DRY_RUN:
+            sent = self._as_sent(moment, program, visit, key)
+            reserve(moment.contact, sent)
+        elif ruling.outcome == SENT:
             self._put_out(moment, program, visit, key)
         journey, contact = program.journey, moment.contact.key
         moment.decide(
@@ -160,11 +165,15 @@ class Send(Place):
             zone = zone_for(contact, rules)
             found = clock_text(now_ms, zone)
             yield Fact(what=ruling.reason, holds=False, found=found, until_ms=until_ms)
-        sent = Sent(now_ms, program.journey, self.id, self.channel, self.purpose, "")
+        sent = self._as_sent(moment, program, visit)
         yield from cap_facts(rules, program, sent, contact)
         pending, wanted = len(contact.pending), f"fewer than {PENDING_MAX}"
         if pending >= PENDING_MAX:
             yield Fact(what="unsettled messages", holds=False, wanted=wanted, found=pending)
+        if program.test is not None or visit.dry:
+            reason = dry_reason(program, contact)
+            dry = is_dry(program, contact, visit)
+            yield Fact(what="in earnest", holds=not dry, found=reason if dry else None)
 
     def edges(self) -> list[str]:
         """See Place."""
@@ -185,7 +194,7 @@ class Send(Place):
         needed, purpose = self.consent, self.purpose
         if needed and not consent_suffices(contact, self.channel, needed, purpose):
             return Ruling(NO_CONSENT, consent_reason(contact, self.channel, needed, purpose))
-        return self._judge_hours(moment) or self._judge_caps(moment, program)
+        return self._judge_hours(moment) or self._judge_caps(moment, program, visit)
 
     def _held_out(self, moment: Moment, program: Program, visit: Visit) -> str:
         if visit.held_out:
@@ -205,26 +214,32 @@ class Send(Place):
         reason = f"{self.channel}: quiet hours, {zone.key}"
         return Ruling(QUIET, reason, until_ms=FAR_MS if self.drops_when_quiet else ends_ms)
 
-    def _judge_caps(self, moment: Moment, program: Program) -> Ruling:
+    def _judge_caps(self, moment: Moment, program: Program, visit: Visit) -> Ruling:
         contact, rules, now_ms = moment.contact, moment.rules, moment.now_ms
-        sent = Sent(now_ms, program.journey, self.id, self.channel, self.purpose, "")
+        sent = self._as_sent(moment, program, visit)
         cap = full_cap(rules, program, sent, contact)
         if cap is not None:
             until_ms = FAR_MS
             if self.waits_for_cap:
-                until_ms = frees_at_ms(cap, rules, contact, now_ms)
+                until_ms = frees_at_ms(cap, rules, contact, now_ms, dry=sent.dry)
             return Ruling(CAPPED, cap.text, until_ms=until_ms, over_cap=True)
         if len(contact.pending) >= PENDING_MAX:
             return Ruling(CAPPED, f"outbox: {PENDING_MAX} messages are not settled yet")
-        forget_uncounted(contact, rules, now_ms)
+        forget_uncounted(contact, rules, now_ms, dry=sent.dry)
         if len(contact.messages) >= MESSAGES_COUNTED_MAX:
             return Ruling(CAPPED, f"caps: {MESSAGES_COUNTED_MAX} messages count for them already")
-        return Ruling(SENT)
+        return Ruling(DRY_RUN, dry_reason(program, contact)) if sent.dry else Ruling(SENT)
+
+    def _as_sent(self, moment: Moment, program: Program, visit: Visit, key: str = "") -> Sent:
+        """Return the message as caps count it."""
+        dry = is_dry(program, moment.contact, visit)
+        where = (program.journey, self.id, self.channel, self.purpose, key)
+        return Sent(moment.now_ms, *where, dry=dry)
 
     def _put_out(self, moment: Moment, program: Program, visit: Visit, key: str) -> None:
         contact, now_ms = moment.contact, moment.now_ms
         journey, channel, purpose = program.journey, self.channel, self.purpose
-        reserve(contact, Sent(now_ms, journey, self.id, channel, purpose, key))
+        reserve(contact, self._as_sent(moment, program, visit, key))
         contact.pending.append(
             Pending(
                 key=key,

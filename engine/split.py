@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from engine.chance import point_of
 from engine.condition import Test
-from engine.contact import Visit
+from engine.contact import Contact, Visit
 from engine.decision import DECLINED, HELD_OUT, Outcome
+from engine.dry_run import SHADOW, is_dry
 from engine.fact import Fact
 from engine.hold_out import hold_out
 from engine.identity import message_key
@@ -142,7 +143,7 @@ class Lot(Place):
         point = point_of(moment.contact.key, salt)
         _, then, holds_out = next((side for side in self.sides if point < side[0]), self.sides[-1])
         if holds_out:
-            if not visit.held_out:
+            if not (visit.held_out or visit.dry):
                 count = (visit.journey, "", "", ENTERED_HELD_OUT, moment.now_ms, 1)
                 moment.counts.append(count)
             hold_out(moment.contact, visit)
@@ -194,12 +195,13 @@ class Participation(Place):
     def enter(self, moment: Moment, program: Program, visit: Visit) -> str | None:
         """See Place."""
         contact = moment.contact
-        name = f"{program.journey}.{self.id}"
-        last_at_ms = contact.participations.get(name)
+        last_at_ms = self._last_at_ms(contact, program, visit)
         if last_at_ms is not None and moment.now_ms - last_at_ms < self.span_ms:
             moment.outcome = DECLINED
             moment.reason = f"{self.id}: took part less than {span_text(self.span_ms)} ago"
             return self.otherwise
+        shadow = SHADOW if is_dry(program, contact, visit) else ""
+        name = f"{shadow}{program.journey}.{self.id}"
         kept = {each: at_ms for each, at_ms in contact.participations.items() if each != name}
         if len(kept) >= PARTICIPATIONS_MAX:
             del kept[next(iter(kept))]
@@ -210,7 +212,7 @@ class Participation(Place):
         self, moment: Moment, program: Program, visit: Visit, event: Event | None = None
     ) -> list[Fact]:
         """See Place."""
-        last_at_ms = moment.contact.participations.get(f"{program.journey}.{self.id}")
+        last_at_ms = self._last_at_ms(moment.contact, program, visit)
         until_ms = None if last_at_ms is None else last_at_ms + self.span_ms
         holds = until_ms is None or until_ms <= moment.now_ms
         what, wanted = "took part here", f"not in the last {span_text(self.span_ms)}"
@@ -219,3 +221,10 @@ class Participation(Place):
     def edges(self) -> list[str]:
         """See Place."""
         return [self.then, self.otherwise]
+
+    def _last_at_ms(self, contact: Contact, program: Program, visit: Visit) -> int | None:
+        """Return when the contact last went on here; what was dry counts for who is dry alone."""
+        name = f"{program.journey}.{self.id}"
+        names = [name, SHADOW + name] if is_dry(program, contact, visit) else [name]
+        found = [contact.participations[each] for each in names if each in contact.participations]
+        return max(found, default=None)

@@ -68,11 +68,11 @@ class Treated(Test):
 
     def _moments(self, moment: Moment) -> list[int]:
         """Return when it happened to each of the messages that are meant, since the begin."""
-        after_ms = self._after_ms(moment)
+        after_ms, with_dry = self._after_ms(moment), _is_dry(moment)
         happened = [
             getattr(sent, self.field)
             for sent in moment.contact.messages
-            if self.messages.include(sent)
+            if self.messages.include(sent) and (with_dry or not sent.dry)
         ]
         return [at_ms for at_ms in happened if at_ms > after_ms]
 
@@ -82,11 +82,13 @@ class Treated(Test):
 
     def explain(self, moment: Moment) -> Fact:
         """See Test."""
-        after_ms = self._after_ms(moment)
+        after_ms, with_dry = self._after_ms(moment), _is_dry(moment)
         meant = [
             PastMessage(sent.key, at_ms)
             for sent in reversed(moment.contact.messages)
-            if self.messages.include(sent) and (at_ms := getattr(sent, self.field)) > after_ms
+            if self.messages.include(sent)
+            and (with_dry or not sent.dry)
+            and (at_ms := getattr(sent, self.field)) > after_ms
         ]
         happened = "sent" if self.what == "not_sent" else self.what
         return Fact(
@@ -108,3 +110,8 @@ class Treated(Test):
         if self.in_visit:
             return FAR_MS
         return min(min(self._moments(moment), default=FAR_MS) + self.span_ms, FAR_MS)
+
+
+def _is_dry(moment: Moment) -> bool:
+    """Say whether a dry visit asks: for it alone, what was decided in test mode was sent."""
+    return moment.visit is not None and moment.visit.dry

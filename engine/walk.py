@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.contact import Contact, Visit
 from engine.decision import DECLINED, EXITED, FAILED, Outcome
+from engine.dry_run import SHADOW
 from engine.fact import Fact
 from engine.identity import message_key
 from engine.input import Event, payload_of
@@ -189,7 +190,8 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
         left = _leaving(visit, outcome) if visit.messages else LEFT_AS[outcome]
         moment.counts.append((visit.journey, visit.node, reason, left, moment.now_ms, 1))
     if visit.notes_exit:
-        _note_exit(moment, entry_key(visit.journey, visit.key))
+        shadow = SHADOW if visit.dry else ""
+        _note_exit(moment, shadow + entry_key(visit.journey, visit.key))
     if moment.decisions.__class__ is Trace:
         _note_end(moment, visit, outcome, reason)
     if visit.messages == 0 or visit.held_since_ms:

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from engine.answer import keep_answer, web_answer
 from engine.contact import Pending, Visit, pack
-from engine.decision import CAPPED, FAILED, HELD_OUT, SENT, Outcome
+from engine.decision import CAPPED, DRY_RUN, FAILED, HELD_OUT, SENT, Outcome
+from engine.dry_run import dry_reason, is_dry
 from engine.filling import Filling
 from engine.hold_out import hold_out_reason
 from engine.identity import message_key
@@ -110,6 +111,8 @@ class Webhook(Place):
         """Return SENT, or why nothing is asked: what that server does may be a treatment, too."""
         if visit.held_out:
             return HELD_OUT, hold_out_reason(program, moment.contact)
+        if is_dry(program, moment.contact, visit):
+            return DRY_RUN, dry_reason(program, moment.contact)
         if len(moment.contact.pending) >= PENDING_MAX:
             return CAPPED, f"outbox: {PENDING_MAX} messages are not settled yet"
         size = len(pack(request))

@@ -190,7 +190,13 @@ def test_conversion_is_told_with_what_it_is_compared_with() -> None:
 
 def test_what_is_beyond_the_bound_is_said() -> None:
     total = Line(journey=OTHER, node="", counts={OTHER: 7})
-    beyond: Any = {"journey": OTHER, "in_force": False, "conversion": None, "nodes": []}
+    beyond: Any = {
+        "journey": OTHER,
+        "in_force": False,
+        "in_test": False,
+        "conversion": None,
+        "nodes": [],
+    }
     report = NumbersReport(
         running=True,
         now_ms=NOON,
