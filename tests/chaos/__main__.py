@@ -5,6 +5,7 @@ import secrets
 import sys
 
 import orjson
+import structlog
 from msgspec import to_builtins
 from rich.console import Console
 from rich.table import Table
@@ -57,6 +58,9 @@ def main() -> int:
     parser.add_argument("--cluster", action="store_true", help="a cluster, with its store in Redis")
     parser.add_argument("--json", action="store_true", help="a line of JSON a seed on stdout")
     asked = parser.parse_args()
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )  # JSON goes to stdout.
     first = secrets.randbelow(1_000_000) if asked.first is None else asked.first
     seeds = [asked.seed] if asked.seed is not None else range(first, first + asked.seeds)
     reports = []
