@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from actors.frame import Frame
 from actors.store.archive import ARCHIVE_FOLDER, archive_files, read_archive
+from actors.store.archive_place import open_archive
 from actors.store.block import LOG, read_blocks
 from actors.store.body import frames_in, read_frame
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.redis_server import RedisServer
-from actors.store.redis_stream import Reader, read_entries
+from actors.store.redis_stream import Reader, end_of, read_entries
 from actors.store.segment import position_of, segments_of
 
 EARLIER: Final = "earlier"
@@ -43,42 +44,69 @@ class Chronicle(Struct, frozen=True, kw_only=True):
         Each must be read to its end before the next. Raises LogCorruptError, OSError,
         StoreStalledError.
         """
-        end = 0
-        for file in archive_files(self.folder / ARCHIVE_FOLDER, self.disk):
-            if file.next > end:  # Else a crash left a shorter one of the same frames.
-                bodies = read_archive(file.path, self.key, self.disk)
-                yield file.first, _frames(file.path, bodies)
-                end = file.next
-        if self.server is not None:
-            yield from self._stream(self.server, end)
-            return
+        end = -1
+        while True:
+            before = end
+            for file in archive_files(self.folder / ARCHIVE_FOLDER, self.disk):
+                if file.next > end:  # Else a crash left a shorter one of the same frames.
+                    yield file.first, self._archived(file.path)
+                    end = file.next
+            if self.server is None:
+                break
+            stream = _Stream(self, self.server, end, whole=end > before)
+            if stream.first is not None:
+                yield stream.first, stream
+                end = stream.end
+            if not stream.gap:
+                return
         for path in segments_of(self.folder, self.disk):
             if position_of(path) >= end:
                 bodies = read_blocks(path, LOG, self.key, torn_tail=True, disk=self.disk)
                 yield position_of(path), _frames(path, bodies)
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield all frames there are, in order. Raises as `portions`."""
+    def frames(self, position: int = 0) -> Iterator[Frame]:
+        """Yield all frames there are with records at or after `position`, in order.
+
+        Raises as `portions`.
+        """
         for _, encoded in self.portions():
             for place, frames in encoded:
                 for each in frames:
-                    yield read_frame(place, each)
+                    frame = read_frame(place, each)
+                    if frame.position + len(frame.records) > position:
+                        yield frame
 
-    def _stream(self, server: RedisServer, end: int) -> Iterator[tuple[int, Encoded]]:
-        """Yield the stream from where the archive ends: a crash may leave frames in both."""
-        name = server.key("log", self.slot)
-        entries = (each for each in read_entries(server, name, end) if each.first >= end)
-        first = next(entries, None)
-        if first is None:
-            return
-        reader = Reader(name, self.key)
+    def _archived(self, path: Path) -> Encoded:
+        return _frames(path, read_archive(path, self.key, self.disk))
 
-        def encoded() -> Iterator[tuple[Path, list[bytes]]]:
-            yield reader.place(first), reader.bodies(first)
-            for entry in entries:
-                yield reader.place(entry), reader.bodies(entry)
 
-        yield first.first, encoded()
+class _Stream:
+    """A stream from where the archive ends; a crash may leave frames in both. Read once."""
+
+    def __init__(self, slot: Chronicle, server: RedisServer, end: int, *, whole: bool) -> None:
+        """With `whole` it ends before a gap: what is missing may be in the archive by now."""
+        name = server.key("log", slot.slot)
+        entries = read_entries(server, name, max(end, 0))
+        self.gap = False
+        self.end = end
+        self._entries = (each for each in entries if each.first >= end)
+        self._reader = Reader(name, slot.key)
+        self._next = next(self._entries, None)
+        if self._next is not None and whole and self._next.first > max(end, 0):
+            self.gap, self._next = True, None
+        self.first = None if self._next is None else self._next.first
+
+    def __iter__(self) -> Iterator[tuple[Path, list[bytes]]]:
+        while self._next is not None:
+            entry, self._next = self._next, None
+            frames = self._reader.bodies(entry)
+            self.end = end_of(frames)
+            yield self._reader.place(entry), frames
+            following = next(self._entries, None)
+            if following is not None and following.first != self.end:
+                self.gap = True
+            else:
+                self._next = following
 
 
 def slots_in(disk: Disk, root: Path) -> list[int]:
@@ -98,3 +126,20 @@ def earlier_chronicles(data: Path, key: bytes | None) -> list[Chronicle]:
 
 def _frames(path: Path, bodies: Iterable[bytes]) -> Encoded:
     return ((path, list(frames_in(path, body))) for body in bodies)
+
+
+def redis_chronicles(
+    server: RedisServer, archive: str, key: bytes | None, *slots: int
+) -> dict[int, Chronicle]:
+    """Return all slots of a store in Redis with a history, also those that nobody holds any more.
+
+    They are looked for up to the highest of `slots`, and in the archive.
+    """
+    disk, root = open_archive(archive)
+    count = max(slots) + 1
+    named = server.run_all([("EXISTS", server.key("slot", slot)) for slot in range(count)])
+    found = {slot for slot, there in enumerate(named) if there} | set(slots_in(disk, root))
+    return {
+        slot: Chronicle(slot=slot, folder=root / f"shard-{slot}", disk=disk, key=key, server=server)
+        for slot in sorted(found)
+    }

@@ -5,6 +5,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from actors.shard import Shard
+from engine.numbers import SavedNumbers
 from engine.partition import Partition
 
 
@@ -17,6 +18,7 @@ class Entry(Struct, frozen=True):
     published: bytes
     """A digest of the publication in force."""
     tombstones: dict[str, int]
+    numbers: SavedNumbers
     now_ms: int
 
 
@@ -63,5 +65,6 @@ def _entry_of(partition: Partition) -> Entry:
         states=digest.digest(),
         published=blake2b(partition.published, digest_size=16).digest(),
         tombstones=dict(partition.tombstones),
+        numbers=partition.numbers.save(),
         now_ms=partition.now_ms,
     )

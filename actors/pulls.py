@@ -28,6 +28,8 @@ class Pulls:
         self._outbox = outbox
         self._waiting: dict[str, deque[tuple[Link, Pull]]] = {}
         """By channel, in the order in which they came."""
+        self._source = b""
+        """The publication whose templates these are."""
         self._templates: dict[str, str] = {}
         self._templates_sent: dict[Link, dict[str, str]] = {}
         self._language = ""
@@ -84,17 +86,19 @@ class Pulls:
         shard = self._shard
         if request.source != shard.published or shard.serials:
             shard.publish(request.source, read_ms, request.serial)
-            self.take_publication()
         return Done(request.seq)
 
-    def take_publication(self) -> None:
-        """Take templates and language from what the shard has in force."""
-        if self._shard.published:
+    def _take_publication(self) -> None:
+        """Take templates and language from what the shard has in force, however that came."""
+        source = self._shard.published
+        if source is not self._source:
+            self._source = source
             publication = msgspec.json.decode(self._shard.published, type=Publication)
             self._templates = publication.templates
             self._language = str(publication.settings.get("language", "en"))
 
     def _hand_over(self, link: Link, pull: Pull, read_ms: int) -> tuple[Link, Handed]:
+        self._take_publication()
         shard = self._shard
         taken = self._outbox.take(pull.channel, min(pull.limit, HANDED_MAX))
         for outcome in taken:

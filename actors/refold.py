@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +13,7 @@ from actors.frame import FOLD_VERSION, ErasedRecord, EraseRecord, Frame
 from actors.outbox import Outbox
 from actors.recovery import Recovery
 from actors.shard import Shard
-from actors.store.history import read_history
-from actors.store.port import Row, SnapshotHead
-from actors.store.snapshots import SnapshotFiles
+from actors.store.port import Row, SnapshotHead, Snapshots
 from engine.contact import decode_contact
 from engine.numbers import Numbers
 
@@ -29,18 +26,18 @@ class Refold:
 
     def __init__(
         self,
-        folder: Path,
-        key: bytes | None,
         shard: Shard,
         start: dict[int, SnapshotHead],
         newest: dict[int, SnapshotHead],
+        snapshots: Snapshots,
+        history: Callable[[int], Iterator[Frame]],
     ) -> None:
+        """Snapshots are read from `snapshots`; `history` gives frames from a position on."""
         self.findings: list[Finding] = []
-        self._folder = folder
-        self._key = key
         self._shard = shard
         self._start = start
-        self._files = SnapshotFiles(folder / "snapshots", key)
+        self._files = snapshots
+        self._history = history
         self._due = sorted(
             (head for number, head in newest.items() if start.get(number) != head),
             key=lambda head: head.position,
@@ -79,7 +76,7 @@ class Refold:
 
     def _frames(self, position: int) -> Iterator[Frame]:
         """Read the history; snapshots are compared where it comes past their positions."""
-        for frame in read_history(self._folder, self._key, position):
+        for frame in self._history(position):
             self._compare_until(frame.position)
             self._versions.add(frame.fold_version)
             for record in frame.records:
@@ -183,7 +180,7 @@ class _History:
 class _Start:
     """Snapshots of which one is chosen for each partition, to read only."""
 
-    def __init__(self, files: SnapshotFiles, start: dict[int, SnapshotHead]) -> None:
+    def __init__(self, files: Snapshots, start: dict[int, SnapshotHead]) -> None:
         self._files = files
         self._start = start
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from actors.chronicle import Chronicle, earlier_chronicles, slots_in
+from actors.chronicle import Chronicle, earlier_chronicles, redis_chronicles
 from actors.clock import CLOCKS
 from actors.errors import OperatorError
 from actors.frame import OpenedRecord
@@ -29,7 +29,6 @@ from actors.settings import RedisSettings
 from actors.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
-from actors.store.archive_place import open_archive
 from actors.store.key import store_key
 from actors.store.keyfile import find_key
 from actors.store.manifest import MOVED, Store, read_store, shard_folder
@@ -131,7 +130,7 @@ def move_to_files(
             encrypted=store.encrypted,
             key_fingerprint=store.key_fingerprint,
         )
-        histories = _histories(places, server, key, max(roster.next_slot, slots[-1] + 1))
+        histories = redis_chronicles(server, places.archive, key, slots[-1], roster.next_slot)
         same = _goes_on(told.owners, store.shards, histories)
         target = FilesTarget(data, store, key)
         target.begin()
@@ -203,19 +202,6 @@ def _compare(ledger: Ledger, shard: Shard, progress: Progress) -> None:
 
 def _retire_files(data: Path) -> None:
     (data / "store.json").rename(data / f"store.json.{MOVED}")
-
-
-def _histories(
-    places: Places, server: RedisServer, key: bytes | None, next_slot: int
-) -> dict[int, Chronicle]:
-    """Return all slots with a history, also those that nobody holds any more."""
-    disk, root = open_archive(places.archive)
-    named = server.run_all([("EXISTS", server.key("slot", slot)) for slot in range(next_slot)])
-    slots = {slot for slot, there in enumerate(named) if there} | set(slots_in(disk, root))
-    return {
-        slot: Chronicle(slot=slot, folder=root / f"shard-{slot}", disk=disk, key=key, server=server)
-        for slot in sorted(slots)
-    }
 
 
 def _goes_on(owners: list[int], shards: int, histories: dict[int, Chronicle]) -> bool:

@@ -128,7 +128,6 @@ class ShardService:
         else:  # This process may serve other slots meanwhile, and has to say that it lives.
             recovery = await self._loop.run_in_executor(None, recovered, *parts)
         self._sightings.load()
-        self._pulls.take_publication()
         self.refolded = recovery.refolded
         self.recovered_ms = int((time.perf_counter() - began) * 1000)
         if self._snapshots is not None:

@@ -5,6 +5,7 @@ store may be running.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from actors.refold import Refold, new_shard
 from actors.store.archive import ARCHIVE_FOLDER, archive_files
 from actors.store.block import ARCHIVE, LOG, SNAPSHOT
 from actors.store.body import frames_in, read_frame
+from actors.store.history import read_history
 from actors.store.manifest import read_store, shard_folder
 from actors.store.port import SnapshotHead
 from actors.store.scan import Piece, scan_blocks
@@ -256,7 +258,9 @@ class _ShardFiles:
             yield Finding(text="not folded again, as it cannot be", shard=self._slot, damage=False)
             return
         shard = new_shard(self._slot, self._shards)
-        refold = Refold(self._folder, self._key, shard, start, newest)
+        snapshots = SnapshotFiles(self._folder / SNAPSHOT_FOLDER, self._key)
+        history = partial(read_history, self._folder, self._key)
+        refold = Refold(shard, start, newest, snapshots, history)
         refold.run(self._counts, self._positions_as_bytes(since))
         yield from refold.findings
         alone = [number for number, head in newest.items() if start.get(number) == head]

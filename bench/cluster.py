@@ -48,6 +48,7 @@ def bench_growth(board: Board, folder: Path) -> None:
     with, four get a quarter in each frame.
     """
     found: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    of_gateway: list[float] = []
     for turn in range(GROWTH_ROUNDS):
         for shards, costs_us in found.items():
             data = folder / f"{turn}-{shards}"
@@ -55,12 +56,15 @@ def bench_growth(board: Board, folder: Path) -> None:
                 status = system.status()
                 pids = [system.pid, *(int(each["pid"]) for each in status["shards"])]
                 asyncio.run(post_batches(system.url, "warm", FULL_RATE, FULL_BATCH, 1))
-                before_s = sum(map(_cpu_s, pids))
+                before_s = [_cpu_s(pid) for pid in pids]
                 events = asyncio.run(
                     post_batches(system.url, "cpu", FULL_RATE, FULL_BATCH, FULL_SECONDS)
                 )
-                costs_us.append((sum(map(_cpu_s, pids)) - before_s) / events * 1e6)
+                used_s = [_cpu_s(pid) - s for pid, s in zip(pids, before_s, strict=True)]
+                costs_us.append(sum(used_s) / events * 1e6)
+                of_gateway.append(used_s[0] / events * 1e6)
     one_us = median(found[1])
+    board.add("  of it the gateway", f"{median(of_gateway):.1f} µs", "")
     for shards, costs_us in found.items():
         cost_us = median(costs_us)
         ratio = f", {cost_us / one_us:.2f} of one" if shards > 1 else ""

@@ -22,6 +22,7 @@ from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
 from console.contact_show import show
+from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import held_of
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console
@@ -60,6 +61,8 @@ def erase(
         str, typer.Option(help="How long events that come late are kept out; 0s: not at all.")
     ] = span_text(KEEP_OUT_MS),
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Forget a contact, and take it out of log, archive and snapshots; the system may run."""
@@ -67,7 +70,11 @@ def erase(
     if keep_out_ms is None or keep_out_ms > KEEP_OUT_MS_MAX:
         most = span_text(KEEP_OUT_MS_MAX)
         raise OperatorError(f"--keep-out {keep_out!r}: write {SPAN_FORM}, {most} at most")
-    report = uvloop.run(erase_contact(data, contact, keep_out_ms, key_file))
+    if control:
+        client, path = ControlClient(control, control_key), f"/v1/contacts/{part(contact)}"
+        report = client.ask("DELETE", path, ErasureReport, keep_out=keep_out)
+    else:
+        report = uvloop.run(erase_contact(data, contact, keep_out_ms, key_file))
     if json:
         print_json(report)
     else:
@@ -80,8 +87,18 @@ def erase(
 
 
 @contact_app.command()
-def export(contact: ContactKey, data: Data = Path("data"), key_file: KeyFile = None) -> None:
+def export(
+    contact: ContactKey,
+    data: Data = Path("data"),
+    key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
+) -> None:
     """Print all that is kept of a contact, as JSON; the system may run."""
+    if control:
+        client = ControlClient(control, control_key)
+        told_there(client, f"/v1/contacts/{part(contact)}/export", json=True)
+        return
     print_json(held_of(data, contact, key_file))
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from actors.errors import OperatorError
 from actors.past import Begin, Past
+from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import readable
 from console.options import AsJson, Data, KeyFile, print_json
 from console.recorded import moment_ms
@@ -43,9 +44,15 @@ def show(
     data: Data = Path("data"),
     at: Annotated[str, typer.Option(help="As it was then: a moment, ISO or epoch ms.")] = "",
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show what is known of a contact now, or was known at a moment; the system may run."""
+    if control:
+        client = ControlClient(control, control_key)
+        told_there(client, f"/v1/contacts/{part(contact)}", json=json, at=at)
+        return
     at_ms = moment_ms(at, "--at") if at else None
     known, kept = known_of(data, contact, at_ms, key_file)
     if json:

@@ -18,6 +18,7 @@ from actors.running import running_system
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder
 from actors.store.sighted import SightingsFile
+from console.control_client import Control, ControlClient, ControlKeyOption, part
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console, errors
 from engine.author import nearest
@@ -36,6 +37,18 @@ class EventLine(Struct, kw_only=True):
     first_ms: int
     last_ms: int
     fields: int
+
+
+class EventNames(Struct, kw_only=True):
+    """The event names that were seen, the latest first."""
+
+    events: list[EventLine]
+    names_dropped: int
+    """How often a name was let go, as there were more than are kept."""
+    uncounted: int
+    """Inputs that came too fast to be counted by name."""
+    faults: list[str]
+    """What could not be had, and why."""
 
 
 class FieldLine(Struct, kw_only=True):
@@ -72,24 +85,40 @@ def events(
     ] = None,
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List the event names that were seen; of one name, its fields, and which operators fit."""
+    if control:
+        client = ControlClient(control, control_key)
+        if name is None:
+            _tell_names(client.ask("GET", "/v1/events", EventNames), json=json)
+        else:
+            _tell_event(client.ask("GET", f"/v1/events/{part(name)}", EventReport), json=json)
+        return
     seen, faults = uvloop.run(sightings_of(data, key_file))
+    if name is None:
+        _tell_names(names_of(seen, faults), json=json)
+        return
     for fault in faults:
         errors.print(Text(fault), soft_wrap=True)
-    if name is None:
-        lines = [line_of(each, sighting) for each, sighting in seen.events.items()]
-        lines.sort(key=lambda line: (-line.last_ms, line.name))
-        if json:
-            print_json(lines)
-        else:
-            show_names(lines, seen)
-        return
     sighting = seen.events.get(name)
     if sighting is None:
         raise UnknownError(f"no event {name!r} was seen yet; {nearest(name, list(seen.events))}")
-    report = report_of(name, sighting)
+    _tell_event(report_of(name, sighting), json=json)
+
+
+def _tell_names(found: EventNames, *, json: bool) -> None:
+    for fault in found.faults:
+        errors.print(Text(fault), soft_wrap=True)
+    if json:
+        print_json(found.events)
+    else:
+        show_names(found)
+
+
+def _tell_event(report: EventReport, *, json: bool) -> None:
     if json:
         print_json(report)
     else:
@@ -112,6 +141,15 @@ async def sightings_of(data: Path, key_file: Path | None = None) -> tuple[Sighti
         found = [_read(shard_folder(data, slot), key) for slot in range(store.shards)]
     faults = [f"shard {slot}: {each}" for slot, each in enumerate(found) if isinstance(each, str)]
     return merged(each for each in found if isinstance(each, Sightings)), faults
+
+
+def names_of(seen: Sightings, faults: list[str]) -> EventNames:
+    """Return the list of names, the latest first."""
+    lines = [line_of(name, sighting) for name, sighting in seen.events.items()]
+    lines.sort(key=lambda line: (-line.last_ms, line.name))
+    return EventNames(
+        events=lines, names_dropped=seen.names_dropped, uncounted=seen.uncounted, faults=faults
+    )
 
 
 def line_of(name: str, sighting: EventSighting) -> EventLine:
@@ -138,23 +176,23 @@ def report_of(name: str, sighting: EventSighting) -> EventReport:
     )
 
 
-def show_names(lines: list[EventLine], seen: Sightings) -> None:
+def show_names(found: EventNames) -> None:
     """Print the list of names."""
-    if not lines:
+    if not found.events:
         console.print("No event was seen yet.")
         return
     table = Table()
     for column in ("event", "count", "fields", "last seen (UTC)"):
         table.add_column(column, justify="right" if column in {"count", "fields"} else "left")
-    for line in lines:
+    for line in found.events:
         count, fields = f"{line.count:,}", str(line.fields)
         table.add_row(Text(line.name), count, fields, moment_words(line.last_ms))
     console.print(table)
-    if seen.names_dropped:
-        text = f"There were more names than are kept: {seen.names_dropped:,} times one was let go."
+    if found.names_dropped:
+        text = f"There were more names than are kept: {found.names_dropped:,} times one was let go."
         console.print(text, soft_wrap=True)
-    if seen.uncounted:
-        text = f"{seen.uncounted:,} more inputs came too fast to be counted by name."
+    if found.uncounted:
+        text = f"{found.uncounted:,} more inputs came too fast to be counted by name."
         console.print(text, soft_wrap=True)
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from actors.errors import UnknownError
 from actors.frame import Frame
 from actors.past import Begin, Past
+from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.options import AsJson, Data, KeyFile, print_json
 from console.recorded import moment_ms
 from console.screen import console, progress_bar
@@ -34,7 +35,7 @@ class Explanation(Struct, kw_only=True):
     entries: list[StoryEntry]
 
 
-def explain(
+def explain(  # noqa: PLR0913, PLR0917 - the options of a command
     contact: Annotated[
         str, typer.Argument(metavar="CONTACT", help="Its id, or `anonymous/` and anonymous id.")
     ],
@@ -44,12 +45,19 @@ def explain(
     ] = "",
     since: Annotated[str, typer.Option(help="From this moment on, ISO or epoch ms.")] = "",
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Tell a contact's story: each message and each that there is none, with all that made it so.
 
     From archive, log and snapshots alone; the system may run.
     """
+    if control:
+        client = ControlClient(control, control_key)
+        path = f"/v1/contacts/{part(contact)}/explain"
+        told_there(client, path, json=json, journey=journey, since=since)
+        return
     since_ms = moment_ms(since, "--since") if since else 0
     found = explanation_of(data, contact, key_file)
     found.entries = narrowed(found.entries, journey, since_ms)

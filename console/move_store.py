@@ -9,6 +9,7 @@ from actors.errors import OperatorError
 from actors.relocation import STEPS, Places, Relocated, move_to_files, move_to_redis
 from actors.settings import SHARDS_MAX
 from console.options import (
+    ArchiveUrl,
     AsJson,
     Data,
     KeyFile,
@@ -16,15 +17,13 @@ from console.options import (
     RedisCa,
     RedisMode,
     RedisPrefix,
+    archive_url,
     print_json,
     redis_settings,
 )
 from console.screen import console, progress_bar
 
 Target = Annotated[Literal["redis", "files"], typer.Option("--to", help="Where it is to be.")]
-Archive = Annotated[
-    str, typer.Option(help="Of the store in Redis: a folder or s3://...; else `archive` in --data.")
-]
 Shards = Annotated[
     int, typer.Option(min=0, max=SHARDS_MAX, help="In files; 0: as many as there are slots.")
 ]
@@ -40,7 +39,7 @@ def move_store(  # noqa: PLR0913, PLR0917 - the options of a command
     redis_prefix: RedisPrefix = "anlass",
     redis_ca: RedisCa = None,
     redis_mode: RedisMode = "strict",
-    archive: Archive = "",
+    archive: ArchiveUrl = "",
     shards: Shards = 0,
     dead: Dead = False,  # noqa: FBT002
     key_file: KeyFile = None,
@@ -57,7 +56,7 @@ def move_store(  # noqa: PLR0913, PLR0917 - the options of a command
     places = Places(
         data=data,
         redis=redis_settings(redis, redis_prefix, redis_mode, redis_ca),
-        archive=archive or (data.absolute() / "archive").as_uri(),
+        archive=archive_url(archive, data),
         key_file=key_file,
     )
     with progress_bar("partitions") as bar:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError
+from console.control_client import Control, ControlClient, ControlKeyOption
 from console.moment import MOMENT_FORM, SPAN_FORM, moment_words, read_moment, read_span
 from console.numbers import BY_MS, Asked, Conversion, JourneyNumbers, NumbersReport, numbers_of
 from console.options import AsJson, Data, KeyFile, print_json
@@ -29,7 +30,7 @@ PLAIN: Final = (ENTERED, PASSED)
 """Kinds that the table has columns for."""
 
 
-def numbers(
+def numbers(  # noqa: PLR0913, PLR0917 - the options of a command
     journey: Annotated[
         str | None, typer.Argument(metavar="[JOURNEY]", help="Only this journey, with reasons.")
     ] = None,
@@ -39,11 +40,18 @@ def numbers(
     ] = "",
     by: Annotated[str, typer.Option(help="Spans of the course: minute, hour or day.")] = "",
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show how many visits and messages there are by journey and node, and conversions."""
     asked = asked_for(journey or "", since, by)
-    report = uvloop.run(numbers_of(data, asked, key_file))
+    if control:
+        client, path = ControlClient(control, control_key), "/v1/numbers"
+        query = {"journey": journey, "since": since, "by": by}
+        report = client.ask("GET", path, NumbersReport, **query)
+    else:
+        report = uvloop.run(numbers_of(data, asked, key_file))
     for fault in report.faults:
         errors.print(Text(fault), soft_wrap=True)
     if journey is not None and not report.journeys:

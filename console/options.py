@@ -32,6 +32,12 @@ RedisPrefix = Annotated[str, typer.Option(help="All keys in Redis begin with it.
 RedisCa = Annotated[
     Path | None, typer.Option(help="Of who signed the server's certificate, if not known here.")
 ]
+ArchiveUrl = Annotated[
+    str,
+    typer.Option(
+        "--archive", help="Of a store in Redis: a folder or s3://...; else `archive` in --data."
+    ),
+]
 Keys = Annotated[
     Path | None,
     typer.Option("--keys", help="Folder of this host's certificate; see `anlass keys`."),
@@ -60,6 +66,11 @@ def redis_settings(
     return RedisSettings(url=url, prefix=prefix, mode=mode, ca_file=ca_file, replicas=replicas)
 
 
+def archive_url(archive: str, data: Path) -> str:
+    """Return where the archive of a store in Redis is, as options name it."""
+    return archive or (data.absolute() / "archive").as_uri()
+
+
 def cluster_settings(
     redis: RedisSettings, data: Path, archive: str, address: str, keys: Path | None
 ) -> ClusterSettings:
@@ -69,6 +80,6 @@ def cluster_settings(
         raise OperatorError(f"{text}, a folder that all see, or s3://...")
     return ClusterSettings(
         redis=redis,
-        archive=archive or (data.absolute() / "archive").as_uri(),
+        archive=archive_url(archive, data),
         keys=str(keys.absolute()) if keys else "",
     )

@@ -192,6 +192,16 @@ def entries_of(
     return [each for each in lines if each.more or each.fewer]
 
 
+class Considered(msgspec.Struct, kw_only=True):
+    """What a change does, and whether it is in force."""
+
+    diff: Diff
+    problems: list[str] = []
+    """What stands in its way: with these it is not published."""
+    published: PublicationNote | None = None
+    """None where it was not asked for, or there was nothing to publish."""
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What a command is asked to change, and what the history is to say of it."""
 

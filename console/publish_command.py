@@ -4,19 +4,22 @@ And `diff` and `history`, which change nothing.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 import uvloop
+from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError
 from actors.publications import PublicationNote
+from console.control_client import Control, ControlClient, ControlKeyOption
 from console.diff import Diff, show_diff
 from console.events import moment_words
 from console.options import AsJson, Data, Journeys, KeyFile, print_json
 from console.publication import (
+    Considered,
     Request,
     considered,
     of_folder,
@@ -25,6 +28,7 @@ from console.publication import (
     to_older,
     to_state,
 )
+from console.remote_publication import Agreed, changed_there, draft_body, state_path
 from console.screen import console, errors
 
 InFlight = Annotated[
@@ -50,15 +54,22 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command
     by: By = "",
     yes: Yes = False,  # noqa: FBT002
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Put a folder of journeys in force; show first what that does to visits in flight."""
+    if control:
+        body = draft_body(journeys, in_flight, map) | {"note": note}
+        there = There(ControlClient(control, control_key), "/v1/publish", body, by)
+        _change_there(there, yes=yes, json=json)
+        return
     make = of_folder(journeys, in_flight, map)
     request = Request(data=data, key_file=key_file, what="publish", make=make, note=note, by=by)
     _change(request, yes=yes, json=json)
 
 
-def diff(
+def diff(  # noqa: PLR0913, PLR0917 - the options of a command
     journeys: Journeys,
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
@@ -67,9 +78,16 @@ def diff(
         int, typer.Option(min=0, help="Say who would have entered since; 0: do not replay the log.")
     ] = 7,
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Say what publishing a folder would change, with numbers from the live state."""
+    if control:
+        body = draft_body(journeys, in_flight, map) | {"days": days}
+        told = ControlClient(control, control_key).ask("POST", "/v1/diff", Considered, body)
+        _tell(told.diff, told.problems, json=json)
+        return
     problems: list[str] = []
 
     def agreed(_: Diff, found: list[str]) -> bool:
@@ -79,6 +97,10 @@ def diff(
     make = of_folder(journeys, in_flight, map)
     request = Request(data=data, key_file=key_file, what="diff", make=make, days=days)
     found, _ = uvloop.run(considered(request, agreed))
+    _tell(found, problems, json=json)
+
+
+def _tell(found: Diff, problems: list[str], *, json: bool) -> None:
     if json:
         print_json(found)
     else:
@@ -93,8 +115,15 @@ def pause(
     note: Note = "",
     by: By = "",
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
 ) -> None:
     """Let a journey's entries and due nodes wait, until it is resumed."""
+    if control:
+        path, body = state_path(journey, "pause"), {"note": note}
+        there = There(ControlClient(control, control_key), path, body, by)
+        _change_there(there, yes=True)
+        return
     make = to_state(journey, "paused")
     request = Request(data=data, key_file=key_file, what="pause", make=make, note=note, by=by)
     _change(request, yes=True)
@@ -106,22 +135,36 @@ def resume(
     note: Note = "",
     by: By = "",
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
 ) -> None:
     """Let a paused journey go on, and what waited for it; or take an ended one up again."""
+    if control:
+        path, body = state_path(journey, "resume"), {"note": note}
+        there = There(ControlClient(control, control_key), path, body, by)
+        _change_there(there, yes=True)
+        return
     make = to_state(journey, "live")
     request = Request(data=data, key_file=key_file, what="resume", make=make, note=note, by=by)
     _change(request, yes=True)
 
 
-def end(
+def end(  # noqa: PLR0913, PLR0917 - the options of a command
     journey: JourneyId,
     data: Data = Path("data"),
     note: Note = "",
     by: By = "",
     yes: Yes = False,  # noqa: FBT002
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
 ) -> None:
     """End all visits of a journey, and let nobody in any more."""
+    if control:
+        path, body = state_path(journey, "end"), {"note": note}
+        there = There(ControlClient(control, control_key), path, body, by)
+        _change_there(there, yes=yes)
+        return
     make = to_state(journey, "ended")
     request = Request(data=data, key_file=key_file, what="end", make=make, note=note, by=by)
     _change(request, yes=yes)
@@ -137,9 +180,17 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     by: By = "",
     yes: Yes = False,  # noqa: FBT002
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Publish what an older version said, under a new number: see `anlass history`."""
+    if control:
+        said = {"journey": journey, "to": to, "in_flight": in_flight, "note": note}
+        body = said | {"map": read_maps(map or [])}
+        there = There(ControlClient(control, control_key), "/v1/roll-back", body, by)
+        _change_there(there, yes=yes, json=json)
+        return
     publications = publications_of(data, key_file)
     make = to_older(publications, journey, to, in_flight, read_maps(map or []))
     request = Request(data=data, key_file=key_file, what="roll-back", make=make, note=note, by=by)
@@ -153,10 +204,16 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
 def history(
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List who published what when, the latest last."""
-    notes = publications_of(data, key_file).notes()
+    if control:
+        client = ControlClient(control, control_key)
+        notes = client.ask("GET", "/v1/history", list[PublicationNote])
+    else:
+        notes = publications_of(data, key_file).notes()
     if json:
         for note in notes:
             print_json(note)
@@ -184,9 +241,29 @@ def show_history(notes: list[PublicationNote]) -> None:
     console.print(table)
 
 
+class There(Struct):
+    """A change of a system elsewhere."""
+
+    client: ControlClient
+    path: str
+    body: dict[str, Any]
+    by: str
+
+
 def _change(request: Request, *, yes: bool, json: bool = False) -> None:
     """Show what a change does, ask, and publish it."""
+    _, said = uvloop.run(considered(request, _asking(yes=yes, json=json)))
+    _tell_published(said, json=json)
 
+
+def _change_there(there: There, *, yes: bool, json: bool = False) -> None:
+    """Do the same elsewhere."""
+    agreed = _asking(yes=yes, json=json)
+    said = changed_there(there.client, there.path, there.body, there.by, agreed)
+    _tell_published(said, json=json)
+
+
+def _asking(*, yes: bool, json: bool) -> Agreed:
     def agreed(found: Diff, problems: list[str]) -> bool:
         if not json:
             show_diff(found)
@@ -196,7 +273,10 @@ def _change(request: Request, *, yes: bool, json: bool = False) -> None:
             raise typer.Abort
         return True
 
-    _, said = uvloop.run(considered(request, agreed))
+    return agreed
+
+
+def _tell_published(said: PublicationNote | None, *, json: bool) -> None:
     if said is not None and json:
         print_json(said)
     elif said is not None:

@@ -7,6 +7,7 @@ import uvloop
 from rich.table import Table
 from rich.text import Text
 
+from console.control_client import Control, ControlClient, ControlKeyOption
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console, size_words, span_words
 from console.status import ShardLine, SystemStatus, status_of
@@ -17,10 +18,15 @@ NOT_KNOWN: Final = "-"
 def status(
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show how each shard is: position, lag, sizes, memory, events/s; or what the folder holds."""
-    found = uvloop.run(status_of(data, key_file))
+    if control:
+        found = ControlClient(control, control_key).ask("GET", "/v1/status", SystemStatus)
+    else:
+        found = uvloop.run(status_of(data, key_file))
     if json:
         print_json(found)
     else:

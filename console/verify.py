@@ -11,8 +11,20 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from actors.finding import Counts, Finding
 from actors.store.key import store_key
+from actors.store.redis_server import redacted
 from actors.verify import bytes_to_read, verify_store
-from console.options import AsJson, KeyFile, print_json
+from actors.verify_redis import verify_redis
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    KeyFile,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    archive_url,
+    print_json,
+    redis_settings,
+)
 from console.screen import console, errors, size_words
 
 
@@ -27,7 +39,13 @@ class Verified(Struct, kw_only=True):
 
 
 def verify(
-    data: Annotated[Path, typer.Argument(help="Folder of the store.", metavar="DIR")],
+    data: Annotated[
+        Path, typer.Argument(help="Folder of the store, or of this machine's part.", metavar="DIR")
+    ] = Path("data"),
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     key_file: KeyFile = None,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
@@ -35,17 +53,27 @@ def verify(
 
     Nothing is written. The system may run meanwhile.
     """
-    key = store_key(data, key_file)
     counts = Counts()
+    findings = []
     with _bar() as bar:
-        task = bar.add_task("verify", total=bytes_to_read(data))
-        findings = []
-        for finding in verify_store(data, key, counts, lambda size: bar.advance(task, size)):
+        task = bar.add_task("verify", total=None if redis else bytes_to_read(data))
+
+        def progress(size: int) -> None:
+            bar.advance(task, size)
+
+        if redis:
+            settings = redis_settings(redis, redis_prefix, ca=redis_ca)
+            found = verify_redis(settings, archive_url(archive, data), data, key_file, counts)
+        else:
+            found = verify_store(data, store_key(data, key_file), counts, progress)
+        for finding in found:
             findings.append(finding)
             if not json:
                 bar.console.print(_line(finding), soft_wrap=True, highlight=False)
     equal = not any(finding.damage for finding in findings)
-    verified = Verified(folder=str(data), equal=equal, counts=counts, findings=findings)
+    verified = Verified(
+        folder=redacted(redis) or str(data), equal=equal, counts=counts, findings=findings
+    )
     if json:
         print_json(verified)
     else:

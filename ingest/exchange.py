@@ -79,6 +79,7 @@ class Exchange:
         "refusal",
         "rejected",
         "repeated",
+        "resent",
     )
 
     def __init__(self, path: bytes, respond: Callable[["Exchange", int, bytes, str], None]) -> None:
@@ -99,6 +100,8 @@ class Exchange:
         self.events = 0
         self.left = 0
         self.repeated = 0
+        self.resent = False
+        """Whether some of its events may have been taken by an owner that could not say so."""
         self.failed = 0
         self.erased = 0
         self.rejected: list[Rejection] = []

@@ -38,7 +38,8 @@ class Frame:
     def settle(self, verdicts: bytes) -> list[Carried]:
         """Count each event down, but for those that were not taken as they moved: return these.
 
-        A repeat of what went twice may be our own first try, and is not counted as one.
+        A repeat of what went twice may be our own first try, and is not counted as one; nor where
+        the first try went to the last owner of its partition.
         """
         moved: list[Carried] = []
         if any(verdicts):
@@ -48,7 +49,7 @@ class Frame:
             for exchange, verdict in zip(self.exchanges, verdicts, strict=True):
                 if verdict == Verdict.FAILED:
                     exchange.failed += 1
-                elif verdict == Verdict.REPEAT and not self.resent:
+                elif verdict == Verdict.REPEAT and not (self.resent or exchange.resent):
                     exchange.repeated += 1
                 elif verdict == Verdict.ERASED:
                     exchange.erased += 1
@@ -66,6 +67,8 @@ class Frame:
         pairs = list(zip(self.exchanges, self.events, strict=True))
         moved = [pairs[i] for i, each in enumerate(verdicts) if each == Verdict.MOVED]
         taken = [pairs[i] for i, each in enumerate(verdicts) if each != Verdict.MOVED]
+        for exchange, _ in moved:
+            exchange.resent = exchange.resent or self.resent
         self.exchanges = [exchange for exchange, _ in taken]
         self.events = [event for _, event in taken]
         return moved

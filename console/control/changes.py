@@ -6,12 +6,20 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from actors.publications import PublicationNote
 from console.control.draft import Draft, checked
 from console.control.endpoint import LONG_S, Call, Endpoint
 from console.control.faults import RefusedError, fault_of, refused
 from console.diff import Diff
-from console.publication import Make, Maps, Request, considered, of_draft, to_older, to_state
+from console.publication import (
+    Considered,
+    Make,
+    Maps,
+    Request,
+    considered,
+    of_draft,
+    to_older,
+    to_state,
+)
 from engine.succession import State
 
 DAYS_MAX: Final = 400
@@ -29,16 +37,6 @@ class Checked(Struct, kw_only=True):
     templates: int
     notes: list[str]
     """What is no mistake, yet may not be meant."""
-
-
-class Considered(Struct, kw_only=True):
-    """What a change does, and whether it is in force."""
-
-    diff: Diff
-    problems: list[str] = []
-    """What stands in its way: with these it is not published."""
-    published: PublicationNote | None = None
-    """None where it was not asked for, or there was nothing to publish."""
 
 
 class DiffBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +61,8 @@ class PublishBody(Struct, kw_only=True, forbid_unknown_fields=True):
     note: Note = ""
     after: Number | None = None
     """Only if this is the number of the last publication still; else 409."""
+    dry: bool = False
+    """Say what it would do, and do not."""
 
 
 class StateBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +70,7 @@ class StateBody(Struct, kw_only=True, forbid_unknown_fields=True):
 
     note: Note = ""
     after: Number | None = None
+    dry: bool = False
 
 
 class RollBackBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +83,7 @@ class RollBackBody(Struct, kw_only=True, forbid_unknown_fields=True):
     map: Maps = {}
     note: Note = ""
     after: Number | None = None
+    dry: bool = False
 
 
 Body = PublishBody | StateBody | RollBackBody
@@ -140,8 +142,8 @@ def _change(call: Call, what: str, make: Make) -> Considered:
             text = f"publication {last} is in force, not {body.after}; look at what it changed"
             raise refused(HTTPStatus.CONFLICT, text, "$.after")
         request = Request(data=system.data, what=what, make=make, note=body.note)
-        found = _considered(call, request, publish=True)
-    if found.problems:
+        found = _considered(call, request, publish=not body.dry)
+    if found.problems and not body.dry:
         raise RefusedError(HTTPStatus.CONFLICT, *map(fault_of, found.problems))
     return found
 

@@ -63,7 +63,8 @@ def _say(line: JobLine) -> None:
 
 
 def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # Not the buffer: it would be locked at the end.
+        pass
     os._exit(1)
 
 

@@ -86,7 +86,12 @@ def _erase(call: Call) -> ErasureReport:
         raise refused(HTTPStatus.BAD_REQUEST, text, "keep_out")
     system, contact = call.system, _contact(call)
     system.running()
-    return system.wait(lambda: erase_contact(system.data, contact, keep_out_ms, system.key_file))
+    try:
+        return system.wait(
+            lambda: erase_contact(system.data, contact, keep_out_ms, system.key_file)
+        )
+    finally:
+        system.jobs.forget()
 
 
 def _failed(call: Call) -> list[FailedInput]:

@@ -65,7 +65,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     medias: tuple[str, ...] = (JSON,)
     """The kinds that the answer may be of, the usual first."""
     what: str = ""
-    """The name of the change in the audit log; empty where nothing changes."""
+    """The name of the change in the audit log; empty where nothing changes.
+    Nor does anything where the body says `dry`."""
     about: Callable[[Call], str] = lambda _: ""
     """What the change is about, for the audit log."""
     limit_s: float = QUICK_S

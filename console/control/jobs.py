@@ -71,7 +71,8 @@ class Job(Struct, kw_only=True):
     problem: str = ""
     """Why it failed."""
     summary: dict[str, Any] | None = None
-    """What it came to, as `anlass replay --against --json` prints it. Not in lists of jobs."""
+    """What it came to, as `anlass replay --against --json` prints it, contacts as samples among it.
+    Not in lists of jobs."""
 
 
 class Jobs:
@@ -126,6 +127,13 @@ class Jobs:
             job.state = "ended"
             if self._process is not None:
                 self._process.kill()
+
+    def forget(self) -> None:
+        """Forget all results, and end what works: a contact was erased, and they may name it."""
+        self.end(self._works)
+        with self._lock:
+            self._jobs = {id: each for id, each in self._jobs.items() if id == self._works}
+            self._pages.clear()
 
     def close(self) -> None:
         """End what works."""

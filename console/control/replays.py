@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
 from console.against.comparison import WITHIN_MS
@@ -77,7 +78,7 @@ def _page(call: Call) -> Reply:
 def _end(call: Call) -> Job:
     job = _job(call)
     call.system.jobs.end(job.id)
-    return job
+    return msgspec.structs.replace(job, summary=None)
 
 
 ENDPOINTS: Final = (
@@ -103,7 +104,7 @@ ENDPOINTS: Final = (
     Endpoint(
         method="GET",
         path="/v1/jobs/{job}",
-        scope="read",
+        scope="contacts",
         summary="How far a job is, and what it came to.",
         handle=_job,
         answer=Job,
@@ -111,7 +112,7 @@ ENDPOINTS: Final = (
     Endpoint(
         method="GET",
         path="/v1/jobs/{job}/page",
-        scope="read",
+        scope="contacts",
         summary="What a job came to, as a page with plots.",
         handle=_page,
         answer={"type": "string"},

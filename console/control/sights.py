@@ -1,16 +1,22 @@
 """How the system is, what it was sent, and what was changed through this API."""
 
-from typing import Annotated, Final
+from http import HTTPStatus
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from actors.errors import OperatorError
 from console.control.audit import AuditLine
 from console.control.endpoint import Call, Endpoint, no_such
-from console.events import EventLine, EventReport, line_of, report_of, sightings_of
+from console.control.faults import refused
+from console.events import EventNames, EventReport, names_of, report_of, sightings_of
+from console.numbers import Asked, NumbersReport, numbers_of
+from console.numbers_screen import asked_for
 from console.status import SystemStatus, status_of
 from engine.author import nearest
 from engine.sighting import Sightings
 
+NAME_CHARS_MAX: Final = 128
 LINES_MAX: Final = 1_000
 NUMBER_MAX: Final = 1 << 53
 
@@ -23,16 +29,15 @@ class AuditQuery(Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=LINES_MAX)] = 100
 
 
-class EventNames(Struct, kw_only=True):
-    """The event names that were seen, the latest first."""
+class NumbersQuery(Struct, forbid_unknown_fields=True):
+    """Which numbers."""
 
-    events: list[EventLine]
-    names_dropped: int
-    """How often a name was let go, as there were more than are kept."""
-    uncounted: int
-    """Inputs that came too fast to be counted by name."""
-    faults: list[str]
-    """What could not be had, and why."""
+    journey: Annotated[str, Meta(max_length=NAME_CHARS_MAX)] = ""
+    """Only of this one."""
+    since: Annotated[str, Meta(max_length=64)] = ""
+    """How long ago, `7d`, or a moment, `2026-03-02T10:00` (UTC); empty: all there was."""
+    by: Literal["", "minute", "hour", "day"] = ""
+    """Spans of the course; empty: as fits."""
 
 
 def _status(call: Call) -> SystemStatus:
@@ -41,13 +46,24 @@ def _status(call: Call) -> SystemStatus:
     return system.wait(lambda: status_of(system.data, system.key_file))
 
 
+def _numbers(call: Call) -> NumbersReport:
+    system, query = call.system, call.query
+    system.running()
+    try:
+        asked = asked_for(query.journey, query.since, query.by)
+    except OperatorError as error:
+        raise refused(HTTPStatus.BAD_REQUEST, str(error).removeprefix("--"), "since") from None
+    found = system.wait(lambda: numbers_of(system.data, asked, system.key_file))
+    if query.journey and not found.journeys:
+        whole = system.wait(lambda: numbers_of(system.data, Asked(), system.key_file))
+        known = [each.journey for each in whole.journeys]
+        raise no_such(f"there is no journey {query.journey!r}; {nearest(query.journey, known)}")
+    return found
+
+
 def _events(call: Call) -> EventNames:
     seen, faults = _seen(call)
-    lines = [line_of(name, sighting) for name, sighting in seen.events.items()]
-    lines.sort(key=lambda line: (-line.last_ms, line.name))
-    return EventNames(
-        events=lines, names_dropped=seen.names_dropped, uncounted=seen.uncounted, faults=faults
-    )
+    return names_of(seen, faults)
 
 
 def _event(call: Call) -> EventReport:
@@ -77,6 +93,15 @@ ENDPOINTS = (
         summary="How each shard is; takes a second.",
         handle=_status,
         answer=SystemStatus,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/numbers",
+        scope="read",
+        summary="How many visits and messages there are by journey and node, and conversions.",
+        handle=_numbers,
+        query=NumbersQuery,
+        answer=NumbersReport,
     ),
     Endpoint(
         method="GET",

@@ -122,6 +122,10 @@ class Slots:
     async def publish(self, slot: int, source: bytes, serial: int) -> None:
         assert isinstance(await self.clients[slot].ask(PublishNow(0, source, serial)), Done)
 
+    async def give_all(self, slot: int, to_slot: int) -> None:
+        for number in [number for number, owner in enumerate(self.owners) if owner == slot]:
+            await self.give(number, to_slot)
+
     async def pulled(self, slot: int) -> list[str]:
         reply = await self.clients[slot].ask(Pull(0, "email", 100, 30))
         assert isinstance(reply, Handed)

@@ -12,8 +12,10 @@ from actors.link import (
     Accept,
     Accepted,
     Done,
+    Handed,
     LinkClient,
     OpenPartition,
+    Pull,
     RunOut,
 )
 from actors.map import ON_ITS_WAY
@@ -179,9 +181,7 @@ async def test_a_partition_that_moves_amid_a_publish_ends_with_what_is_newer(
 
 async def test_a_new_slot_begins_with_the_publication_of_what_comes_to_it(tmp_path: Path) -> None:
     async with two_slots(tmp_path) as slots:
-        mine = [number for number, owner in enumerate(slots.owners) if owner == 1]
-        for number in mine:
-            await slots.give(number, 0)
+        await slots.give_all(1, 0)
         await slots.stop(1)
         slots.logs[1] = MemoryLog()
         await slots.start(1)
@@ -193,6 +193,22 @@ async def test_a_new_slot_begins_with_the_publication_of_what_comes_to_it(tmp_pa
         await slots.start(1)
         assert slots.services[1].shard.published == SOURCE
         assert await slots.send(event("e-1")) == [Verdict.REPEAT]
+
+
+async def test_a_new_slot_hands_over_the_templates_of_what_comes_to_it(tmp_path: Path) -> None:
+    async with two_slots(tmp_path) as slots:
+        partition = partition_of("c-1")
+        await slots.give_all(1, 0)
+        await slots.stop(1)
+        slots.logs[1] = MemoryLog()
+        await slots.start(1)
+        await slots.give(partition, 1)
+        await slots.send(event("e-1"))
+        await slots.send(event("e-2", at_ms=NOON + 2 * HOUR))
+        handed = await slots.clients[1].ask(Pull(0, "email", 100, 30))
+        assert isinstance(handed, Handed)
+        assert [each.template for each in handed.deliveries] == ["hello"]
+        assert list(handed.templates) == ["hello.en"]
 
 
 async def test_the_log_is_kept_from_where_it_tells_of_a_partition_that_came(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -317,9 +317,15 @@ def test_who_was_to_be_erased_is_in_no_copy(
 ) -> None:
     digest = digest_of("c-7")
     position = made.shard.position
-    SlotFiles(made.folder, log=open_log(made.folder, made.key), key=made.key).notes.add(
-        Erasure(digest=digest, partition=partition_of("c-7"), position=position - 1, keep_out_ms=0)
-    )
+    with closing(open_log(made.folder, made.key)) as log:
+        SlotFiles(made.folder, log=log, key=made.key).notes.add(
+            Erasure(
+                digest=digest,
+                partition=partition_of("c-7"),
+                position=position - 1,
+                keep_out_ms=0,
+            )
+        )
     to_redis(places)
     to_files(places, tmp_path / "back", shards=2)
     (history,) = earlier_chronicles(tmp_path / "back", made.key)

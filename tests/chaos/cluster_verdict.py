@@ -1,18 +1,20 @@
 """The verdict on a cluster: the logs of all slots there ever were, put together by partition."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
 from actors.clock import WallClock
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import Frame, PartitionRecord, PublishRecord, partition_number
+from actors.map import shard_of
 from actors.shard import Shard
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from engine.identity import partition_of
 from engine.limits import PARTITIONS
+from tests.chaos.cluster_world import SHARDS
 from tests.chaos.ledger import Connection
 from tests.chaos.verdict import (
     History,
@@ -39,7 +41,8 @@ def wrong_in_cluster(
 ) -> tuple["ClusterHistory", list[str]]:
     """Return what a store at rest tells, and all that is wrong there; see verdict.wrong_in."""
     try:
-        lives, faults = lives_of(here.slot_frames())
+        first = [shard_of(number, SHARDS) for number in range(PARTITIONS)]
+        lives, faults = lives_of(here.slot_frames(), first)
     except (LogCorruptError, OperatorError) as error:
         return ClusterHistory({}), [f"the logs cannot be read: {error}"]
     history = ClusterHistory(lives)
@@ -64,10 +67,11 @@ def wrong_in_cluster(
     return history, wrong
 
 
-def lives_of(frames: Iterable[tuple[int, Frame]]) -> tuple[Lives, list[str]]:
+def lives_of(frames: Iterable[tuple[int, Frame]], first: Sequence[int]) -> tuple[Lives, list[str]]:
     """Put together what each partition went through, in whichever slots; and what is wrong there.
 
-    `frames` are each slot's in order. A publication counts for the partitions that its slot had.
+    `frames` are each slot's in order, `first` the slot that each partition began in. A publication
+    counts for the partitions that its slot had.
     """
     parts: dict[int, list[tuple[int, int, Frame]]] = {}
     published: dict[int, list[Frame]] = {}
@@ -76,23 +80,25 @@ def lives_of(frames: Iterable[tuple[int, Frame]]) -> tuple[Lives, list[str]]:
             published.setdefault(slot, []).append(_cut_out(frame, None))
         for number in {*map(partition_number, _own(frame))}:
             part = _cut_out(frame, number)
-            first = _own(part)[0].pseq
-            parts.setdefault(number, []).append((first, slot, part))
+            parts.setdefault(number, []).append((_own(part)[0].pseq, slot, part))
     lives: Lives = {}
     faults: list[str] = []
-    for number, found in sorted(parts.items()):
+    for number, slot in enumerate(first):
+        found = parts.get(number, [])
         found.sort(key=lambda each: each[0])
         numbers = [each.pseq for _, _, part in found for each in _own(part)]
         again = [pseq for pseq, count in Counter(numbers).items() if count > 1]
-        missing = sorted({*range(1, max(numbers) + 1)} - {*numbers})
+        missing = sorted({*range(1, max(numbers, default=0) + 1)} - {*numbers})
         faults += listed(f"inputs of partition {number} are in the logs twice", again)
         faults += listed(f"inputs of partition {number} are in no log", missing)
         places: dict[int, list[int]] = {}
-        for _, slot, part in found:
-            places.setdefault(slot, []).append(part.position)
+        for _, where, part in found:
+            places.setdefault(where, []).append(part.position)
         if numbers != sorted(numbers) or any(each != sorted(each) for each in places.values()):
             faults.append(f"partition {number}: its inputs are mixed up")
-        lives[number] = _with_publications([(slot, part) for _, slot, part in found], published)
+        lives[number] = _with_publications(
+            slot, [(where, part) for _, where, part in found], published
+        )
     return lives, faults
 
 
@@ -117,22 +123,25 @@ def _cut_out(frame: Frame, number: int | None) -> Frame:
 
 
 def _with_publications(
-    parts: list[tuple[int, Frame]], published: dict[int, list[Frame]]
+    slot: int, parts: list[tuple[int, Frame]], published: dict[int, list[Frame]]
 ) -> list[Frame]:
-    """Put publications where a partition met them: in a slot, while it was there."""
+    """Put publications where a partition met them: in a slot, while it was there.
+
+    Where it left a slot after its last input there, it met those of before only if it had none:
+    later ones cannot be told from those of after it had left.
+    """
     life: list[Frame] = []
-    before: tuple[int, int] | None = None
-    for slot, part in parts:
-        after = before[1] if before and before[0] == slot else -1
-        if before is None or before[0] == slot:
-            life += [
-                each for each in published.get(slot, []) if after < each.position < part.position
-            ]
+    position = -1
+    for where, part in parts:
+        told = published.get(slot, [])
+        if where == slot:
+            life += [each for each in told if position < each.position < part.position]
+        elif not life:
+            opened_ms = part.records[0].now_ms
+            life += [each for each in told if each.records[0].now_ms <= opened_ms]
         life.append(part)
-        before = slot, part.position
-    if before:
-        life += [each for each in published.get(before[0], []) if each.position > before[1]]
-    return life
+        slot, position = where, part.position
+    return life + [each for each in published.get(slot, []) if each.position > position]
 
 
 class ClusterHistory(History):

@@ -7,6 +7,8 @@ from engine.input import Verdict
 from tests.chaos.cluster_verdict import ClusterHistory, lives_of
 
 PUBLISH = PublishRecord(1, b"{}")
+LATER = PublishRecord(9, b"{}")
+FIRST = [0] * 9
 
 
 def frame(position: int, *records: Record) -> Frame:
@@ -34,7 +36,8 @@ def test_a_partition_that_moved_and_came_back_is_one_life() -> None:
             (1, frame(2, PUBLISH)),
             (1, frame(3, step(4))),
             (1, frame(4, PUBLISH)),
-        ]
+        ],
+        FIRST,
     )
     assert faults == []
     assert [each.records for each in lives[7]] == [
@@ -62,9 +65,16 @@ def test_a_partition_that_moved_and_came_back_is_one_life() -> None:
 def test_two_owners_a_gap_and_a_mixture_are_found(
     frames: list[tuple[int, Frame]], fault: str
 ) -> None:
-    assert fault in "; ".join(lives_of(frames)[1])
+    assert fault in "; ".join(lives_of(frames, FIRST)[1])
 
 
 def test_time_that_goes_back_is_found_over_slots() -> None:
-    lives, _ = lives_of([(0, frame(0, step(1, now_ms=9))), (1, frame(0, opened(2)))])
+    lives, _ = lives_of([(0, frame(0, step(1, now_ms=9))), (1, frame(0, opened(2)))], FIRST)
     assert ClusterHistory(lives).faults == ["now goes back in partition 7"]
+
+
+def test_a_partition_that_nothing_came_for_has_what_its_slot_had_in_force() -> None:
+    frames = [(0, frame(0, PUBLISH, step(1, partition=8))), (0, frame(2, LATER))]
+    lives, _ = lives_of([*frames, (1, frame(0, opened(1)))], FIRST)
+    assert [each.records for each in lives[7]] == [[PUBLISH], [opened(1)]]
+    assert [each.records for each in lives[6]] == [[PUBLISH], [LATER]]

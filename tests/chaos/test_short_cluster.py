@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.cluster_harms import CLUSTER_HARMS
 from tests.chaos.cluster_play import play_cluster_script
 
-SCRIPT = ["kill_shard", "fail_over", "scale_without_controller", "zombie", "kill_all"]
+SCRIPT = ["kill_shard", "fail_over", "scale_without_controller", "zombie"]
 
 
 @pytest.mark.ray

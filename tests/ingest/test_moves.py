@@ -10,8 +10,11 @@ from random import Random
 import pytest
 
 from actors.frame import EventRecord
+from actors.link import LinkEvent
 from engine.identity import partition_of
 from engine.input import Verdict
+from ingest.exchange import Exchange
+from ingest.frame import Frame
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 from tests.actors.slots import NOON, Slots, two_slots
@@ -126,3 +129,18 @@ async def test_a_new_slot_gets_a_lane_and_an_empty_one_loses_it(tmp_path: Path) 
         del slots.services[0], slots.clients[0]
         slots.tell_all()
         await until(lambda: set(gateway._router.lanes) == {1, 2})
+
+
+@pytest.mark.parametrize("resent", [False, True])
+def test_a_repeat_of_what_an_owner_before_may_have_taken_is_not_the_senders(
+    *, resent: bool
+) -> None:
+    exchange = Exchange(b"/v1/events", lambda *_: None)
+    exchange.events = exchange.left = 2
+    carried = LinkEvent(7, "c-1", "e-1", "hi", 0, b"{}")
+    frame = Frame(1, [carried], [exchange], 10)
+    frame.resent = resent
+    moved = frame.settle(bytes([Verdict.MOVED]))
+    assert moved == [(exchange, carried)]
+    Frame(2, [carried], [exchange], 10).settle(bytes([Verdict.REPEAT]))
+    assert exchange.repeated == (0 if resent else 1)

@@ -4,8 +4,10 @@ The control API of it is served as an ASGI application in this process.
 """
 
 import asyncio
+import socket
 import tempfile
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 import msgspec
+import uvicorn
 
 from actors.clock import CLOCKS
 from actors.link import Accept, LinkClient, LinkEvent, PublishNow
@@ -51,6 +54,7 @@ class Served:
         self._service = self.wait(self._serve())
         note_running(data, "http://127.0.0.1:8080", [self.socket], self._runtime.name)
         self._count = 0
+        self._server: uvicorn.Server | None = None
         self.system = System(data)
         self.app, self.api = app_of(self.system, keys or [])
         transport = httpx.ASGITransport(self.app)
@@ -96,6 +100,17 @@ class Served:
         """Ask the API."""
         return self.wait(self.client.request(method, path, **said))
 
+    def listen(self) -> str:
+        """Serve the API on a port, too; return its URL."""
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(self.app, log_config=None, lifespan="off", ws="none")
+        self._server = uvicorn.Server(config)
+        self._serving = asyncio.run_coroutine_threadsafe(self._server.serve([listener]), self._loop)
+        while not self._server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
     def asks(self, method: str, path: str, *, status: int = 200, **said: Any) -> Any:
         """Ask the API, and return what it answers, which has this status."""
         answer = self.answer(method, path, **said)
@@ -103,6 +118,9 @@ class Served:
         return answer.json() if "json" in answer.headers["content-type"] else answer.text
 
     def close(self) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+            self._serving.result(30)
         self.api.close()
         self.wait(self._service.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -55,7 +55,7 @@ def test_what_cannot_be_told_of_is_not_done(shop: Served, monkeypatch: pytest.Mo
     def full(*_: Any) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(audit.os, "write", full)
+    monkeypatch.setattr("os.write", full)
     body = {"draft": draft(waiting("1h"))}
     (error,) = shop.asks("POST", "/v1/publish", json=body, status=503)["errors"]
     assert "No space left on device; nothing was changed" in f"{error['problem']}; {error['fix']}"
@@ -73,7 +73,7 @@ def test_a_line_is_on_the_disk_before_the_change_begins(
         synced.append(os.fstat(file).st_size)
         sync(file)
 
-    monkeypatch.setattr(audit.os, "fsync", seen)
+    monkeypatch.setattr("os.fsync", seen)
     log = Audit(tmp_path)
     log.begin("anna", "publish", "")
     size = (tmp_path / audit.FILE).stat().st_size

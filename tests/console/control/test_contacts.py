@@ -1,8 +1,9 @@
-"""One contact through the API: as the command tells it, exported, erased, and where there is none."""
+"""One contact through the API: as the command tells it, exported, erased, or not there."""
 
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.store.key import store_key
@@ -28,8 +29,6 @@ def told(shop: Served) -> Served:
 
 
 def plain(value: Any) -> Any:
-    import msgspec
-
     return json.loads(msgspec.json.encode(value))
 
 

@@ -1,0 +1,49 @@
+"""Remote publication: what is in force on a system elsewhere, changed through its control API."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from actors.errors import OperatorError
+from actors.publications import PublicationNote
+from console.control_client import ControlClient, part
+from console.diff import Diff
+from console.publication import Considered, read_maps
+from console.run import checked_folder
+
+Agreed = Callable[[Diff, list[str]], bool]
+
+
+def draft_body(journeys: Path, in_flight: str, said: list[str] | None) -> dict[str, Any]:
+    """Return a folder, which is in order, as the API takes it. Raises AuthorError."""
+    found = checked_folder(journeys).publication
+    draft = {
+        "journeys": found.journeys,
+        "segments": found.segments,
+        "templates": found.templates,
+        "settings": found.settings,
+        "settings_file": found.settings_file,
+    }
+    return {"draft": draft, "in_flight": in_flight, "map": read_maps(said or [])}
+
+
+def state_path(journey: str, what: str) -> str:
+    """Return where a journey's state is changed."""
+    return f"/v1/journeys/{part(journey)}/{what}"
+
+
+def changed_there(
+    client: ControlClient, path: str, body: dict[str, Any], by: str, agreed: Agreed
+) -> PublicationNote | None:
+    """Say what a change does, and publish it if that is agreed; else there is no note.
+
+    Where something else was published meanwhile, what was agreed to is refused.
+    """
+    if by:
+        raise OperatorError("--by is the name of the key where --control is; leave it out")
+    notes = client.ask("GET", "/v1/history", list[PublicationNote])
+    after = notes[-1].number if notes else 0
+    found = client.ask("POST", path, Considered, body | {"dry": True})
+    if not agreed(found.diff, found.problems) or found.diff.empty:
+        return None
+    return client.ask("POST", path, Considered, body | {"after": after}).published
