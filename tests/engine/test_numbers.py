@@ -33,7 +33,7 @@ from tests.engine.situation import (
     only_outcome,
     wait,
 )
-from tests.publications import journey
+from tests.publications import journey, version
 
 HERE = journey(
     "j", entry={"event": "hi"}, exit_on=["bye"], nodes=[wait("1h"), mail(), wait("1d", id="rest")]
@@ -165,6 +165,55 @@ def test_a_publish_leaves_who_waits_where_they_are() -> None:
     gone = "left/exited: the node is no longer there"
     assert counted(situation)["j", "wait"] == {"entered": 1, "exited": 1, gone: 1}
     assert situation.partition.numbers.waiting() == {}
+
+
+def test_a_visit_that_a_publish_moves_waits_where_it_is_then() -> None:
+    situation = Situation(journey(nodes=[wait("1d", "old"), mail()]))
+    situation.event()
+    moved = version(2, "migrate", map={"old": "new"})
+    situation.publish(journey(nodes=[wait("2d", "new"), mail()]), versions={"hello": moved})
+    assert situation.partition.numbers.waiting() == {("hello", "old"): 1}, "its turn comes"
+    situation.pass_time(0)
+    assert situation.partition.numbers.waiting() == {("hello", "new"): 1}
+    assert counted(situation)["hello", "old"] == {"entered": 1, "passed": 1}
+
+
+def test_a_visit_that_stands_before_a_node_is_counted_there_once() -> None:
+    call = {"id": "call", "wait_for": [{"event": "call", "then": "mail"}], "timeout": "1d"}
+    situation = Situation(journey(nodes=[call, mail()]))
+    situation.event()
+    situation.publish(journey(nodes=[call, mail()]), versions={"hello": version(1, state="paused")})
+    situation.pass_time(0)
+    situation.event("call")
+    assert situation.partition.numbers.waiting() == {("hello", "mail"): 1}
+    situation.publish(journey(nodes=[call, mail()]), versions={"hello": version(1)})
+    situation.pass_time(0)
+    assert counted(situation)["hello", "mail"] == {
+        "entered": 1,
+        "passed": 0,
+        "sent": 1,
+        "left/completed": 1,
+    }
+    assert situation.partition.numbers.waiting() == {}
+
+
+def test_what_is_not_added_up_does_not_grow() -> None:
+    situation = Situation(journey("j", nodes=[mail()]))
+    for i in range(limits.COUNTS_WAITING_MAX):
+        situation.event("hi", id=f"e-{i}")
+        assert len(situation.partition.numbers.counts) < limits.COUNTS_WAITING_MAX + 10
+    assert counted(situation)["j", ""] == {"entered": limits.COUNTS_WAITING_MAX}
+
+
+def test_a_course_may_reach_further_back_than_what_is_counted() -> None:
+    situation = Situation(HERE)
+    begun_ms = situation.now_ms
+    situation.event("hi", contact="c-1")
+    situation.event("hi", contact="c-2", after_ms=5 * HOUR_MS)
+    window = Window("j", situation.now_ms - HOUR_MS, HOUR_MS, begun_ms - DAY_MS)
+    line = table_of([situation.partition.numbers], window).lines[0]
+    assert line.counts == {"entered": 1}
+    assert [each["entered"] for each in line.course.values()] == [1, 1]
 
 
 def test_a_node_that_a_publish_made_end_its_own_journey_ends_the_visit_once() -> None:

@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from actors.store.port import Row, SnapshotHead, Snapshots
 from actors.store.redis_owner import take_slot
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
-from actors.store.snapshots import open_snapshots
+from actors.store.snapshots import SnapshotFiles, open_snapshots
+from engine.numbers import Numbers
 from tests.actors.store.frames import KEY
+from tests.engine.situation import Situation, mail, wait
+from tests.publications import journey
 
 Open = Callable[[], Snapshots]
 
@@ -125,3 +129,20 @@ def test_partitions_with_other_publications_do_not_mix_them(store: Open) -> None
         heads.append(head)
     for each in (snapshots, store()):
         assert [each.heads(partition) for partition in range(5)] == [[head] for head in heads]
+
+
+def test_visits_of_rows_that_are_taken_out_wait_nowhere(store: Open) -> None:
+    situation = Situation(journey("j", nodes=[wait("1h"), mail()]))
+    for contact in ("ada", "bob"):
+        situation.event(contact=contact)
+    states = situation.partition.states()
+    rows = [Row(key, 1, 7, pending=False, state=state) for key, state in states.items()]
+    snapshots = store()
+    assert isinstance(snapshots, SnapshotFiles | RedisSnapshots)
+    head = replace(head_of(5, 1, 2), numbers=situation.partition.numbers.save())
+    snapshots.write(head, [rows])
+    assert snapshots.rewrite_snapshot(head, lambda row: row.key == "ada")
+    numbers = Numbers(saved=snapshots.heads(5)[0].numbers)
+    assert numbers.waiting() == {("j", "wait"): 1}
+    left = ("j", "wait", "", "left/erased")
+    assert dict(numbers.totals()) == {("j", "", "wait", ""): 2, left: 1}
