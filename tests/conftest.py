@@ -16,6 +16,7 @@ if settings.get_current_profile_name() == "default":  # Unless --hypothesis-prof
     settings.load_profile(SUITE)
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist looks at the groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let tests that start Ray run one by one, and first: where several run at once, one has all.
 
