@@ -13,8 +13,13 @@ SEEDS ?=
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
 
-test: .venv/test  ## the whole test suite, on all cores; the tests that start Ray one by one
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+test: .venv/test  ## the whole suite: on all cores, then one by one what starts Ray; ARGS=what
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not ray"
+	$(BIN)/python -m pytest -m ray
+else
+	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: .venv/lint  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -16,18 +16,6 @@ if settings.get_current_profile_name() == "default":  # Unless --hypothesis-prof
     settings.load_profile(SUITE)
 
 
-@pytest.hookimpl(tryfirst=True)  # Before xdist looks at the groups.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that start Ray run one by one, and first: where several run at once, one has all.
-
-    They take as long as all others together.
-    """
-    for item in items:
-        if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-
-
 @pytest.fixture(autouse=True)
 def no_cluster_by_accident(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
