@@ -55,8 +55,9 @@ def verify(
     """
     counts = Counts()
     findings = []
+    total = None if redis else bytes_to_read(data)
     with _bar() as bar:
-        task = bar.add_task("verify", total=None if redis else bytes_to_read(data))
+        task = bar.add_task("verify", total=total)
 
         def progress(size: int) -> None:
             bar.advance(task, size)

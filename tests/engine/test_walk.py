@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.decision import OUTCOMES, PAUSED, Outcome
+from engine.decision import DRY_RUN, OUTCOMES, PAUSED, Outcome
 from engine.identity import message_key, visit_id
 from tests.engine.situation import (
     DAY_MS,
@@ -253,7 +253,7 @@ def test_every_kind_of_outcome_comes_with_a_reason_but_sent() -> None:
         "grouped": "one: one of priority 1 came first in this day",
         "converted": "bye",
     }
-    assert {*reasons, PAUSED} == set(OUTCOMES)  # That one: see test_pause.
+    assert {*reasons, DRY_RUN, PAUSED} == set(OUTCOMES)  # Those: see test_dry_run, test_pause.
 
 
 def test_visits_of_two_contacts_do_not_meet() -> None:

@@ -377,4 +377,5 @@ async def test_a_shard_that_trusts_us_not_is_tried_again_and_named_once(tmp_path
     assert "another authority" in here[0]
     assert not lane.reachable
     lane.close()
+    await asyncio.sleep(0.1)  # What it was trying ends, on both sides.
     await shard.stop()
