@@ -18,7 +18,7 @@ from ingest.files import connections_that_fit
 from ingest.follower import Follower
 from ingest.heads import KnownHeads
 from ingest.keyring import Keyring
-from ingest.lane import Lane, LaneBounds
+from ingest.lane import Lane
 from ingest.limits import LINGER_S, TURNED_AWAY_MAX
 from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
 from ingest.metrics import CONTENT_TYPE, Scrape, exposition
@@ -26,6 +26,7 @@ from ingest.protocol import HttpConnection
 from ingest.report import Counters, GatewayReport, LaneReport, Siblings
 from ingest.router import Router
 from ingest.settings import GatewaySettings
+from ingest.waiting import LaneBounds
 from ingest.wire import BodyError, Reader, keys_of
 
 EVENTS: Final = b"/v1/events"

@@ -7,7 +7,6 @@ from time import monotonic
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from actors.address import connect, note_refusal
 from actors.credentials import Credentials
@@ -41,19 +40,10 @@ from ingest.limits import (
 )
 from ingest.pace import Pace
 from ingest.questions import Questions
-from ingest.waiting import Waiting
+from ingest.waiting import LaneBounds, Waiting
 
 UNREACHABLE: Final = "the shard did not answer in time; repeat the request with the same event ids"
 STOPPING: Final = "the gateway stops; repeat the request with the same event ids"
-
-
-class LaneBounds(Struct, frozen=True):
-    """How much may wait on one lane."""
-
-    events_max: int
-    bytes_max: int
-    delay_s: float
-    """What waits is refused where it would wait longer than this, at the shard's pace."""
 
 
 class Lane:
@@ -132,14 +122,18 @@ class Lane:
             limit = LANE_EVENTS_MIN
             if waiting < limit:
                 return 0
-            stood_s = now_s - self._moved_s
-            if stood_s > bounds.delay_s and (self._flight or self._link is None):
+            stood_s = self.stood_s(now_s)
+            if stood_s > bounds.delay_s:
                 return min(1 + int(stood_s), RETRY_AFTER_S_MAX)
             limit = max(limit, int(self.pace.events_per_s * bounds.delay_s))
             if waiting < limit:
                 return 0
             return seconds_for(waiting - limit, self.pace.events_per_s)
         return seconds_for(waiting, self.pace.events_per_s)
+
+    def stood_s(self, now_s: float) -> float:
+        """Return for how long the shard has owed an answer, or could not be reached; else 0."""
+        return now_s - self._moved_s if self._flight or self._link is None else 0.0
 
     async def open(self) -> None:
         """Connect; where no shard listens yet, keep trying in the background."""
@@ -213,6 +207,20 @@ class Lane:
         if taken:
             self._freed(len(taken))
         return taken
+
+    def abandon(self) -> list[Carried]:
+        """Give up what was sent and has no answer, and return what somebody waits for still.
+
+        For a slot that is no more: nobody can answer, nor apply it there any longer.
+        """
+        carried = []
+        for frame in list(self._flight):
+            self._take_off(frame)
+            for exchange, event in zip(frame.exchanges, frame.events, strict=True):
+                exchange.resent = True
+                if not exchange.answered:
+                    carried.append((exchange, event))
+        return carried
 
     def _schedule(self) -> None:
         """Send soon: in the loop's next turn, so that other events of this one come along.

@@ -99,8 +99,11 @@ class Router:
             self._find_lane(slot, site)
         for partition, slot in enumerate(told.owners):
             self._learn(Move(partition, slot, told.version, told.sites.get(slot)))
-        for slot in set(self.lanes) - set(told.sites) - set(told.owners):
-            if self.lanes[slot].waiting == 0:
+        known = {slot for _, slot in self._owners}  # By moves newer than this map, perhaps.
+        for slot in set(self.lanes) - set(told.sites) - set(told.owners) - known:
+            lane = self.lanes[slot]
+            self._rerouted(lane, lane.abandon(), [])
+            if lane.waiting == 0:
                 self.lanes.pop(slot).close()
         self._end_detours()
 

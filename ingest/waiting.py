@@ -1,9 +1,20 @@
-"""Waiting: the events of a lane that are not sent yet, in order."""
+"""Waiting: the events of a lane that are not sent yet, in order, and how many there may be."""
+
+from msgspec import Struct
 
 from actors.link import LinkEvent
 from ingest.exchange import Exchange
 from ingest.frame import Carried, Frame
 from ingest.limits import EVENT_HEAD_BYTES, FRAME_BYTES_MAX, FRAME_EVENTS_MAX
+
+
+class LaneBounds(Struct, frozen=True):
+    """How much may wait on one lane."""
+
+    events_max: int
+    bytes_max: int
+    delay_s: float
+    """What waits is refused where it would wait longer than this, at the shard's pace."""
 
 
 class Waiting:

@@ -11,6 +11,7 @@ import pytest
 
 from actors.frame import EventRecord
 from actors.link import LinkEvent
+from actors.map import Site
 from engine.identity import partition_of
 from engine.input import Verdict
 from ingest.exchange import Exchange
@@ -113,6 +114,34 @@ async def test_a_gateway_finds_a_slot_again_that_is_served_elsewhere(tmp_path: P
             await slots.start(slot)
             assert (await sender.answer()).status == 202
         assert applied(slots, "c-1") == ["c-1.0", "c-1.1"]
+
+
+async def test_what_hangs_on_a_slot_that_is_no_more_goes_to_the_new_owner(tmp_path: Path) -> None:
+    """As where a shard is stopped by SIGSTOP: its links stay open, and nobody answers."""
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1 << 16):
+            pass
+        writer.close()
+
+    async with two_slots(tmp_path) as slots:
+        zombie = await asyncio.start_unix_server(hang, tmp_path / "zombie.sock")
+        told = slots.map
+        told.sites[2] = Site("here", str(tmp_path / "zombie.sock"))
+        told.owners[partition_of("c-1")] = 2
+        slots.versions.append(2)
+        slots.tell_all()
+        gateway = Gateway(GatewaySettings(port=0), told, host="here")
+        await gateway.start()
+        async with Sender(gateway.port) as sender:
+            sender.write(post(body("c-1", 0)))
+            sender.write(post(body("c-1", 1)))
+            assert [(await sender.answer()).status for _ in range(2)] == [202, 202]
+        assert applied(slots, "c-1") == ["c-1.0", "c-1.1"]
+        assert set(gateway._router.lanes) == {0, 1}
+        assert gateway.admission.events == 0
+        await gateway.stop()
+        zombie.close()
 
 
 async def test_a_new_slot_gets_a_lane_and_an_empty_one_loses_it(tmp_path: Path) -> None:

@@ -80,12 +80,14 @@ class Cluster:
         """Return the process of each shard, by name."""
         found = {}
         for name, post in self.roster.posts.items():
-            for site in post.sites.values():
-                client = await LinkClient.connect(site.socket)
-                with contextlib.closing(client):
-                    reply = await client.ask(AskStatus(0))
-                assert isinstance(reply, Status)
-                found[name] = reply.status["pid"]
+            site = post.sites.get(post.home)
+            if site is None:
+                continue  # It serves nothing yet.
+            client = await LinkClient.connect(site.socket)
+            with contextlib.closing(client):
+                reply = await client.ask(AskStatus(0))
+            assert isinstance(reply, Status)
+            found[name] = reply.status["pid"]
         return found
 
     def settled(self, shards: int) -> bool:

@@ -130,6 +130,8 @@ class Ledger(threading.Thread):
         self.url = url
         self.acknowledged: list[tuple[str, str]] = []
         """(contact, id) in order."""
+        self.refused = ""
+        """What became of the last try that was not acknowledged."""
         self.tries = 0
         self._contacts = contacts
         self._name = name
@@ -145,12 +147,14 @@ class Ledger(threading.Thread):
                 self.tries += 1
                 try:
                     answer = client.post(f"{self.url}/v1/events", json=event)
-                except httpx.HTTPError:
+                except httpx.HTTPError as error:
+                    self.refused = f"{contact} {id}: {error!r}"
                     time.sleep(0.05)
                     continue
                 if answer.status_code == 202:
                     self.acknowledged.append((contact, id))
                     break
+                self.refused = f"{contact} {id}: {answer.status_code} {answer.text}"
                 time.sleep(0.05)
             self._number += 1
         client.close()
@@ -163,5 +167,6 @@ class Ledger(threading.Thread):
         """Wait until so many events are acknowledged."""
         end = time.monotonic() + seconds
         while len(self.acknowledged) < count:
-            assert time.monotonic() < end, f"{len(self.acknowledged)} of {count} acknowledged"
+            reached = f"{len(self.acknowledged)} of {count} acknowledged"
+            assert time.monotonic() < end, f"{reached}; refused last: {self.refused}"
             time.sleep(0.01)
