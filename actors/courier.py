@@ -80,6 +80,7 @@ class Courier:
         """Receipts of late, by key, the oldest first."""
         self._serving: dict[int, tuple[Site, asyncio.Task[None]]] = {}
         self._clients: dict[int, LinkClient] = {}
+        self._turn = 0
         self._group: asyncio.TaskGroup | None = None
         self._parked = 0
         """Messages that wait to be tried again."""
@@ -106,11 +107,13 @@ class Courier:
                 self._serving[slot] = site, task
 
     async def _follow(self) -> None:
-        """Ask some shard where the slots are served by now."""
-        client = next((each for each in self._clients.values() if each.open), None)
-        if client is None:
+        """Ask the next shard where the slots are served by now: one may hang, its link open."""
+        clients = [each for _, each in sorted(self._clients.items()) if each.open]
+        if not clients:
             await self._follow_store()
             return
+        self._turn += 1
+        client = clients[self._turn % len(clients)]
         with contextlib.suppress(LinkError, TimeoutError):
             async with asyncio.timeout(FOLLOW_S):
                 told = await client.ask(AskMap(0))

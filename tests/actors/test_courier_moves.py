@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.courier import Courier
+from actors.map import Site
 from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message
@@ -82,6 +83,36 @@ async def test_a_message_in_hand_is_settled_with_the_new_owner_of_its_partition(
         assert len(channel.given) == 1 + puts_off
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_slot_is_found_again_whose_shard_hangs_with_its_link_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a shard is stopped by SIGSTOP, and another one takes its slot over."""
+    monkeypatch.setattr("actors.courier.FOLLOW_S", 0.05)
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1 << 16):
+            pass
+        writer.close()
+
+    async with two_slots(tmp_path) as slots:
+        slot = await decide(slots)
+        zombie = await asyncio.start_unix_server(hang, tmp_path / "zombie.sock")
+        told = slots.map
+        told.sites = {
+            slot: Site("here", str(tmp_path / "zombie.sock")),
+            1 - slot: told.sites[1 - slot],
+        }
+        channel = Slow()
+        channel.let.set()
+        courier = Courier(told, Channels(channel, {}), ["email"], host="here")
+        running = asyncio.create_task(courier.run())
+        await settled(slots, slot)
+        assert len(channel.delivered) == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        zombie.close()
 
 
 async def test_a_receipt_that_was_lost_with_its_link_is_brought_again_and_nothing_delivered(
