@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.courier import Courier
-from actors.map import Site
+from actors.map import ClusterMap, Site
 from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message
@@ -91,19 +91,21 @@ async def test_a_slot_is_found_again_whose_shard_hangs_with_its_link_open(
     """As where a shard is stopped by SIGSTOP, and another one takes its slot over."""
     monkeypatch.setattr("actors.courier.FOLLOW_S", 0.05)
 
+    left = asyncio.Event()
+
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1 << 16):
             pass
         writer.close()
+        await writer.wait_closed()
+        left.set()
 
     async with two_slots(tmp_path) as slots:
         slot = await decide(slots)
         zombie = await asyncio.start_unix_server(hang, tmp_path / "zombie.sock")
-        told = slots.map
-        told.sites = {
-            slot: Site("here", str(tmp_path / "zombie.sock")),
-            1 - slot: told.sites[1 - slot],
-        }
+        sites = {slot: Site("here", str(tmp_path / "zombie.sock"))}
+        sites[1 - slot] = slots.map.sites[1 - slot]
+        told = ClusterMap(0, list(slots.owners), sites)
         channel = Slow()
         channel.let.set()
         courier = Courier(told, Channels(channel, {}), ["email"], host="here")
@@ -112,6 +114,7 @@ async def test_a_slot_is_found_again_whose_shard_hangs_with_its_link_open(
         assert len(channel.delivered) == 1
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        await left.wait()
         zombie.close()
 
 

@@ -118,11 +118,14 @@ async def test_a_gateway_finds_a_slot_again_that_is_served_elsewhere(tmp_path: P
 
 async def test_what_hangs_on_a_slot_that_is_no_more_goes_to_the_new_owner(tmp_path: Path) -> None:
     """As where a shard is stopped by SIGSTOP: its links stay open, and nobody answers."""
+    left = asyncio.Event()
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1 << 16):
             pass
         writer.close()
+        await writer.wait_closed()
+        left.set()
 
     async with two_slots(tmp_path) as slots:
         zombie = await asyncio.start_unix_server(hang, tmp_path / "zombie.sock")
@@ -141,6 +144,7 @@ async def test_what_hangs_on_a_slot_that_is_no_more_goes_to_the_new_owner(tmp_pa
         assert set(gateway._router.lanes) == {0, 1}
         assert gateway.admission.events == 0
         await gateway.stop()
+        await left.wait()
         zombie.close()
 
 
