@@ -17,17 +17,17 @@ import structlog
 
 from actors.clock import CLOCKS, WallClock
 from actors.courier import Courier
-from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
-from actors.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
+from actors.links.credentials import Credentials
+from actors.links.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
 from actors.map import even_map
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running, shard_name
-from actors.service import ShardService
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot import SNAPSHOT_FOLDER, open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key

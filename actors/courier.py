@@ -7,10 +7,10 @@ from typing import Final
 
 import structlog
 
-from actors.address import note_refusal
-from actors.credentials import Credentials
 from actors.errors import OperatorError
-from actors.link import (
+from actors.links.address import note_refusal
+from actors.links.credentials import Credentials
+from actors.links.link import (
     AskMap,
     Handed,
     LinkClient,

@@ -14,7 +14,7 @@ from actors.frame import (
     ReceiptRecord,
     Record,
 )
-from engine.erasure import digest_of
+from engine.contacts.erasure import digest_of
 
 Erased = Mapping[str, int]
 """Digest of an erased contact's key -> position in the log of the record that erased it.

@@ -12,11 +12,11 @@ from channels.delivery import ChannelSettings
 from channels.render import check_templates
 from channels.request import RequestError, allowed_origin, origin_of
 from channels.template import is_template_name
-from engine.author import Reader, nearest
-from engine.compile import compile_publication
+from engine.compile.publication import compile_publication
 from engine.errors import Mistake
-from engine.journey import Publication, Settings
-from engine.webhook import WEBHOOK
+from engine.fold.webhook import WEBHOOK
+from engine.language.author import Reader, nearest
+from engine.language.journey import Publication, Settings
 
 SETTINGS_STEM: Final = "anlass"
 SUFFIXES: Final = (".yaml", ".yml", ".json")

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from engine.decision import Fault, Outcome
 from engine.input import Advance, Erase, Event, Handover, Input, Publish, Receipt
 
@@ -70,7 +70,7 @@ class EraseRecord(Struct, frozen=True, array_like=True, tag="x", gc=False):
     now_ms: int
     partition: int
     digest: str
-    """See engine.erasure.digest_of."""
+    """See engine.contacts.erasure.digest_of."""
     keep_out_ms: int
     pseq: int = 0
 

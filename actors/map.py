@@ -14,14 +14,14 @@ class Site(Struct, frozen=True, array_like=True, gc=False):
     """Where a slot is served: by its Unix socket on the same host, else by TCP."""
 
     host: str
-    """Who is on the same one reaches the Unix socket (see actors.host)."""
+    """Who is on the same one reaches the Unix socket (see actors.control.host)."""
     socket: str
     """The path of the Unix socket."""
     tcp: str = ""
     """`host:port` for all others; empty where there is one machine only."""
 
     def address(self, host: str) -> str:
-        """Return the address for who is on `host`; see actors.address."""
+        """Return the address for who is on `host`; see actors.links.address."""
         return self.socket if host == self.host or not self.tcp else f"tcp://{self.tcp}"
 
 

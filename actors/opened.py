@@ -9,8 +9,8 @@ from typing import Final
 from actors.clock import CLOCKS
 from actors.processes import RUNTIME_PREFIX, Processes
 from actors.running import running_system
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from engine.journey import Publication
-from engine.succession import Known, changed_journeys, versions_of
+from engine.fold.succession import Known, changed_journeys, versions_of
+from engine.language.journey import Publication
 
 COME_OVER: Final = ("changed", "gone", "ended")
 """Changes with which visits come over to another version."""

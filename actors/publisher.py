@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
-from actors.counted import AskVisits, Counted, VisitCount
-from actors.credentials import Credentials
 from actors.errors import OperatorError
-from actors.link import (
+from actors.links.counted import AskVisits, Counted, VisitCount
+from actors.links.credentials import Credentials
+from actors.links.link import (
     AskStatus,
     LinkClient,
     LinkError,
@@ -27,9 +27,9 @@ from actors.publications import (
     known_of,
     numbers_of,
 )
-from engine.compile import programs_of
-from engine.journey import Publication
-from engine.succession import Known, says_the_same, source_of, succeed, versions_of
+from engine.compile.publication import programs_of
+from engine.fold.succession import Known, says_the_same, source_of, succeed, versions_of
+from engine.language.journey import Publication
 
 SETTLE_S: Final = 60.0
 """How long a publish waits until all visits have taken over the one before."""

@@ -19,7 +19,7 @@ from actors.store.port import Row, SnapshotHead
 from actors.store.rewrite import Replace, rewrite_file
 from actors.store.segment import position_of
 from actors.store.sighted import SightingsFile
-from engine.erasure import digest_of
+from engine.contacts.erasure import digest_of
 
 
 class Rewritten(Struct, frozen=True):

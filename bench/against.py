@@ -9,10 +9,10 @@ import msgspec
 from actors.clock import EventClock
 from actors.folder import Folder, read_folder
 from actors.frame import encode_frame
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from actors.map import shard_of
-from actors.outbox import Outbox
-from actors.shard import Shard
+from actors.shards.outbox import Outbox
+from actors.shards.shard import Shard
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
@@ -20,7 +20,7 @@ from bench.board import Board
 from console.against.comparison import Question, Report, compared, survey
 from console.against.sweep import variants_of
 from console.simulator import simulate
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from engine.limits import FAR_MS
 

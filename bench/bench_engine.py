@@ -9,7 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from actors.folder import read_folder
 from bench.decision import EXAMPLES
-from engine.contact import decode_contact, encode_contact
+from engine.contacts.contact import decode_contact, encode_contact
 from engine.decision import Decision
 from engine.input import Event, Publish
 from engine.partition import Partition

@@ -10,12 +10,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from actors.clock import EventClock
 from actors.frame import Frame
-from actors.link import LinkEvent
-from actors.shard import Shard
-from actors.sightings import ShardSightings
+from actors.links.link import LinkEvent
+from actors.shards.shard import Shard
+from actors.shards.sightings import ShardSightings
 from bench.bench_engine import VIEW
-from engine.identity import partition_of
-from engine.lookout import Lookout
+from engine.contacts.identity import partition_of
+from engine.seen.lookout import Lookout
 
 NAMES = [f"name-{letter}" for letter in "abcdefgh"]
 FRAME_EVENTS = 128

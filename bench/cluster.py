@@ -16,14 +16,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from actors.charter import Charter
-from actors.link import AskStatus, LinkClient, LinkError, Status
+from actors.control.charter import Charter
+from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from actors.settings import RedisSettings
 from bench.board import Board
 from bench.decision import quantile
 from bench.load import first_ack_s, post_batches, wrk_posts_per_s
 from bench.running import RunningSystem
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 
 CONTACTS: Final = 100_000
 RATE: Final = 10_000

@@ -7,8 +7,8 @@ from typing import Final
 
 from actors.folder import read_folder
 from console.simulator import simulate
+from engine.contacts.identity import partition_of
 from engine.decision import Decision
-from engine.identity import partition_of
 from engine.input import Publish
 from engine.limits import PARTITIONS
 from engine.partition import Partition

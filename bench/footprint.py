@@ -9,7 +9,7 @@ import msgspec
 
 from actors.folder import read_folder
 from bench.running import EXAMPLES
-from engine.contact import Contact, encode_contact
+from engine.contacts.contact import Contact, encode_contact
 from engine.decision import Decision, Outcome
 from engine.input import Advance, Event, Publish, Receipt
 from engine.limits import FAR_MS

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.decision import Decision
 from engine.input import Event, Publish
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.partition import Partition
 
 MANY: Final = 1_000

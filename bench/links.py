@@ -14,12 +14,12 @@ from typing import Final
 import uvloop
 from msgspec import Struct
 
-from actors.authority import Authority
-from actors.certificate import ROLES
 from actors.clock import WallClock
-from actors.credentials import Credentials
-from actors.door import Door
-from actors.link import Accept, Accepted, Link, LinkClient, LinkEvent, Reply, decode_request
+from actors.links.authority import Authority
+from actors.links.certificate import ROLES
+from actors.links.credentials import Credentials
+from actors.links.door import Door
+from actors.links.link import Accept, Accepted, Link, LinkClient, LinkEvent, Reply, decode_request
 from bench.board import Board
 from bench.decision import quantile
 

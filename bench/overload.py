@@ -11,7 +11,7 @@ import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.client import Load, Tally, request_of
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.limits import PARTITIONS
 from ingest.memory import rss_bytes
 

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from actors.clock import WallClock
 from actors.folder import read_folder
 from actors.frame import encode_frame
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from actors.map import shard_of
-from actors.shard import Shard
+from actors.shards.shard import Shard
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, read_store, shard_folder
@@ -23,8 +23,8 @@ from actors.store.port import Log, Row, SnapshotHead, Snapshots
 from actors.store.snapshots import open_snapshots
 from bench.footprint import BEGIN_MS, ordinary_contact
 from bench.running import EXAMPLES
-from engine.contact import Contact, encode_contact
-from engine.identity import partition_of
+from engine.contacts.contact import Contact, encode_contact
+from engine.contacts.identity import partition_of
 from engine.limits import FAR_MS
 from engine.partition import Partition
 

@@ -9,7 +9,7 @@ import uvloop
 from msgspec import Struct
 
 from actors.clock import WallClock
-from actors.link import AskStatus, LinkClient, Status
+from actors.links.link import AskStatus, LinkClient, Status
 from actors.running import running_system
 from bench.board import Board
 from bench.decision import quantile

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from actors.clock import WallClock
 from actors.folder import read_folder
 from actors.frame import AdvanceRecord
-from actors.shard import Shard
+from actors.shards.shard import Shard
 from actors.store.history import read_history
 from actors.store.key import store_key
 from actors.store.log import open_log
@@ -30,7 +30,7 @@ from bench.stored import (
     write_events,
     write_snapshots,
 )
-from engine.contact import Contact, encode_contact
+from engine.contacts.contact import Contact, encode_contact
 from engine.decision import SENT, Decision
 from engine.input import Advance, Event, Publish
 from engine.limits import FAR_MS

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from engine.webhook import WEBHOOK
+from engine.fold.webhook import WEBHOOK
 
 KNOWN_CHANNELS: Final = {
     "email": "an e-mail to the contact's attribute `email`",

@@ -22,7 +22,7 @@ class Result(Struct, frozen=True, gc=False):
     reason: str = ""
     """Why not; empty where delivered."""
     answer: dict[str, Any] | None = None
-    """What a webhook's server said, as `engine.answer.web_answer` makes it."""
+    """What a webhook's server said, as `engine.contacts.answer.web_answer` makes it."""
 
 
 class ChannelError(Exception):

@@ -12,7 +12,7 @@ from channels.email import EmailChannel, EmailSettings
 from channels.file import FileChannel
 from channels.message import Message
 from channels.webhook import WebhookChannel, WebhookSettings
-from engine.webhook import WEBHOOK
+from engine.fold.webhook import WEBHOOK
 
 MESSAGES_FILE: Final = "messages.jsonl"
 

@@ -19,12 +19,12 @@ from channels.template import (
     pick_language,
     read_source,
 )
-from engine.author import nearest
 from engine.decision import Delivery
 from engine.errors import Mistake
-from engine.mention import HISTORY, mentions_in
-from engine.need import VISIT_FIELDS
-from engine.webhook import WEBHOOK
+from engine.fold.webhook import WEBHOOK
+from engine.language.author import nearest
+from engine.language.mention import HISTORY, mentions_in
+from engine.nodes.need import VISIT_FIELDS
 
 CONTEXT_NAMES: Final = (
     "contact",

@@ -8,7 +8,7 @@ from liquid.exceptions import FilterArgumentError, LiquidError
 from liquid.token import Token
 from msgspec import Struct
 
-from engine.author import NAME_FORM
+from engine.language.author import NAME_FORM
 from engine.limits import LATEST_MAX
 
 LOOPS_MAX: Final = 10_000

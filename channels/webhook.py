@@ -21,7 +21,7 @@ from channels.request import (
     signature,
     signing_key,
 )
-from engine.answer import web_answer
+from engine.contacts.answer import web_answer
 
 ANSWER_BYTES_MAX: Final = 64 << 10
 """Of an answer's body that are read; of one that is longer nothing is kept but its status."""

@@ -10,10 +10,10 @@ from typing import Annotated, Literal, NoReturn
 import typer
 import uvloop
 
-from actors.certificate import notices_of
 from actors.clock import WallClock
 from actors.errors import OperatorError
 from actors.folder import read_folder
+from actors.links.certificate import notices_of
 from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
@@ -59,11 +59,11 @@ from console.simulator import simulate
 from console.source import chunks_from, chunks_of
 from console.status_screen import status
 from console.verify import verify
-from engine.compile import compile_publication
-from engine.dry_run import in_test_words
+from engine.calendar.span import SPAN_FORM, span_ms
+from engine.compile.publication import compile_publication
 from engine.errors import AuthorError
-from engine.span import SPAN_FORM, span_ms
-from engine.unseen import unseen
+from engine.nodes.dry_run import in_test_words
+from engine.seen.unseen import unseen
 from ingest.gateways import GATEWAYS_MAX
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport

@@ -12,13 +12,13 @@ from typing import Annotated, Final
 import typer
 from msgspec import Struct
 
-from actors.charter import Charter, stop_shards
+from actors.control.charter import Charter, stop_shards
+from actors.control.roster import Roster
+from actors.control.spread import partitions_to_move
 from actors.errors import OperatorError
 from actors.map import ClusterMap
-from actors.roster import Roster
 from actors.running import running_system
 from actors.settings import SHARDS_MAX
-from actors.spread import partitions_to_move
 from console.options import (
     AsJson,
     Redis,

@@ -9,14 +9,14 @@ import uvloop
 from msgspec import Struct
 
 from actors.clock import CLOCKS
-from actors.credentials import Credentials
 from actors.errors import OperatorError
-from actors.link import EraseContact, Erased, LinkClient, LinkError
+from actors.links.credentials import Credentials
+from actors.links.link import EraseContact, Erased, LinkClient, LinkError
 from actors.map import shard_of
 from actors.processes import RUNTIME_PREFIX, Processes
 from actors.running import running_system
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
@@ -26,9 +26,9 @@ from console.control_client import Control, ControlClient, ControlKeyOption, par
 from console.held import held_of
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console
-from engine.identity import partition_of
+from engine.calendar.span import SPAN_FORM, span_ms, span_text
+from engine.contacts.identity import partition_of
 from engine.limits import KEEP_OUT_MS, KEEP_OUT_MS_MAX
-from engine.span import SPAN_FORM, span_ms, span_text
 
 contact_app = typer.Typer(
     help="Show or forget what is kept of one contact.", no_args_is_help=True, rich_markup_mode=None

@@ -11,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError
-from actors.past import Begin, Past
+from actors.shards.past import Begin, Past
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import readable
 from console.options import AsJson, Data, KeyFile, print_json
 from console.recorded import moment_ms
 from console.screen import console
 from console.story_words import Teller
-from engine.contact import Contact, decode_contact
-from engine.contact_zone import zone_for
+from engine.contacts.contact import Contact, decode_contact
+from engine.contacts.zone import zone_for
 from engine.limits import FAR_MS
 
 MESSAGES_SHOWN = 10
@@ -34,7 +34,7 @@ class Known(Struct, kw_only=True):
     zone: str
     """Of its local times."""
     state: dict[str, Any] | None
-    """As engine.contact.Contact names it; None where nothing was known."""
+    """As engine.contacts.contact.Contact names it; None where nothing was known."""
 
 
 def show(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from actors.errors import OperatorError
 from actors.settings import control_keys_of_environment, secret_of_environment
-from engine.author import nearest
+from engine.language.author import nearest
 
 Scope = Literal["read", "contacts", "publish", "operate"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

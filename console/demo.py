@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from actors.cluster import LAST_MS
 from actors.errors import OperatorError
-from actors.tally import Durations, merge_tallies
+from actors.shards.tally import Durations, merge_tallies
 from console.logbook import outcomes_in
 from console.replay import RUN_ON_MS, write_outcomes
 from console.run import System

@@ -8,12 +8,12 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from actors.census import ENDS, FIRES, KEEPS, LATER, SOONER
 from actors.publications import journey_notes
 from actors.publisher import Visits
+from actors.shards.census import ENDS, FIRES, KEEPS, LATER, SOONER
 from console.screen import console
-from engine.journey import Publication
-from engine.succession import documents_of
+from engine.fold.succession import documents_of
+from engine.language.journey import Publication
 
 
 class NodeLine(Struct, kw_only=True):

@@ -11,9 +11,9 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from actors.credentials import Credentials
 from actors.errors import OperatorError, UnknownError
-from actors.link import AskSightings, LinkClient, LinkError, Seen
+from actors.links.credentials import Credentials
+from actors.links.link import AskSightings, LinkClient, LinkError, Seen
 from actors.running import running_system
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder
@@ -21,8 +21,8 @@ from actors.store.sighted import SightingsFile
 from console.control_client import Control, ControlClient, ControlKeyOption, part
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console, errors
-from engine.author import nearest
-from engine.sighting import EventSighting, FieldSighting, Sightings, merged, operators_for
+from engine.language.author import nearest
+from engine.seen.sighting import EventSighting, FieldSighting, Sightings, merged, operators_for
 
 ANSWER_S: Final = 3.0
 """How long a shard may take to answer before it counts as one that does not."""

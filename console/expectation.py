@@ -24,7 +24,7 @@ from console.scenario import (
 )
 from console.stage import SeenMessage, SeenOutcome, Stage
 from console.timeline import counted, why_words
-from engine.contact import Visit
+from engine.contacts.contact import Visit
 from engine.decision import CONVERTED
 
 TEXT_CHARS_SHOWN: Final = 300

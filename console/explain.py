@@ -11,14 +11,14 @@ from rich.text import Text
 
 from actors.errors import UnknownError
 from actors.frame import Frame
-from actors.past import Begin, Past
+from actors.shards.past import Begin, Past
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.options import AsJson, Data, KeyFile, print_json
 from console.recorded import moment_ms
 from console.screen import console, progress_bar
 from console.story import InputTold, Story, StoryEntry
 from console.story_words import QUIET, Line, Teller
-from engine.contact_zone import zone_for
+from engine.contacts.zone import zone_for
 from engine.trace import Trace
 
 BAR_EVERY: Final = 100

@@ -23,12 +23,12 @@ from actors.store.history import read_history
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder
 from actors.store.snapshots import SnapshotFiles
+from engine.contacts.erasure import digest_of
+from engine.contacts.identity import partition_of
+from engine.contacts.session import unpacked
 from engine.decision import Decision
-from engine.erasure import digest_of
-from engine.identity import partition_of
 from engine.input import decode_payload
 from engine.partition import Partition
-from engine.session import unpacked
 
 VERDICTS = ("applied", "repeat", "failed", "erased")
 
@@ -42,7 +42,7 @@ class Held(Struct, kw_only=True):
     kept_out_until_ms: int | None = None
     """It was erased, and its events are kept out until then."""
     state: dict[str, Any] | None = None
-    """What is known of it now, as engine.contact.Contact names it; None where nothing is."""
+    """What is known of it now, as engine.contacts.contact names it; None where nothing is."""
     inputs: list[dict[str, Any]] = []
     """Its events, handovers and receipts in the log and its archive, in order."""
     outcomes: list[dict[str, Any]] = []

@@ -16,7 +16,7 @@ from rich.text import Text
 from actors.errors import OperatorError
 from console.options import AsJson, print_json
 from console.screen import console, errors, progress_bar
-from engine.author import NAME_FORM
+from engine.language.author import NAME_FORM
 from ingest.contact_file import Choice, ContactFile, ContactFileError, Refusal
 from ingest.header import CONTACT
 from ingest.limits import LISTS_PER_EVENT_MAX

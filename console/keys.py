@@ -8,8 +8,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from actors.authority import CERTIFICATE_DAYS, CLUSTER_NAME, Authority
-from actors.certificate import (
+from actors.clock import WallClock
+from actors.errors import OperatorError
+from actors.links.authority import CERTIFICATE_DAYS, CLUSTER_NAME, Authority
+from actors.links.certificate import (
     CERTIFICATE_FILE,
     ROLES,
     CertificateLine,
@@ -18,8 +20,6 @@ from actors.certificate import (
     lines_of,
     read_certificates,
 )
-from actors.clock import WallClock
-from actors.errors import OperatorError
 from console.options import AsJson, print_json
 from console.screen import console, errors
 from engine.limits import DAY_MS

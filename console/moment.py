@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.span import UNIT_MS
+from engine.calendar.span import UNIT_MS
 
 MINUTE_MS: Final = 60_000
 MOMENT_FORM: Final = "a moment like 2026-03-02T10:00"

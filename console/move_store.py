@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from actors.errors import OperatorError
-from actors.relocation import STEPS, Places, Relocated, move_to_files, move_to_redis
+from actors.relocation.relocation import STEPS, Places, Relocated, move_to_files, move_to_redis
 from actors.settings import SHARDS_MAX
 from console.options import (
     ArchiveUrl,

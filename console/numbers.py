@@ -7,15 +7,16 @@ from typing import Final
 from msgspec import Struct
 
 from actors.clock import WallClock
-from actors.counted import AskNumbers, NumbersAre
-from actors.link import LinkClient, LinkError
+from actors.links.counted import AskNumbers, NumbersAre
+from actors.links.link import LinkClient, LinkError
 from actors.running import running_system
 from actors.slot import SNAPSHOT_FOLDER
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
 from actors.store.snapshots import SnapshotFiles
 from console.status import ask_all
-from engine.compile import programs_of
+from engine.compile.publication import programs_of
+from engine.contacts.course import SPANS_MS
 from engine.count_table import (
     ENTERED,
     CountTable,
@@ -27,7 +28,6 @@ from engine.count_table import (
     table_of,
     window_from,
 )
-from engine.course import SPANS_MS
 from engine.decision import CONVERTED
 from engine.limits import COURSE_DAYS_MS, COURSE_HOURS_MS, COURSE_MINUTES_MS, DAY_MS
 from engine.notes import CONVERTED_DRY, CONVERTED_HELD_OUT, ENTERED_DRY, ENTERED_HELD_OUT

@@ -16,12 +16,12 @@ from console.moment import MOMENT_FORM, SPAN_FORM, moment_words, read_moment, re
 from console.numbers import BY_MS, Asked, Conversion, JourneyNumbers, NumbersReport, numbers_of
 from console.options import AsJson, Data, KeyFile, print_json
 from console.screen import console, errors
-from engine.author import nearest
+from engine.calendar.span import span_text
 from engine.count_table import ENTERED, PASSED, Line
+from engine.language.author import nearest
 from engine.limits import NUMBERS_SERIES_MAX
 from engine.notes import ENTERED_DRY, LEFT
 from engine.numbers import OTHER
-from engine.span import span_text
 
 BARS: Final = " ▁▂▃▄▅▆▇█"
 BARS_MAX: Final = 30

@@ -21,10 +21,7 @@ from console.against.entries import FEWER, MORE
 from console.diff import Diff, EntryLine, diff_of, unmapped
 from console.run import checked_folder
 from console.screen import progress_bar
-from engine.author import nearest
-from engine.journey import Publication
-from engine.limits import DAY_MS
-from engine.succession import (
+from engine.fold.succession import (
     Choice,
     State,
     changed_journeys,
@@ -34,6 +31,9 @@ from engine.succession import (
     versions_of,
     with_state,
 )
+from engine.language.author import nearest
+from engine.language.journey import Publication
+from engine.limits import DAY_MS
 
 MAP_FORM: Final = "write JOURNEY:OLD=NEW, such as welcome:wait-1=wait-2"
 

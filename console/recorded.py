@@ -18,12 +18,12 @@ from actors.frame import (
     ReceiptRecord,
     Record,
 )
+from actors.shards.tally import merge_tallies
 from actors.store.key import store_key
-from actors.tally import merge_tallies
 from console.logbook import frames_of, shard_folders
 from console.replay import ReplayReport
+from engine.contacts.identity import partition_of
 from engine.decision import Outcome
-from engine.identity import partition_of
 from engine.input import Verdict
 from engine.limits import FAR_MS
 

@@ -22,7 +22,7 @@ from console.scenario import (
 )
 from console.stage import Stage, StageError
 from engine.input import CONSENT, IDENTIFY
-from engine.journey import Settings
+from engine.language.journey import Settings
 
 
 class Result(Struct, kw_only=True):

@@ -11,9 +11,9 @@ import orjson
 from msgspec import Struct
 
 from actors.errors import OperatorError
-from actors.tally import OutcomeTally, merge_tallies
+from actors.shards.tally import OutcomeTally, merge_tallies
+from engine.contacts.identity import partition_of
 from engine.decision import SENT, Decision, Fault, Outcome
-from engine.identity import partition_of
 from engine.input import Advance, Event, Publish, Receipt
 from engine.limits import DAY_MS, FAR_MS, PARTITIONS
 from engine.partition import Partition

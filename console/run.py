@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 
 from actors.cluster import Cluster
-from actors.credentials import Credentials
+from actors.control.member import Member
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
+from actors.links.credentials import Credentials
 from actors.map import ClusterMap, even_map
-from actors.member import Member
 from actors.publications import Publications
 from actors.publisher import Publisher
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
@@ -25,7 +25,7 @@ from channels.webhook import check_webhooks
 from console.control_process import ControlProcess
 from console.control_settings import ControlStart, control_keys, read_address
 from engine.errors import AuthorError
-from engine.succession import source_of
+from engine.fold.succession import source_of
 from ingest.gateway import Gateway
 from ingest.gateway_process import GatewayStart, calm_collector
 from ingest.gateways import Gateways

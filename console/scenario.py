@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from engine.journey import Level
+from engine.language.journey import Level
 
 START: Final = "2026-03-02T10:00"
 """When a scenario begins unless it says otherwise: a Monday without anything special."""

@@ -28,8 +28,8 @@ from console.scenario import (
     WaitingExpectation,
     When,
 )
-from engine.author import Reader, nearest
 from engine.input import CONSENT, IDENTIFY
+from engine.language.author import Reader, nearest
 from engine.limits import DAY_MS
 from ingest.payload import EventError, check_payload
 

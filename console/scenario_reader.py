@@ -23,8 +23,8 @@ from console.scenario import (
     Script,
 )
 from console.scenario_check import ScenarioCheck
-from engine.author import NOTHING, Reader
 from engine.errors import Mistake
+from engine.language.author import NOTHING, Reader
 
 TESTS_FOLDER: Final = "tests"
 KINDS: Final[dict[type[Struct], Mapping[str, type[Struct]]]] = {

@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from actors.errors import OperatorError
-from engine.schema import DOCUMENTS, schema_of
+from engine.language.schema import DOCUMENTS, schema_of
 
 Document = Literal["journey", "segment", "settings"]
 

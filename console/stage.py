@@ -10,7 +10,7 @@ from channels.message import Message
 from channels.render import Renderer, RenderError
 from console.scenario import SaidReceipt
 from console.timeline import Timeline
-from engine.contact import Contact
+from engine.contacts.contact import Contact
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.input import FEEDBACK, Advance, Event, Handover, Input, Publish, Receipt
 from engine.moment import Moment

@@ -8,16 +8,16 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.certificate import notices_of
 from actors.clock import WallClock, process_age_s
-from actors.credentials import Credentials
-from actors.link import AskStatus, LinkClient, LinkError, Status
+from actors.links.certificate import notices_of
+from actors.links.credentials import Credentials
+from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from actors.map import partitions_of
 from actors.running import memory_bytes, running_system, shard_name
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
 from actors.store.segment import read_segment, segments_of
-from engine.journey import Publication
+from engine.language.journey import Publication
 from ingest.report import read_report
 
 ANSWER_S: Final = 3.0

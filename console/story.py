@@ -19,7 +19,7 @@ from actors.frame import (
     ReceiptRecord,
     Record,
 )
-from actors.past import Applied
+from actors.shards.past import Applied
 from engine.decision import Decision, Fault, Outcome
 from engine.fact import Fact, PastEvent
 from engine.input import SESSION_END, Verdict, decode_payload

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from console.moment import moment_words
-from engine.contact import Contact
+from engine.contacts.contact import Contact
 from engine.decision import CONVERTED, SENT, Fault, Outcome
 from engine.input import CONSENT, IDENTIFY
 from engine.partition import Partition

@@ -9,11 +9,11 @@ from msgspec import Struct
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from actors.finding import Counts, Finding
 from actors.store.key import store_key
 from actors.store.redis_server import redacted
-from actors.verify import bytes_to_read, verify_store
-from actors.verify_redis import verify_redis
+from actors.verify.files import bytes_to_read, verify_store
+from actors.verify.finding import Counts, Finding
+from actors.verify.redis import verify_redis
 from console.options import (
     ArchiveUrl,
     AsJson,

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.course import SPANS_MS, Counts, add_counts
+from engine.contacts.course import SPANS_MS, Counts, add_counts
 from engine.limits import COURSE_HOURS_MS, COURSE_MINUTES_MS
 from engine.numbers import Numbers, Series, Spot
 from engine.program import Program

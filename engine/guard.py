@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from engine.contact import Contact
+from engine.contacts.contact import Contact
 from engine.limits import COUNTS_WAITING_MAX
 from engine.notes import Notes
 

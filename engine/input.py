@@ -85,7 +85,7 @@ class Advance(Struct, frozen=True, gc=False):
 class Publish(Struct, frozen=True, gc=False):
     """From now on these journeys, settings and templates are in force.
 
-    `source` is the canonical JSON of a `engine.journey.Publication`; equal bytes, equal programs.
+    `source` is the canonical JSON of a `language.journey.Publication`; equal bytes, equal programs.
     """
 
     source: bytes
@@ -123,7 +123,7 @@ FEEDBACK: Final = ("opened", "clicked", "bounced")
 class Erase(Struct, frozen=True, gc=False):
     """A contact is to be forgotten: its state goes, and its events are kept out for a while.
 
-    It names the contact by `engine.erasure.digest_of` its key: the log must not hold the key.
+    It names the contact by `erasure.digest_of` its key: the log must not hold the key.
     """
 
     digest: str

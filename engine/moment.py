@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from engine.contact import Contact, Visit
+from engine.contacts.contact import Contact, Visit
 from engine.decision import DECLINED, Outcome
 from engine.input import Event
+from engine.language.rules import Rules
 from engine.notes import Notes
-from engine.rules import Rules
 from engine.trace import FollowNote, Trace
 
 NO_MESSAGE: Final = "no message on its way"

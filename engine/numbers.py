@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.contact import decode_contact
-from engine.course import MINUTE_MS, Counts, Course, SavedCourse
+from engine.contacts.contact import decode_contact
+from engine.contacts.course import MINUTE_MS, Counts, Course, SavedCourse
 from engine.decision import FAILED, Outcome
 from engine.limits import (
     COURSE_RECENT_MAX,

@@ -8,22 +8,22 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 from zlib import crc32
 
-from engine.compile import programs_of
-from engine.contact import Contact, decode_contact, encode_contact, plan_next_due
+from engine.compile.publication import programs_of
+from engine.contacts.contact import Contact, decode_contact, encode_contact, plan_next_due
+from engine.contacts.erasure import Tombstones, entomb, find_erased, is_entombed
+from engine.contacts.idle import armed_anew
 from engine.decision import Decision, Fault, Outcome
-from engine.erasure import Tombstones, entomb, find_erased, is_entombed
+from engine.fold.occasion import plan_occasions
+from engine.fold.programs import NO_PROGRAMS
+from engine.fold.reconcile import uphold
+from engine.fold.step import step
+from engine.fold.timer import apply_next_timer, drop_next_timer, note_next_timer, note_timers_over
 from engine.guard import Guard
-from engine.idle import armed_anew
 from engine.input import Advance, Erase, Event, Input, Publish, Verdict
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, TIMERS_PER_ADVANCE_MAX
 from engine.moment import Moment
 from engine.notes import Notes
 from engine.numbers import Numbers, SavedNumbers
-from engine.occasion import plan_occasions
-from engine.programs import NO_PROGRAMS
-from engine.reconcile import uphold
-from engine.step import step
-from engine.timer import apply_next_timer, drop_next_timer, note_next_timer, note_timers_over
 from engine.trace import Trace
 
 TIE_MAX: Final = 0xFFFF_FFFF

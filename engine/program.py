@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from engine.condition import Test
-from engine.contact import Contact, Visit
+from engine.conditions.condition import Test
+from engine.contacts.contact import Contact, Visit
 from engine.fact import Fact
 from engine.input import Event
+from engine.language.rules import Cap, Rules
 from engine.moment import Moment
-from engine.rules import Cap, Rules
 
 REENTRY_ALWAYS: Final = 0
 REENTRY_ONCE: Final = -1

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from ingest.exchange import Exchange
 from ingest.frame import Carried
 from ingest.lane import UNREACHABLE, Lane

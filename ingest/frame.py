@@ -1,6 +1,6 @@
 """Frame: events on their way to a shard, with the exchanges that wait for them."""
 
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from engine.input import Verdict
 from ingest.exchange import Exchange
 from ingest.limits import EVENT_HEAD_BYTES

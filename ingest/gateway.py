@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from actors.credentials import Credentials
+from actors.links.credentials import Credentials
 from actors.map import ClusterMap
 from ingest.admission import Admission, Refusal, full
 from ingest.exchange import Exchange, encode

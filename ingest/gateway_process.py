@@ -14,9 +14,9 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from actors.credentials import Credentials
 from actors.errors import OperatorError
 from actors.lifeline import tie_to
+from actors.links.credentials import Credentials
 from actors.log_lines import log_to_stderr
 from actors.map import ClusterMap
 from ingest.gateway import Gateway

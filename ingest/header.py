@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any, Final
 
 from channels import KNOWN_CHANNELS
-from engine.author import NAME_FORM
-from engine.consent import STRENGTH, consent_key
-from engine.rules import MARKETING, TRANSACTIONAL
+from engine.contacts.consent import STRENGTH, consent_key
+from engine.language.author import NAME_FORM
+from engine.language.rules import MARKETING, TRANSACTIONAL
 
 CONTACT: Final = "contact"
 CONTACT_PATHS: Final = ("contact", "anonymous")

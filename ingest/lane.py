@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.address import connect, note_refusal
-from actors.credentials import Credentials
-from actors.link import (
+from actors.links.address import connect, note_refusal
+from actors.links.credentials import Credentials
+from actors.links.link import (
     Accept,
     Accepted,
     AskMap,

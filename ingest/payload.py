@@ -4,8 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.author import NAME_FORM
-from engine.consent import STRENGTH
+from engine.contacts.consent import STRENGTH
 from engine.input import (
     CART_UPDATE,
     CONSENT,
@@ -14,13 +13,14 @@ from engine.input import (
     IDENTIFY,
     is_derived,
 )
+from engine.language.author import NAME_FORM
+from engine.language.rules import TRANSACTIONAL
 from engine.limits import (
     ATTRIBUTE_BYTES_MAX,
     ATTRIBUTES_MAX,
     CONSENT_CHANNELS_MAX,
     CONSENT_PURPOSES_MAX,
 )
-from engine.rules import TRANSACTIONAL
 from ingest.limits import LISTS_PER_EVENT_MAX, NAME_CHARS_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
 
 LEVELS: Final = ", ".join(sorted(STRENGTH))

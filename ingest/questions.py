@@ -2,7 +2,7 @@
 
 import asyncio
 
-from actors.link import AskMap, AskStatus, Link, LinkError, MapIs, Status
+from actors.links.link import AskMap, AskStatus, Link, LinkError, MapIs, Status
 
 
 class Questions:

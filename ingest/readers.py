@@ -16,7 +16,7 @@ import msgspec
 import zstandard
 from msgspec import Raw, Struct
 
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from engine.input import ANONYMOUS_PREFIX, Event
 from ingest.payload import WITH_RULES
 from ingest.rows import event_of_d2c, event_of_rees46

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from actors.map import ON_ITS_WAY, ClusterMap, Move, Site
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from ingest.admission import Admission
 from ingest.detour import Detour
 from ingest.exchange import Exchange

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from ingest.exchange import Exchange
 from ingest.frame import Carried, Frame
 from ingest.limits import EVENT_HEAD_BYTES, FRAME_BYTES_MAX, FRAME_EVENTS_MAX

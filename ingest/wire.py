@@ -9,8 +9,8 @@ from typing import Annotated, Final, Never
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from actors.link import LinkEvent
-from engine.identity import partition_of
+from actors.links.link import LinkEvent
+from engine.contacts.identity import partition_of
 from engine.input import ANONYMOUS_PREFIX
 from ingest.limits import (
     AT_MS_MAX,

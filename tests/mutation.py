@@ -18,7 +18,7 @@ SURVIVED = {0: "survived", 5: "reached by no test", 33: "reached by no test"}
 
 def main(modules: list[str]) -> int:
     """Run what is not known yet and print the table; return 1 where a module has too few killed."""
-    patterns = [f"engine.{module}.*" for module in modules]
+    patterns = [f"engine.*.{module}.*" for module in modules]
     mutmut(patterns)
     if not modules:
         survivors = [name for name, code in exit_codes().items() if code in SURVIVED]
@@ -33,9 +33,9 @@ def mutmut(names: list[str]) -> None:
 
 
 def exit_codes() -> dict[str, int]:
-    """Return what pytest said of each mutant that ran: engine.<module>.x_<function>__mutmut_<n>."""
+    """Return what pytest said of each mutant that ran, by its name: ....<module>.x_<function>...."""
     found: dict[str, int] = {}
-    for path in sorted(Path("mutants/engine").glob("*.meta")):
+    for path in sorted(Path("mutants/engine").rglob("*.meta")):
         codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
         found |= {name: code for name, code in codes.items() if code is not None}
     return found
@@ -46,7 +46,7 @@ def report(codes: dict[str, int], modules: list[str]) -> int:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     broken = 0
     for name, code in codes.items():
-        module = name.split(".")[1]
+        module = name.split(".")[-2]
         if modules and module not in modules:
             continue
         counts[module]["mutants"] += 1

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from engine.journey import Passage, Publication, Version
+from engine.language.journey import Passage, Publication, Version
 
 MAIL = {"id": "mail", "send": "email", "template": "hello", "purpose": "transactional"}
 

@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from actors.clock import WallClock
-from actors.finding import Counts
-from actors.outbox import Outbox
-from actors.recovery import Recovery
-from actors.shard import Shard
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import Recovery
+from actors.shards.shard import Shard
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import shard_folder
 from actors.store.snapshots import SnapshotFiles
-from actors.verify import verify_store
+from actors.verify.files import verify_store
+from actors.verify.finding import Counts
 from bench.footprint import bytes_per_contact
 from bench.stored import SHARDS, build_store, contact_of_shard, key_of
 from bench.waiting import SPAN_MS, build_waiting, write_journeys
+from engine.contacts.identity import partition_of
 from engine.decision import SENT, Outcome
-from engine.identity import partition_of
 from engine.limits import DAY_MS, FAR_MS
 
 

@@ -17,8 +17,8 @@ import pytest
 import zstandard
 
 from actors.folder import read_folder
+from engine.contacts.identity import partition_of
 from engine.decision import Decision, Delivery, Outcome
-from engine.identity import partition_of
 from engine.input import Advance, Event, Handover, Publish, Receipt
 from engine.limits import FAR_MS, PARTITIONS
 from engine.partition import Partition

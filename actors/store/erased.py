@@ -20,7 +20,7 @@ class Erasure(Struct, frozen=True, kw_only=True):
     """One contact to be taken out of all files."""
 
     digest: str
-    """See engine.erasure.digest_of."""
+    """See engine.contacts.erasure.digest_of."""
     partition: int
     position: int
     """Of the record that erases it: what comes after is not touched."""

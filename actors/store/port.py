@@ -37,7 +37,7 @@ class Row(Struct, frozen=True, array_like=True, gc=False):
     pending: bool
     """Whether it has messages that are not settled: only such contacts are decoded on recovery."""
     state: bytes
-    """As engine.contact encodes it."""
+    """As engine.contacts.contact encodes it."""
 
 
 class SnapshotHead(Struct, frozen=True, array_like=True, gc=False):

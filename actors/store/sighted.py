@@ -10,7 +10,7 @@ from actors.errors import LogCorruptError
 from actors.store.block import SIGHTINGS, read_blocks
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.newfile import NewFile, no_pause
-from engine.sighting import Sightings
+from engine.seen.sighting import Sightings
 
 NAME: Final = "sightings.bin"
 

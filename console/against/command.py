@@ -20,8 +20,8 @@ from console.recorded import moment_ms
 from console.replay import check_writable
 from console.run import checked_folder
 from console.screen import progress_bar
+from engine.calendar.span import SPAN_FORM, span_ms
 from engine.limits import FAR_MS
-from engine.span import SPAN_FORM, span_ms
 
 SMALL_RECORDS = 20_000
 """So few are folded before another process has started."""

@@ -18,12 +18,12 @@ from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder
 from actors.store.segment import position_of, segments_of
 from actors.store.snapshots import SnapshotFiles
-from actors.verify import SNAPSHOT_FOLDER
+from actors.verify.files import SNAPSHOT_FOLDER
 from console.against.course import Part, Task, no_snapshot
 from console.against.crew import parts_of
 from console.against.pairing import Difference
 from console.against.sums import Sums, order_of
-from engine.journey import Publication, Settings
+from engine.language.journey import Publication, Settings
 from engine.limits import FAR_MS
 
 STATE_BYTES_MAX: Final = 1 << 30

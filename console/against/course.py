@@ -9,12 +9,19 @@ import msgspec
 from msgspec import Struct
 
 from actors.errors import OperatorError
-from actors.frame import EventRecord, Frame, PublishRecord, Record, event_of, partition_number
+from actors.frame import (
+    EventRecord,
+    Frame,
+    PublishRecord,
+    Record,
+    event_of,
+    partition_number,
+)
 from actors.store.history import first_position, read_history
 from actors.store.key import store_key
 from actors.store.manifest import shard_folder
 from actors.store.snapshots import SnapshotFiles
-from actors.verify import SNAPSHOT_FOLDER
+from actors.verify.files import SNAPSHOT_FOLDER
 from console.against.entries import note_entries
 from console.against.glimpse import visits_of
 from console.against.lane import Lane
@@ -22,10 +29,10 @@ from console.against.pairing import Difference, Pairing, Side
 from console.against.spool import Spool
 from console.against.sums import Reason, Sums, note_reasons, order_of, picked, ranked
 from console.replay import RUN_ON_MS
-from engine.contact import Visit
+from engine.contacts.contact import Visit
+from engine.contacts.identity import partition_of
 from engine.decision import SENT, Outcome
-from engine.identity import partition_of
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import FAR_MS, HOT_CONTACTS_MAX, PARTITIONS
 
 HOT_MAX: Final = 65_536

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from console.against.sums import Sums
-from engine.contact import Visit
+from engine.contacts.contact import Visit
+from engine.contacts.identity import VISIT_ID_CHARS
 from engine.decision import CAPPED, EXITED, GROUPED, LATE, PAUSED, Outcome
-from engine.entrance import HOLDS_ALREADY
-from engine.identity import VISIT_ID_CHARS
+from engine.fold.entrance import HOLDS_ALREADY
 
 MORE: Final = "entered_more"
 FEWER: Final = "entered_fewer"

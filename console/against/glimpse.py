@@ -5,12 +5,12 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from engine.contact import Visit
+from engine.contacts.contact import Visit
 from engine.partition import Partition
 
 
 class Glimpse(Struct, frozen=True, array_like=True, gc=False):
-    """The first fields of an `engine.contact.Contact`, most of them left packed."""
+    """The first fields of an `engine.contacts.contact.Contact`, most of them left packed."""
 
     key: str
     next_due_at_ms: int

@@ -7,8 +7,8 @@ from actors.store.port import SnapshotHead
 from console.against.branch import Branch
 from console.against.glimpse import visits_of
 from console.against.spool import REAL, Spool
+from engine.contacts.idle import decode_idle
 from engine.decision import DECLINED, SENT, Decision, Outcome
-from engine.idle import decode_idle
 from engine.input import Advance, Event, Handover, Publish, Receipt
 from engine.partition import Partition
 
@@ -181,7 +181,7 @@ class Lane:
             self._decisions.clear()
 
     def _reconcile(self, recorded: list[Outcome], folded: list[Outcome]) -> None:
-        """Let hold what was recorded, as a recovery does: see actors.recovery."""
+        """Let hold what was recorded, as a recovery does: see actors.shards.recovery."""
         said = {each.key: each for each in recorded}
         again = {each.key: each for each in folded}
         for key in [*said, *(each for each in again if each not in said)]:

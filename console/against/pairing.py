@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.contact import Visit
+from engine.calendar.span import UNIT_MS
+from engine.contacts.contact import Visit
+from engine.contacts.identity import VISIT_ID_CHARS
 from engine.decision import SENT, Outcome
-from engine.identity import VISIT_ID_CHARS
-from engine.span import UNIT_MS
 
 SAME: Final = "same"
 MOVED: Final = "moved"

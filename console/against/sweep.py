@@ -12,9 +12,9 @@ from actors.document import read_yaml
 from actors.errors import OperatorError
 from actors.folder import Folder, checked_anew
 from console.against.comparison import Variant
-from engine.author import nearest
 from engine.errors import AuthorError, Mistake
-from engine.journey import Publication
+from engine.language.author import nearest
+from engine.language.journey import Publication
 
 VARIANTS_MAX: Final = 24
 """At once: each is folded beside the others, and its contacts are held in memory."""

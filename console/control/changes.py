@@ -20,7 +20,7 @@ from console.publication import (
     to_older,
     to_state,
 )
-from engine.succession import State
+from engine.fold.succession import State
 
 DAYS_MAX: Final = 400
 NOTE_CHARS_MAX: Final = 1_000

@@ -15,9 +15,9 @@ from console.held import Held, held_of
 from console.logbook import FailedInput, failed_inputs
 from console.recorded import moment_ms
 from console.screen import console
-from engine.erasure import digest_of
+from engine.calendar.span import SPAN_FORM, span_ms, span_text
+from engine.contacts.erasure import digest_of
 from engine.limits import KEEP_OUT_MS, KEEP_OUT_MS_MAX
-from engine.span import SPAN_FORM, span_ms, span_text
 
 KEY_CHARS_MAX: Final = 256
 AT_MS_MAX: Final = 253_402_300_799_999

@@ -22,7 +22,7 @@ from actors.store.disk import REAL_DISK
 from actors.store.newfile import NewFile, no_pause, remove_leftovers
 from channels.template import is_template_name
 from engine.errors import AuthorError, Mistake
-from engine.journey import Publication
+from engine.language.journey import Publication
 
 FILE: Final = "control-draft.bin"
 

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from actors.errors import LogCorruptError, OperatorError, UnknownError
-from actors.link import LinkError
+from actors.links.link import LinkError
 from engine.errors import AuthorError
 
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$")

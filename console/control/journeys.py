@@ -7,10 +7,10 @@ from msgspec import Struct
 from actors.publications import PublicationNote
 from console.control.draft import Draft, draft_of
 from console.control.endpoint import Call, Endpoint, no_such
-from engine.author import nearest
-from engine.journey import Publication
-from engine.schema import DOCUMENTS, schema_of
-from engine.succession import versions_of
+from engine.fold.succession import versions_of
+from engine.language.author import nearest
+from engine.language.journey import Publication
+from engine.language.schema import DOCUMENTS, schema_of
 
 
 class JourneyInForce(Struct, kw_only=True):

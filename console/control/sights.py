@@ -13,8 +13,8 @@ from console.events import EventNames, EventReport, names_of, report_of, sightin
 from console.numbers import Asked, NumbersReport, numbers_of
 from console.numbers_screen import asked_for
 from console.status import SystemStatus, status_of
-from engine.author import nearest
-from engine.sighting import Sightings
+from engine.language.author import nearest
+from engine.seen.sighting import Sightings
 
 NAME_CHARS_MAX: Final = 128
 LINES_MAX: Final = 1_000

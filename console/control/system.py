@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from actors.credentials import Credentials
+from actors.links.credentials import Credentials
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.running import Running, running_system
@@ -19,7 +19,7 @@ from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
 from console.publication import publications_of
-from engine.journey import Publication
+from engine.language.journey import Publication
 
 CHANGING_S: Final = 30.0
 """How long a change may wait for the one before."""

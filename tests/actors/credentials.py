@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from actors.authority import Authority
-from actors.certificate import ROLES
 from actors.clock import WallClock
-from actors.credentials import Credentials
+from actors.links.authority import Authority
+from actors.links.certificate import ROLES
+from actors.links.credentials import Credentials
 from engine.limits import DAY_MS
 
 

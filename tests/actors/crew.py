@@ -6,9 +6,13 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from actors.charter import Charter, new_roster
-from actors.controller import Controller, ReplacedError
-from actors.link import (
+from actors.control.charter import Charter, new_roster
+from actors.control.controller import Controller, ReplacedError
+from actors.control.orders import Beat, Orders
+from actors.control.roster import Roster
+from actors.control.shard_process import ShardProcess
+from actors.control.tenure import Tenure
+from actors.links.link import (
     Accept,
     Accepted,
     LinkClient,
@@ -17,14 +21,10 @@ from actors.link import (
     PublishNow,
 )
 from actors.map import ClusterMap
-from actors.orders import Beat, Orders
-from actors.roster import Roster
 from actors.settings import ClusterSettings, RedisSettings
-from actors.shard_process import ShardProcess
 from actors.store.redis_map import RedisMap
 from actors.store.redis_server import RedisServer
-from actors.tenure import Tenure
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from tests.publications import journey, source_of
 

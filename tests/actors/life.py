@@ -6,12 +6,12 @@ import msgspec
 
 from actors.clock import WallClock
 from actors.frame import encode_frame
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.recovery import Recovery
-from actors.shard import Shard
+from actors.links.link import LinkEvent
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import Recovery
+from actors.shards.shard import Shard
+from engine.contacts.identity import partition_of
 from engine.decision import Outcome
-from engine.identity import partition_of
 from engine.input import Receipt
 from tests.actors.memory_store import MemoryLog, MemorySnapshots
 from tests.engine.model import JOURNEYS, SETTINGS

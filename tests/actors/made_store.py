@@ -4,9 +4,9 @@ from pathlib import Path
 
 from actors.clock import EventClock
 from actors.frame import encode_frame
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.shard import Shard
+from actors.links.link import LinkEvent
+from actors.shards.outbox import Outbox
+from actors.shards.shard import Shard
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment
 from actors.store.disk import REAL_DISK
 from actors.store.key import store_key
@@ -14,7 +14,7 @@ from actors.store.log import FileLog, Sizes, open_log
 from actors.store.manifest import open_store, shard_folder
 from actors.store.segment import segments_of
 from actors.store.snapshots import open_snapshots
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from tests.publications import MAIL, journey, source_of
 

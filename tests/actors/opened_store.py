@@ -6,12 +6,12 @@ from typing import Any
 
 from actors.clock import EventClock
 from actors.frame import encode_frame
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.recovery import recovered
+from actors.links.link import LinkEvent
 from actors.redis_slot import open_redis_slot
-from actors.relocation import Places
-from actors.shard import Shard
+from actors.relocation.relocation import Places
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import recovered
+from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
@@ -19,7 +19,7 @@ from actors.store.manifest import read_store, shard_folder
 from actors.store.port import Log
 from actors.store.redis_map import RedisMap
 from actors.store.redis_server import RedisServer
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from tests.actors.made_store import CONTACTS, HOUR_MS
 

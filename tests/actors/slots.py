@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.clock import EventClock
-from actors.link import (
+from actors.links.link import (
     Accept,
     Accepted,
     AskStatus,
@@ -22,11 +22,11 @@ from actors.link import (
     Status,
 )
 from actors.map import ClusterMap, Site, even_map
-from actors.mover import Moving
-from actors.service import ShardService
 from actors.settings import SnapshotSettings
-from actors.shard import Shard
-from engine.identity import partition_of
+from actors.shards.mover import Moving
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
+from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from tests.actors.memory_store import MemoryLog, MemoryOwnership, MemorySnapshots
 from tests.publications import MAIL, journey, source_of

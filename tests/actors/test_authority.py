@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.authority import Authority
-from actors.certificate import ROLES, lines_of, notices_of
 from actors.clock import WallClock
-from actors.credentials import Credentials
-from actors.door import Door
 from actors.errors import OperatorError
-from actors.link import LinkClient
+from actors.links.authority import Authority
+from actors.links.certificate import ROLES, lines_of, notices_of
+from actors.links.credentials import Credentials
+from actors.links.door import Door
+from actors.links.link import LinkClient
 from engine.limits import DAY_MS
 from tests.actors.credentials import authority, credentials
 

@@ -8,7 +8,7 @@ import pytest
 
 from actors.courier import PARKED_MESSAGES_MAX
 from actors.limits import FULL, INBOX_REQUESTS_MAX
-from actors.link import (
+from actors.links.link import (
     UNREAD_BYTES_MAX,
     Accept,
     Accepted,
@@ -28,7 +28,7 @@ async def test_a_full_inbox_refuses_and_what_was_taken_before_is_applied_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(tmp_path) as (service, client):
-        monkeypatch.setattr("actors.service.INBOX_REQUESTS_MAX", 3)
+        monkeypatch.setattr("actors.shards.service.INBOX_REQUESTS_MAX", 3)
         gate = hold_disk(monkeypatch)
         asked = []
         for i in range(20):  # The disk stands still, so after four frames nothing is folded.
@@ -53,7 +53,7 @@ def test_no_courier_ever_fills_the_inbox() -> None:
 async def test_more_pulls_than_any_courier_has_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.pulls.PULLS_MAX", 2)
+    monkeypatch.setattr("actors.shards.pulls.PULLS_MAX", 2)
     async with serving(tmp_path) as (_, client):
         pulls = [client.ask(Pull(0, "email", 10, 50)) for _ in range(3)]
         answers = await asyncio.gather(*pulls, return_exceptions=True)
@@ -64,7 +64,7 @@ async def test_more_pulls_than_any_courier_has_are_refused(
 async def test_more_links_than_a_system_has_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.door.LINKS_MAX", 2)
+    monkeypatch.setattr("actors.links.door.LINKS_MAX", 2)
     async with serving(tmp_path) as (service, client):
         others = [await LinkClient.connect(str(tmp_path / "s.sock")) for _ in range(3)]
         async with asyncio.timeout(5):
@@ -81,7 +81,7 @@ async def test_links_that_come_and_go_leave_nothing_behind_while_nothing_folds(
 ) -> None:
     """As on a full disk, where `anlass status` looks again and again."""
     async with serving(tmp_path) as (service, client):
-        monkeypatch.setattr("actors.service.FRAMES_UNCOMMITTED_MAX", 0)
+        monkeypatch.setattr("actors.shards.service.FRAMES_UNCOMMITTED_MAX", 0)
         for _ in range(20):
             other = await LinkClient.connect(str(tmp_path / "s.sock"))
             assert isinstance(await other.ask(AskStatus(0)), Status)
@@ -129,7 +129,7 @@ async def test_what_is_behind_a_refused_accept_is_refused_until_its_sender_knows
 ) -> None:
     """Else the end of a request in several frames is applied before its beginning."""
     async with serving(tmp_path) as (service, client):
-        monkeypatch.setattr("actors.service.INBOX_REQUESTS_MAX", 0)
+        monkeypatch.setattr("actors.shards.service.INBOX_REQUESTS_MAX", 0)
         with pytest.raises(RefusedError, match="inbox is full"):
             await client.ask(Accept(0, [event("beginning")]))
         monkeypatch.undo()

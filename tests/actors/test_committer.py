@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.committer import Committer
 from actors.frame import AdvanceRecord, Frame, encode_frame
+from actors.shards.committer import Committer
 from actors.store.log import FileLog, open_log
 from actors.store.port import StoreFullError
 from tests.actors.store.power import SMALL, NoLock, PowerDisk
@@ -50,7 +50,7 @@ class Told:
 
 @pytest.fixture(autouse=True)
 def try_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.committer.RETRY_S", 0.01)
+    monkeypatch.setattr("actors.shards.committer.RETRY_S", 0.01)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ async def test_any_other_error_is_the_end() -> None:
 
 
 async def test_without_space_it_does_not_try_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.committer.RETRY_S", 60.0)
+    monkeypatch.setattr("actors.shards.committer.RETRY_S", 60.0)
     log, told = Broken(StoreFullError("make space")), Told()
     committer = Committer(log, told, stalled=told)  # type: ignore[arg-type]
     committer.put(0, frame_at(0))

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from actors.controller import ReplacedError
-from actors.link import AskStatus, LinkClient, LinkError, Status
-from actors.orders import Beat
-from actors.roster import Roster
+from actors.control.controller import ReplacedError
+from actors.control.orders import Beat
+from actors.control.roster import Roster
+from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from actors.settings import RedisSettings
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from tests.actors.crew import Ground, ground
 

@@ -9,15 +9,15 @@ import pytest
 from actors.clock import EventClock
 from actors.courier import Courier
 from actors.limits import FULL
-from actors.link import Accept, Link, LinkClient, LinkEvent, PublishNow, Pull, Request, Settle
+from actors.links.link import Accept, Link, LinkClient, LinkEvent, PublishNow, Pull, Request, Settle
 from actors.map import even_map
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.store.log import open_log
 from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from tests.actors.credentials import credentials
 from tests.publications import journey, source_of
 

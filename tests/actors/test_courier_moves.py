@@ -11,7 +11,7 @@ from actors.map import ClusterMap, Site
 from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from tests.actors.slots import HOUR, NOON, Slots, event, two_slots
 
 

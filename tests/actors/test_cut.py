@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.address import KERNEL_OPTIONS
-from actors.door import Door
-from actors.link import Drain, Link, LinkClient, LinkError
+from actors.links.address import KERNEL_OPTIONS
+from actors.links.door import Door
+from actors.links.link import Drain, Link, LinkClient, LinkError
 from tests.actors.credentials import credentials
 
 SO_ATTACH_FILTER = 26

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import structlog
 
-from actors.address import Address, RefusedConnectionError, connect
 from actors.clock import EventClock
-from actors.credentials import Credentials
-from actors.door import Door
 from actors.errors import OperatorError
-from actors.link import (
+from actors.links.address import Address, RefusedConnectionError, connect
+from actors.links.credentials import Credentials
+from actors.links.door import Door
+from actors.links.link import (
     Accept,
     AskSightings,
     AskStatus,
@@ -34,10 +34,10 @@ from actors.link import (
     Settle,
     decode_request,
 )
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.store.log import open_log
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from tests.actors.credentials import authority, credentials, ended_credentials
 from tests.publications import journey, source_of
 
@@ -206,7 +206,7 @@ async def test_older_tls_is_not_spoken(tmp_path: Path) -> None:
 async def test_a_handshake_that_is_cut_or_stands_still_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.door.HANDSHAKE_S", 0.2)
+    monkeypatch.setattr("actors.links.door.HANDSHAKE_S", 0.2)
     async with open_door(credentials(tmp_path)) as (door, address):
         port = Address.parse(address).port
         _, cut = await asyncio.open_connection("127.0.0.1", port)
@@ -225,7 +225,7 @@ async def test_a_handshake_that_is_cut_or_stands_still_leaves_nothing(
 async def test_no_more_come_in_at_once_than_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.door.HANDSHAKES_MAX", 2)
+    monkeypatch.setattr("actors.links.door.HANDSHAKES_MAX", 2)
     async with open_door(credentials(tmp_path)) as (door, address):
         port = Address.parse(address).port
         ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
@@ -241,7 +241,7 @@ async def test_who_serves_without_a_greeting_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program, or a shard that hangs: TLS is made, and then nothing comes."""
-    monkeypatch.setattr("actors.address.CONNECT_S", 0.3)
+    monkeypatch.setattr("actors.links.address.CONNECT_S", 0.3)
     here = credentials(tmp_path)
     kept = []
     server = await asyncio.start_server(

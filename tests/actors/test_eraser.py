@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from actors.clock import EventClock
-from actors.link import (
+from actors.links.link import (
     Accept,
     Accepted,
     EraseContact,
@@ -24,8 +24,8 @@ from actors.link import (
     Pull,
     Settle,
 )
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot_files import SlotFiles
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment, read_archive
 from actors.store.block import LOG, SNAPSHOT, read_blocks
@@ -33,8 +33,8 @@ from actors.store.disk import REAL_DISK
 from actors.store.erased import Erasure, ErasureNotes, UnsureError
 from actors.store.log import Archive, open_log, read_log
 from actors.store.snapshots import open_snapshots
-from engine.erasure import digest_of
-from engine.identity import partition_of
+from engine.contacts.erasure import digest_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt, Verdict
 from engine.limits import DAY_MS
 from tests.actors.store.frames import FailingDisk
@@ -290,7 +290,7 @@ async def test_where_nobody_knows_whether_an_erasure_is_noted_the_process_ends(
 ) -> None:
     """The next start carries it out, or not; to go on would lose the half of a contact."""
     ended = asyncio.Event()
-    monkeypatch.setattr("actors.service.os._exit", lambda _: ended.set())
+    monkeypatch.setattr("actors.shards.service.os._exit", lambda _: ended.set())
     async with serving(tmp_path) as (service, client):
         await live(client)
         before = state(service, ADA)

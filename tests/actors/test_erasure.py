@@ -18,13 +18,13 @@ from actors.frame import (
     decode_frame,
     encode_frame,
 )
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.recovery import Recovery
-from actors.shard import Shard
+from actors.links.link import LinkEvent
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import Recovery
+from actors.shards.shard import Shard
+from engine.contacts.erasure import digest_of
+from engine.contacts.identity import partition_of
 from engine.decision import SENT, Outcome
-from engine.erasure import digest_of
-from engine.identity import partition_of
 from engine.input import Receipt, Verdict
 from engine.limits import DAY_MS
 from engine.numbers import without as numbers_without

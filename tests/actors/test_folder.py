@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from actors.folder import read_folder
-from engine.compile import programs_of
-from engine.journey import Publication
+from engine.compile.publication import programs_of
+from engine.language.journey import Publication
 
 JOURNEY = """\
 journey: hello

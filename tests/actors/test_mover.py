@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.clock import EventClock
-from actors.link import (
+from actors.links.link import (
     Accept,
     Accepted,
     Done,
@@ -19,11 +19,11 @@ from actors.link import (
     RunOut,
 )
 from actors.map import ON_ITS_WAY
-from actors.mover import MoveError
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.mover import MoveError
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.store.port import SnapshotHead, StoreFullError, StoreLostError
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt, Verdict
 from tests.actors.memory_store import MemoryLog
 from tests.actors.slots import HOUR, NOON, SOURCE, event, two_slots

@@ -7,10 +7,10 @@ import pytest
 
 from actors.clock import WallClock
 from actors.frame import encode_frame
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.past import Past
-from actors.shard import Shard
+from actors.links.link import LinkEvent
+from actors.shards.outbox import Outbox
+from actors.shards.past import Past
+from actors.shards.shard import Shard
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment
 from actors.store.disk import REAL_DISK
 from actors.store.key import store_key
@@ -18,9 +18,9 @@ from actors.store.log import FileLog, open_log
 from actors.store.manifest import open_store, shard_folder
 from actors.store.segment import segments_of
 from actors.store.snapshots import open_snapshots
-from engine.contact import decode_contact
+from engine.contacts.contact import decode_contact
+from engine.contacts.identity import partition_of
 from engine.decision import Outcome
-from engine.identity import partition_of
 from engine.input import Receipt
 from engine.limits import FAR_MS
 from tests.actors.made_store import CONTACTS as MADE_CONTACTS

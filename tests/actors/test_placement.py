@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from actors.muster import LEASE_S, START_S
-from actors.placement import orders_for, place
-from actors.roster import Roster, encode_roster
-from actors.spread import GIVES_MAX, partitions_to_move
+from actors.control.muster import LEASE_S, START_S
+from actors.control.placement import orders_for, place
+from actors.control.roster import Roster, encode_roster
+from actors.control.spread import GIVES_MAX, partitions_to_move
 from engine.limits import PARTITIONS
 from tests.actors.test_placement_machine import World
 

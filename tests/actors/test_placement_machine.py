@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
+from actors.control.muster import LEASE_S, Muster
+from actors.control.orders import BEAT_S, Beat, Held, Orders
+from actors.control.placement import first_owners, orders_for, place
+from actors.control.roster import Roster, decode_roster, encode_roster
 from actors.map import Site
-from actors.muster import LEASE_S, Muster
-from actors.orders import BEAT_S, Beat, Held, Orders
-from actors.placement import first_owners, orders_for, place
-from actors.roster import Roster, decode_roster, encode_roster
 from engine.limits import PARTITIONS
 
 NODES = ["a", "b", "c"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.link import PublishNow
+from actors.links.link import PublishNow
 from actors.store.log import read_log
 from tests.actors.test_service import hold_disk, serving
 from tests.publications import journey, source_of

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from actors.frame import Frame, PublishRecord, decode_frame, encode_frame
 from channels.render import Renderer, RenderError
+from engine.contacts.identity import partition_of
 from engine.count_table import Window, table_of
 from engine.decision import CAPPED, DECLINED, EXITED, FAILED, SENT
-from engine.identity import partition_of
 from tests.actors.life import CONTACTS, Life
 from tests.engine.recount import outcomes_in
 from tests.engine.situation import MINUTE_MS, mail, wait

@@ -10,9 +10,9 @@ from hypothesis import strategies as some
 
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import decode_frame, encode_frame
-from actors.shard import ROWS_PER_SLICE
-from engine.contact import decode_contact
-from engine.identity import partition_of
+from actors.shards.shard import ROWS_PER_SLICE
+from engine.contacts.contact import decode_contact
+from engine.contacts.identity import partition_of
 from tests.actors.life import CONTACTS, PARTITIONS, Life, picture_of
 from tests.engine.model import JOURNEYS
 from tests.engine.situation import DAY_MS, MINUTE_MS, NOON_MS, mail, wait
@@ -145,7 +145,7 @@ def test_idle_contacts_come_back_without_being_decoded(monkeypatch: pytest.Monke
         return decode_contact(data)
 
     monkeypatch.setattr("engine.partition.decode_contact", decode)
-    monkeypatch.setattr("actors.recovery.decode_contact", decode)
+    monkeypatch.setattr("actors.shards.recovery.decode_contact", decode)
     again = life.again()
     assert len(decoded) == 1, "only the one with a message that is not settled"
     assert again.outbox.depth == 1

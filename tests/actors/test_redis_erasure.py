@@ -9,11 +9,11 @@ import pytest
 
 from actors.clock import EventClock
 from actors.frame import Frame, encode_frame
-from actors.link import EraseContact, Erased, LinkClient, LinkError
+from actors.links.link import EraseContact, Erased, LinkClient, LinkError
 from actors.redis_slot import RedisStore, open_redis_slot
-from actors.service import ShardService
 from actors.settings import RedisSettings
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.store import redis_rewrite
 from actors.store.archive import read_archive
 from actors.store.erased import Erasure
@@ -24,8 +24,8 @@ from actors.store.redis_map import RedisMap
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.redis_stream import Reader, read_entries
-from engine.erasure import digest_of
-from engine.identity import partition_of
+from engine.contacts.erasure import digest_of
+from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from engine.limits import DAY_MS
 from tests.actors.store.frames import frame_at
@@ -363,7 +363,7 @@ async def test_nothing_is_erased_while_the_server_is_away(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, early: bool
 ) -> None:
     monkeypatch.setattr(RedisServer.again, "__defaults__", (0.1,))
-    monkeypatch.setattr("actors.committer.RETRY_S", 0.05)
+    monkeypatch.setattr("actors.shards.committer.RETRY_S", 0.05)
     async with serving(new_settings(server), tmp_path) as (service, client):
         await live(client)
         if early:  # It was taken in, and is not folded yet.

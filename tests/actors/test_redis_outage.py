@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec.structs import replace
 
-from actors.committer import Committer
 from actors.frame import encode_frame
+from actors.shards.committer import Committer
 from actors.store.redis_log import open_redis_log
 from actors.store.redis_server import RedisServer
 from tests.actors.store.contract import frame_at, positions
@@ -32,7 +32,7 @@ async def test_a_server_that_is_away_stalls_commits_until_it_is_back(
     server: Server, harm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RedisServer.again, "__defaults__", (0.1,))
-    monkeypatch.setattr("actors.committer.RETRY_S", 0.05)
+    monkeypatch.setattr("actors.shards.committer.RETRY_S", 0.05)
     settings = replace(new_settings(server), timeout_s=0.3)
     log = open_redis_log(RedisServer(settings), 3)
     committed: list[int] = []

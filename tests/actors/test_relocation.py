@@ -10,15 +10,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from actors import relocation, relocation_files, relocation_redis
-from actors.chronicle import earlier_chronicles
+from actors.control.roster import decode_roster
 from actors.errors import OperatorError
-from actors.finding import Counts
 from actors.frame import EventRecord
-from actors.ledger import Ledger
 from actors.publications import PublicationNote
-from actors.relocation import STEPS, Places, Relocated, move_to_files, move_to_redis
-from actors.roster import decode_roster
+from actors.relocation import files as relocation_files
+from actors.relocation import redis as relocation_redis
+from actors.relocation import relocation
+from actors.relocation.chronicle import earlier_chronicles
+from actors.relocation.ledger import Ledger
+from actors.relocation.relocation import (
+    STEPS,
+    Places,
+    Relocated,
+    move_to_files,
+    move_to_redis,
+)
 from actors.settings import RedisSettings
 from actors.slot_files import SlotFiles
 from actors.store.disk import RealDisk, RealFile
@@ -34,9 +41,10 @@ from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.redis_store import open_redis_store
 from actors.store.snapshots import SnapshotFiles
-from actors.verify import verify_store
-from engine.erasure import digest_of
-from engine.identity import partition_of
+from actors.verify.files import verify_store
+from actors.verify.finding import Counts
+from engine.contacts.erasure import digest_of
+from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from tests.actors.made_store import CONTACTS, MadeStore, made_store
 from tests.actors.opened_store import Store

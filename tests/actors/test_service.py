@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.clock import EventClock, WallClock
-from actors.link import (
+from actors.links.link import (
     Accept,
     Accepted,
     AskStatus,
@@ -27,10 +27,10 @@ from actors.link import (
     Status,
 )
 from actors.map import partitions_of
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.store.log import open_log, read_log
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt, Verdict
 from engine.limits import FAR_MS
 from tests.publications import MAIL, journey, source_of
@@ -113,7 +113,7 @@ async def test_that_time_has_run_out_is_said_only_when_what_it_brought_is_durabl
     """The last look at the calendar folds nothing; its answer waits for the frames before."""
     async with serving(tmp_path) as (_, client):
         await verdicts(client, event("a"))
-        monkeypatch.setattr("actors.service.SLICE_INPUTS_MAX", 1)
+        monkeypatch.setattr("actors.shards.service.SLICE_INPUTS_MAX", 1)
         gate = hold_disk(monkeypatch)
         done = client.ask(RunOut(0, FAR_MS - 1))
         await asyncio.sleep(0.1)
@@ -267,7 +267,7 @@ async def test_a_poisoned_event_is_listed_and_the_shard_lives(
     async with serving(tmp_path) as (service, client):
         await client.ask(PublishNow(0, source_of(journey())))
         with monkeypatch.context() as patch:
-            patch.setattr("engine.step.happen", poisoned)
+            patch.setattr("engine.fold.step.happen", poisoned)
             assert await verdicts(client, event("bad")) == [Verdict.FAILED]
         assert await verdicts(client, event("good")) == [Verdict.APPLIED]
         (fault,) = [fault for frame in read_log(tmp_path) for fault in frame.faults]

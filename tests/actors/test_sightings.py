@@ -10,18 +10,26 @@ import pytest
 
 from actors.clock import EventClock
 from actors.frame import Frame
-from actors.link import AskSightings, Drain, EraseContact, LinkClient, LinkEvent, RefusedError, Seen
-from actors.shard import Shard
-from actors.sightings import LOOKS_PER_TURN_MAX, RECORDS_PER_TURN_MAX, ShardSightings
+from actors.links.link import (
+    AskSightings,
+    Drain,
+    EraseContact,
+    LinkClient,
+    LinkEvent,
+    RefusedError,
+    Seen,
+)
+from actors.shards.shard import Shard
+from actors.shards.sightings import LOOKS_PER_TURN_MAX, RECORDS_PER_TURN_MAX, ShardSightings
 from actors.slot_files import SlotFiles
 from actors.store.disk import REAL_DISK, RealDisk
 from actors.store.erased import Erasure, ErasureNotes
 from actors.store.sighted import NAME, SightingsFile, encode_sightings
-from engine.erasure import digest_of
-from engine.identity import partition_of
+from engine.contacts.erasure import digest_of
+from engine.contacts.identity import partition_of
 from engine.limits import DAY_MS
-from engine.lookout import Lookout
-from engine.sighting import EventSighting, Sightings
+from engine.seen.lookout import Lookout
+from engine.seen.sighting import EventSighting, Sightings
 from tests.actors.memory_store import MemoryLog
 from tests.actors.test_eraser import KEY, serving, verdicts
 

@@ -10,16 +10,16 @@ import pytest
 
 from actors.clock import EventClock, WallClock
 from actors.errors import LogCorruptError
-from actors.link import Accept, AskStatus, Drain, LinkClient, LinkEvent
-from actors.service import ShardService
+from actors.links.link import Accept, AskStatus, Drain, LinkClient, LinkEvent
 from actors.settings import SnapshotSettings
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.store.archive import archive_files
 from actors.store.history import read_history
 from actors.store.log import Sizes
 from actors.store.seal import KEY_BYTES
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.limits import DAY_MS
 from tests.actors.life import CONTACTS, PARTITIONS, SHARDS
 from tests.engine.situation import NOON_MS
@@ -231,7 +231,7 @@ async def test_what_has_grown_too_old_while_nothing_ran_leaves_the_archive_at_th
 ) -> None:
     async with serving(tmp_path) as (_, client):
         await until_archived(tmp_path, client)
-    monkeypatch.setattr("actors.snapshotter.FIRST_RELEASE_S", 0.0)
+    monkeypatch.setattr("actors.shards.snapshotter.FIRST_RELEASE_S", 0.0)
     async with kept_a_day(tmp_path, HandClock(NOON_MS + 2 * DAY_MS)):
         await until_empty(tmp_path / "archive")
 
@@ -241,8 +241,8 @@ async def test_what_grows_too_old_while_nothing_comes_leaves_the_archive_within_
 ) -> None:
     async with serving(tmp_path) as (_, client):
         await until_archived(tmp_path, client)
-    monkeypatch.setattr("actors.snapshotter.FIRST_RELEASE_S", 0.0)
-    monkeypatch.setattr("actors.snapshotter.RELEASE_S", 0.1)
+    monkeypatch.setattr("actors.shards.snapshotter.FIRST_RELEASE_S", 0.0)
+    monkeypatch.setattr("actors.shards.snapshotter.RELEASE_S", 0.1)
     clock = HandClock(NOON_MS)
     async with kept_a_day(tmp_path, clock):
         await asyncio.sleep(0.3)  # What the stop has left to put there comes first.

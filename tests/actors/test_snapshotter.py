@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.clock import EventClock
-from actors.link import (
+from actors.links.link import (
     Accept,
     Accepted,
     Done,
@@ -23,12 +23,12 @@ from actors.link import (
     Pull,
     Settle,
 )
-from actors.service import ShardService
 from actors.settings import SnapshotSettings
-from actors.shard import Shard
-from actors.snapshotter import Snapshotter
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
+from actors.shards.snapshotter import Snapshotter
 from actors.store.port import Row, SnapshotHead, StoreFullError
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from tests.actors.life import CONTACTS, PARTITIONS, SHARDS, Life
 from tests.actors.memory_store import MemoryLog, MemorySnapshots
@@ -136,7 +136,7 @@ async def test_events_are_served_while_a_snapshot_is_written(tmp_path: Path) -> 
 async def test_a_capture_waits_while_much_waits_to_be_folded_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("actors.snapshotter.PATIENCE_S", 0.1)
+    monkeypatch.setattr("actors.shards.snapshotter.PATIENCE_S", 0.1)
     life = Life()
     life.event(CONTACTS[0], "hi")
     life.commit()
@@ -157,7 +157,7 @@ async def test_a_snapshot_that_fails_is_shown_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, snapshots = MemoryLog(), MemorySnapshots()
-    monkeypatch.setattr("actors.snapshotter.RETRY_S", 0.05)
+    monkeypatch.setattr("actors.shards.snapshotter.RETRY_S", 0.05)
     full = True
 
     def refuse(head: SnapshotHead) -> None:
@@ -265,7 +265,7 @@ async def test_a_fault_of_the_shard_itself_ends_the_process(
 ) -> None:
     """Else no timer would ever go off again, and nobody would know."""
     codes: list[int] = []
-    monkeypatch.setattr("actors.service.os._exit", codes.append)
+    monkeypatch.setattr("actors.shards.service.os._exit", codes.append)
     log, snapshots = MemoryLog(), MemorySnapshots()
     async with serving(tmp_path, log, snapshots, NEVER) as (service, _):
 
@@ -280,7 +280,7 @@ async def test_a_fault_of_the_shard_itself_ends_the_process(
 async def test_on_a_full_disk_events_are_refused_and_what_was_folded_is_answered_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.committer.RETRY_S", 0.05)
+    monkeypatch.setattr("actors.shards.committer.RETRY_S", 0.05)
     log, snapshots = MemoryLog(), MemorySnapshots()
     full = True
 
@@ -308,8 +308,8 @@ async def test_on_a_full_disk_events_are_refused_and_what_was_folded_is_answered
 async def test_what_waits_when_the_disk_is_full_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.committer.RETRY_S", 0.05)
-    monkeypatch.setattr("actors.service.FRAMES_UNCOMMITTED_MAX", 1)
+    monkeypatch.setattr("actors.shards.committer.RETRY_S", 0.05)
+    monkeypatch.setattr("actors.shards.service.FRAMES_UNCOMMITTED_MAX", 1)
     log, snapshots = MemoryLog(), MemorySnapshots()
     gate = threading.Event()
     full = True
@@ -351,8 +351,8 @@ async def test_after_each_file_it_rests_longer_than_the_end_of_the_file_took(
         time.sleep(0.01)
 
     monkeypatch.setattr(life.snapshots, "write", write_and_sync)
-    monkeypatch.setattr("actors.snapshotter.PAUSE_RATIO", 100)
-    monkeypatch.setattr("actors.snapshotter.REST_S_MAX", 0.5)
+    monkeypatch.setattr("actors.shards.snapshotter.PAUSE_RATIO", 100)
+    monkeypatch.setattr("actors.shards.snapshotter.REST_S_MAX", 0.5)
     snapshotter.note(10)
     snapshotter.turn(busy=False)
     await until(lambda: snapshotter.written == 1)
@@ -375,8 +375,8 @@ async def test_files_come_apart_unless_the_log_grows_fast(
     monkeypatch: pytest.MonkeyPatch, *, log_bytes: int, rests: bool
 ) -> None:
     """By default each file's syncs have half a second to themselves: answers' p99 depends on it."""
-    monkeypatch.setattr("actors.snapshotter.FILE_REST_S", 60.0)
-    monkeypatch.setattr("actors.snapshotter.REST_S_MAX", 60.0)
+    monkeypatch.setattr("actors.shards.snapshotter.FILE_REST_S", 60.0)
+    monkeypatch.setattr("actors.shards.snapshotter.REST_S_MAX", 60.0)
     life = Life()
     life.event(CONTACTS[0], "hi")
     life.commit()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.link import Accept, Accepted, Drain, LinkError, LinkEvent
-from engine.identity import partition_of
+from actors.links.link import Accept, Accepted, Drain, LinkError, LinkEvent
+from engine.contacts.identity import partition_of
 from tests.actors.life import CONTACTS
 from tests.actors.memory_store import MemoryLog, MemorySnapshots
 from tests.actors.test_snapshotter import accept, serving, until

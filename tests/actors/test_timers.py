@@ -10,11 +10,11 @@ from hypothesis import strategies as some
 from actors.clock import WallClock
 from actors.frame import AdvanceRecord, EventRecord, decode_frame
 from actors.limits import SLICE_INPUTS_MAX
-from actors.link import Accept, Accepted, LinkClient, LinkEvent, PublishNow
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.links.link import Accept, Accepted, LinkClient, LinkEvent, PublishNow
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
+from engine.contacts.identity import partition_of
 from engine.decision import SENT, Outcome
-from engine.identity import partition_of
 from engine.limits import TIMERS_PER_ADVANCE_MAX
 from tests.actors.life import CONTACTS, PARTITIONS, SHARDS, Life
 from tests.actors.memory_store import MemoryLog
@@ -83,7 +83,7 @@ async def test_timers_rest_between_their_slices_and_events_do_not(
     await service.start(str(tmp_path / "s.sock"))
     client = await LinkClient.connect(str(tmp_path / "s.sock"))
     assert isinstance(await client.ask(events(keys, "hi", "e")), Accepted)
-    monkeypatch.setattr("actors.timers.REST_RATIO", 1e9)
+    monkeypatch.setattr("actors.shards.timers.REST_RATIO", 1e9)
     begun = len(log.kept)
     clock.at_ms += 2 * HOUR_MS
     for number in range(10):

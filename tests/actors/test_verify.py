@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from actors.finding import Counts, Finding
 from actors.frame import EventRecord, Frame
 from actors.store.archive import ARCHIVE_FOLDER
 from actors.store.block import HEAD, HEADER, LOG
@@ -17,9 +16,10 @@ from actors.store.log import Sizes, open_log
 from actors.store.port import Row, SnapshotHead
 from actors.store.rewrite import rewrite_file
 from actors.store.snapshots import SnapshotFiles
-from actors.verify import bytes_to_read, verify_store
-from engine.contact import decode_contact, encode_contact
-from engine.identity import partition_of
+from actors.verify.files import bytes_to_read, verify_store
+from actors.verify.finding import Counts, Finding
+from engine.contacts.contact import decode_contact, encode_contact
+from engine.contacts.identity import partition_of
 from engine.numbers import Numbers, SavedNumbers
 from tests.actors.made_store import CONTACTS, EVENTS, MadeStore, made_store
 

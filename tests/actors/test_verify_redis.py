@@ -8,19 +8,19 @@ import pytest
 from msgspec.structs import replace
 
 from actors.clock import EventClock
-from actors.finding import Counts, Finding
+from actors.control.roster import Roster, encode_roster
 from actors.map import shard_of
-from actors.outbox import Outbox
-from actors.recovery import Recovery, load_head
 from actors.redis_slot import RedisStore, open_redis_slot
-from actors.roster import Roster, encode_roster
 from actors.settings import RedisSettings
-from actors.shard import Shard
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import Recovery, load_head
+from actors.shards.shard import Shard
 from actors.store.redis_map import RedisMap
 from actors.store.redis_server import RedisServer
 from actors.store.redis_store import open_redis_store
-from actors.verify_redis import verify_redis
-from engine.identity import partition_of
+from actors.verify.finding import Counts, Finding
+from actors.verify.redis import verify_redis
+from engine.contacts.identity import partition_of
 from engine.limits import PARTITIONS
 from tests.actors.opened_store import ALL_MS, Opened
 from tests.publications import MAIL, journey, source_of

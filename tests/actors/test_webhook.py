@@ -10,16 +10,24 @@ import pytest
 
 from actors.clock import EventClock
 from actors.courier import Courier
-from actors.link import Accept, Handed, LinkClient, LinkEvent, PublishNow, decode_reply, encode
+from actors.links.link import (
+    Accept,
+    Handed,
+    LinkClient,
+    LinkEvent,
+    PublishNow,
+    decode_reply,
+    encode,
+)
 from actors.map import even_map
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.store.log import open_log
 from channels import SERVED_CHANNELS
 from channels.delivery import ChannelSettings, open_channels
-from engine.contact import Contact
+from engine.contacts.contact import Contact
+from engine.contacts.identity import partition_of
 from engine.decision import Delivery
-from engine.identity import partition_of
 from engine.input import Receipt
 from tests.channels.letters import delivery, read_ms
 from tests.channels.web_server import WebServer, open_web_server, response

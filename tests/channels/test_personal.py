@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.render import Renderer, RenderError, check_templates
+from engine.language.mention import mentions_in
 from engine.limits import LATEST_MAX
-from engine.mention import mentions_in
 from tests.channels.letters import delivery
 
 VIEWS = [

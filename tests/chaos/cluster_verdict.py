@@ -9,10 +9,10 @@ from actors.clock import WallClock
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import Frame, PartitionRecord, PublishRecord, partition_number
 from actors.map import shard_of
-from actors.shard import Shard
+from actors.shards.shard import Shard
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.limits import PARTITIONS
 from tests.chaos.cluster_world import SHARDS
 from tests.chaos.ledger import Connection

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from actors.errors import OperatorError
-from actors.link import AskStatus, LinkClient, LinkError, Status
+from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from tests.actors.store.proxy import proxying
 from tests.actors.store.redis_server import free_port, serving
 from tests.chaos.clock import ShiftedClock

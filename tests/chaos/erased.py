@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from actors.errors import OperatorError
-from actors.finding import Counts
 from actors.store.key import store_key
-from actors.verify import verify_store
+from actors.verify.files import verify_store
+from actors.verify.finding import Counts
 from console.verify import words
 from tests.actors.test_eraser import everything
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from actors.map import shard_of
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from tests.chaos.erasing import Erasures
 
 Numbered = tuple[str, str]

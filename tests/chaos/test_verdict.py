@@ -19,13 +19,13 @@ from actors.frame import (
     encode_frame,
     partition_number,
 )
-from actors.link import LinkEvent
-from actors.shard import Shard
+from actors.links.link import LinkEvent
+from actors.shards.shard import Shard
 from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store
 from actors.store.snapshots import open_snapshots
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from tests.chaos.erased import erased_wrong, verify_wrong
 from tests.chaos.erasing import Erasures

@@ -15,15 +15,15 @@ from actors.frame import (
     Record,
     partition_number,
 )
-from actors.outbox import Outbox
-from actors.recovery import Recovery
-from actors.shard import Shard
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import Recovery
+from actors.shards.shard import Shard
 from actors.store.history import read_history
 from actors.store.key import store_key
 from actors.store.port import Log, SnapshotHead, Snapshots
 from actors.store.snapshots import SnapshotFiles
+from engine.contacts.identity import message_key, partition_of, visit_id
 from engine.decision import SENT, Outcome
-from engine.identity import message_key, partition_of, visit_id
 from engine.input import Verdict
 from engine.limits import EVENT_ID_CHARS_KEPT, EVENT_IDS_MAX
 from engine.partition import Partition

@@ -8,10 +8,10 @@ import msgspec
 
 from actors.clock import Clock, WallClock
 from actors.frame import Frame, encode_frame
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.recovery import Recovery
-from actors.shard import Shard
+from actors.links.link import LinkEvent
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import Recovery
+from actors.shards.shard import Shard
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment, prune_archive
 from actors.store.disk import REAL_DISK
 from actors.store.log import FileLog, Sizes, open_log
@@ -30,9 +30,9 @@ from console.against.comparison import (
 from console.against.course import Course
 from console.against.pairing import Difference
 from console.against.spool import REAL
+from engine.contacts.erasure import digest_of
+from engine.contacts.identity import partition_of
 from engine.decision import Outcome
-from engine.erasure import digest_of
-from engine.identity import partition_of
 from engine.input import Receipt
 from engine.limits import PARTITIONS
 from tests.engine.situation import MINUTE_MS, NOON_MS

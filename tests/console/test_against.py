@@ -15,8 +15,8 @@ from console.against.pairing import (
     WAITING,
     Difference,
 )
+from engine.contacts.identity import partition_of
 from engine.decision import Outcome
-from engine.identity import partition_of
 from engine.input import Event, Receipt
 from tests.console.past import Past, minutes
 from tests.engine.situation import HOUR_MS, NOON_MS, Situation, decide, mail, wait

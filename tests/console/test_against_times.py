@@ -14,7 +14,7 @@ from console.against.pairing import (
     MOVED,
     Difference,
 )
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.limits import FAR_MS
 from tests.actors.made_store import JOURNEYS, SIZES, MadeStore
 from tests.console.past import Past, minutes

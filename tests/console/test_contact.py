@@ -11,17 +11,26 @@ import uvloop
 
 from actors.clock import EventClock
 from actors.errors import OperatorError
-from actors.link import Accept, AskStatus, Handed, LinkClient, LinkEvent, PublishNow, Pull, Settle
+from actors.links.link import (
+    Accept,
+    AskStatus,
+    Handed,
+    LinkClient,
+    LinkEvent,
+    PublishNow,
+    Pull,
+    Settle,
+)
 from actors.processes import Processes
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import open_store, shard_folder
 from console.contact import erase_contact
 from console.held import held_of
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from engine.limits import DAY_MS
 from tests.actors.test_eraser import everything

@@ -99,7 +99,7 @@ def test_what_the_log_says_holds_where_folding_again_says_otherwise(
     told: ToldStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if newer code knew no caps."""
-    monkeypatch.setattr("engine.send.full_cap", lambda *_: None)
+    monkeypatch.setattr("engine.nodes.send.full_cap", lambda *_: None)
     entries = explanation_of(told.data, ADA).entries
     (otherwise,) = [each for each in entries if each.recorded]
     assert isinstance(otherwise.outcome, Outcome)

@@ -8,13 +8,13 @@ import pytest
 import uvloop
 
 from actors.errors import OperatorError
-from actors.link import Accept, Drain, LinkEvent, PublishNow, RunOut
+from actors.links.link import Accept, Drain, LinkEvent, PublishNow, RunOut
 from actors.store.manifest import open_store
 from console.numbers import Asked, Conversion, JourneyNumbers, NumbersReport, numbers_of, window_of
 from console.numbers_screen import asked_for, conversion_words, show_numbers, sparkline
 from console.screen import console
+from engine.contacts.identity import partition_of
 from engine.count_table import Line, Window
-from engine.identity import partition_of
 from engine.limits import DAY_MS
 from engine.numbers import OTHER
 from tests.console.test_command import anlass

@@ -10,11 +10,11 @@ from msgspec.yaml import encode as yaml
 
 from actors.errors import OperatorError
 from actors.folder import read_folder
-from actors.link import Accept, LinkClient, LinkEvent
+from actors.links.link import Accept, LinkClient, LinkEvent
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
+from actors.shards.timers import Timers
 from actors.store.manifest import open_store
-from actors.timers import Timers
 from console.diff import Diff, EntryLine, JourneyLine, NodeLine, entry_words, sentence
 from console.publication import (
     Make,
@@ -26,9 +26,9 @@ from console.publication import (
     to_older,
     to_state,
 )
-from engine.identity import partition_of
-from engine.journey import Publication
-from engine.succession import versions_of
+from engine.contacts.identity import partition_of
+from engine.fold.succession import versions_of
+from engine.language.journey import Publication
 from tests.console.test_contact import running
 from tests.engine.situation import HOUR_MS, NOON_MS, mail, wait
 from tests.publications import journey

@@ -7,16 +7,23 @@ import pytest
 
 from actors.clock import CLOCKS
 from actors.errors import OperatorError
-from actors.frame import EventRecord, Frame, HandoverRecord, ReceiptRecord, Record, encode_frame
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.shard import Shard
+from actors.frame import (
+    EventRecord,
+    Frame,
+    HandoverRecord,
+    ReceiptRecord,
+    Record,
+    encode_frame,
+)
+from actors.links.link import LinkEvent
+from actors.shards.outbox import Outbox
+from actors.shards.shard import Shard
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
 from console.recorded import Recorded, moment_ms, read_recorded
 from console.replay import Replay, sorted_outcomes, write_outcomes
+from engine.contacts.identity import partition_of
 from engine.decision import Outcome
-from engine.identity import partition_of
 from engine.input import Event, Receipt
 from engine.limits import FAR_MS
 from tests.console.test_command import anlass

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.clock import process_start
-from actors.link import Accept, PublishNow
+from actors.links.link import Accept, PublishNow
 from actors.store.manifest import open_store, shard_folder
 from console.screen import console, size_words, span_words
 from console.status import BETWEEN_S, SystemStatus, status_of

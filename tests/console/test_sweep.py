@@ -10,7 +10,7 @@ from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
 from console.against.sweep import VARIANTS_MAX, variants_of
 from engine.errors import AuthorError
-from engine.journey import Publication
+from engine.language.journey import Publication
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
 

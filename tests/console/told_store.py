@@ -10,14 +10,14 @@ import msgspec
 from actors.clock import WallClock
 from actors.folder import read_folder
 from actors.frame import encode_frame
-from actors.link import LinkEvent
-from actors.outbox import Outbox
-from actors.shard import Shard
+from actors.links.link import LinkEvent
+from actors.shards.outbox import Outbox
+from actors.shards.shard import Shard
 from actors.store.key import store_key
 from actors.store.log import FileLog, open_log
 from actors.store.manifest import open_store, shard_folder
+from engine.contacts.identity import partition_of
 from engine.decision import Outcome
-from engine.identity import partition_of
 from engine.input import Receipt
 from tests.console.scenarios import EXAMPLES
 

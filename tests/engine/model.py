@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from engine.identity import message_key, visit_id
+from engine.contacts.identity import message_key, visit_id
 from tests.engine.situation import MINUTE_MS, decide, mail, wait
 from tests.publications import journey
 

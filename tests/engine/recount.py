@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
+from engine.contacts.course import SPANS_MS
 from engine.count_table import CountTable, Window, table_of
-from engine.course import SPANS_MS
 from engine.decision import OUTCOMES, Decision, Outcome
 from engine.partition import Partition
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.contact import Contact, decode_contact
+from engine.contacts.contact import Contact, decode_contact
 from engine.decision import Decision, Delivery, Fault, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict
 from engine.limits import FAR_MS

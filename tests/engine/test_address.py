@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.address import is_address
-from engine.compile import compile_publication
-from engine.journey import Publication
+from engine.compile.publication import compile_publication
+from engine.contacts.address import is_address
+from engine.language.journey import Publication
 from tests.engine.situation import Situation, mail, only_delivery, only_outcome
 from tests.publications import journey
 

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.answer import keep_answer
-from engine.await_ import Await, Coming
-from engine.contact import Contact, Visit, pack
+from engine.contacts.answer import keep_answer
+from engine.contacts.contact import Contact, Visit, pack
 from engine.decision import Fault
 from engine.input import Event, Publish
-from engine.journey import Publication
+from engine.language.journey import Publication
+from engine.language.rules import Rules
 from engine.limits import ANSWER_BYTES_MAX, ANSWERS_MAX
 from engine.moment import Moment
+from engine.nodes.await_ import Await, Coming
 from engine.notes import Notes
 from engine.program import Program
-from engine.rules import Rules
 from tests.engine.situation import (
     GAP_MS,
     HOUR_MS,
@@ -326,7 +326,7 @@ def test_a_fault_leaves_no_trace_of_what_came(monkeypatch: pytest.MonkeyPatch) -
     def breaks(*_: Any) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("engine.send.Send.enter", breaks)
+    monkeypatch.setattr("engine.nodes.send.Send.enter", breaks)
     (fault,) = situation.event("next", {"i": 1}, id="e")
     assert isinstance(fault, Fault)
     visit = visit_of(situation)

@@ -4,12 +4,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.cap import frees_at_ms, full_cap
-from engine.contact import Contact, Sent
+from engine.contacts.contact import Contact, Sent
 from engine.decision import Outcome
+from engine.language.rules import Cap, Rules
 from engine.limits import MESSAGES_KEPT_MAX, PENDING_MAX
+from engine.nodes.cap import frees_at_ms, full_cap
 from engine.program import Program
-from engine.rules import Cap, Rules
 from tests.engine.almanac import at
 from tests.engine.situation import (
     DAY_MS,

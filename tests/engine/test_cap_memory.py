@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from engine.cap import counts, forget_uncounted, nth_newest
-from engine.compile import compile_publication
-from engine.contact import Contact, Pending, Sent
+from engine.compile.publication import compile_publication
+from engine.contacts.contact import Contact, Pending, Sent
 from engine.decision import Outcome
-from engine.journey import Publication
+from engine.language.journey import Publication
+from engine.language.rules import Cap, Rules
 from engine.limits import MESSAGES_COUNTED_MAX, MESSAGES_KEPT_MAX
-from engine.rules import Cap, Rules
+from engine.nodes.cap import counts, forget_uncounted, nth_newest
 from tests.engine.situation import DAY_MS, Situation, only_outcome, outcomes
 from tests.publications import journey
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.cap import frees_at_ms
-from engine.contact import Contact
+from engine.calendar.span import span_ms
+from engine.contacts.contact import Contact
 from engine.decision import Outcome
+from engine.language.rules import Cap, Rules
 from engine.limits import HOLD_MS_MAX
-from engine.rules import Cap, Rules
-from engine.span import span_ms
+from engine.nodes.cap import frees_at_ms
 from tests.engine.situation import DAY_MS, HOUR_MS, MINUTE_MS, Situation, mail
 from tests.publications import journey
 

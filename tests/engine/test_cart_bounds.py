@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.cart import QUANTITY_MAX
-from engine.contact import encode_contact
+from engine.contacts.cart import QUANTITY_MAX
+from engine.contacts.contact import encode_contact
 from tests.engine.situation import Situation
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.compile import compile_publication
+from engine.compile.publication import compile_publication
+from engine.contacts.identity import message_key, visit_id
 from engine.decision import (
     CAPPED,
     EXITED,
@@ -13,16 +14,15 @@ from engine.decision import (
     Fault,
     Outcome,
 )
-from engine.identity import message_key, visit_id
+from engine.fold.reconcile import uphold
 from engine.input import Verdict
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import (
     ATTRIBUTE_BYTES_MAX,
     ATTRIBUTES_MAX,
     LISTS_MAX,
     PENDING_MAX,
 )
-from engine.reconcile import uphold
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -136,7 +136,7 @@ def test_a_fault_after_it_takes_back_what_was_set(monkeypatch: pytest.MonkeyPatc
     def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("engine.send.Send.enter", fail)
+    monkeypatch.setattr("engine.nodes.send.Send.enter", fail)
     only_fault(situation.event())
     assert situation.verdict == Verdict.FAILED
     contact = situation.contact()

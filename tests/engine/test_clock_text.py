@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.clock_text import (
+from engine.calendar.clock_text import (
     SECONDS_BELOW,
     date_of,
     iso_date,
@@ -17,8 +17,8 @@ from engine.clock_text import (
     weekday_of,
     weekdays_of,
 )
+from engine.calendar.zone import EVERY_DAY, FIRST_MS, LAST_MS
 from engine.limits import DAY_MS
-from engine.zone import EVERY_DAY, FIRST_MS, LAST_MS
 from tests.engine.almanac import HOUR_MS, MINUTE_MS, at
 from tests.engine.payloads import id_of, payloads
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.claim import DATE_COMPARISONS
-from engine.compare import COMPARISONS
+from engine.compile.claim import DATE_COMPARISONS
+from engine.conditions.compare import COMPARISONS
 from engine.limits import FAR_MS
 from engine.value import MISSING
 from tests.engine.payloads import scalars, values

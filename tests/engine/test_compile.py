@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.author import BOOL_FIX
-from engine.compile import compile_publication, programs_of
-from engine.compile_ways import ROUND_FIX
+from engine.compile.publication import compile_publication, programs_of
+from engine.compile.ways import ROUND_FIX
 from engine.errors import AuthorError
-from engine.journey import Publication
+from engine.language.author import BOOL_FIX
+from engine.language.journey import Publication
+from engine.language.node import NODE_KINDS
 from engine.limits import CONDITION_DEPTH_MAX, JOURNEYS_MAX, NODES_MAX
-from engine.node import NODE_KINDS
 from tests.engine.situation import decide, mail, wait
 from tests.publications import journey
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.compile import compile_publication
-from engine.journey import Publication
+from engine.compile.publication import compile_publication
+from engine.language.journey import Publication
 from tests.publications import journey
 
 URL = "https://shop.example/hook"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.compile import compile_publication
-from engine.condition import reads_field
-from engine.journey import Publication
+from engine.compile.publication import compile_publication
+from engine.conditions.condition import reads_field
+from engine.language.journey import Publication
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail, outcomes
 from tests.publications import journey
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.contact import Contact
-from engine.contact_zone import zone_for
+from engine.contacts.contact import Contact
+from engine.contacts.zone import zone_for
 from tests.engine.situation import Situation
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as some
 
-from engine.author import Reader
-from engine.clause import Condition
-from engine.compare import folded
-from engine.compile_condition import compile_condition
-from engine.known import Known
+from engine.compile.condition import compile_condition
+from engine.compile.known import Known
+from engine.conditions.compare import folded
+from engine.language.author import Reader
+from engine.language.clause import Condition
 from tests.engine.tests_of import compiled, moment_at
 
 A5 = {"field": "a", "equals": 5}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.cron import Cron, next_fire, read_cron
+from engine.calendar.cron import Cron, next_fire, read_cron
+from engine.calendar.zone import FIRST_MS, LAST_MS
 from engine.limits import CRON_CHARS_MAX, DAY_MS, FAR_MS
-from engine.zone import FIRST_MS, LAST_MS
 from tests.engine.almanac import CHANGES, EPOCH, MINUTE_MS, at, clock, minutes_from, moments
 
 CASES = Path(__file__).parents[3] / "shared" / "fixtures" / "cron" / "robfig_cron.json"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contact import Contact
+from engine.conditions.reads import Reads
+from engine.contacts.contact import Contact
 from engine.limits import DAY_MS, FAR_MS
-from engine.reads import Reads
 from tests.engine.almanac import CHANGES, MINUTE_MS, ODD_CHANGES, at, clock
 from tests.engine.tests_of import assert_changes_no_earlier, compiled, compiled_well, moment_at
 

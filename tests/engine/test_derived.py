@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engine.contacts.identity import visit_id
 from engine.decision import (
     CONVERTED,
     DECLINED,
@@ -13,7 +14,6 @@ from engine.decision import (
     Fault,
     Outcome,
 )
-from engine.identity import visit_id
 from engine.limits import (
     FOLLOWS_MAX,
     HOPS_MAX,
@@ -256,13 +256,13 @@ def test_a_fault_in_what_follows_takes_back_that_it_happened(
     def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("engine.send.Send.enter", fail)
+    monkeypatch.setattr("engine.nodes.send.Send.enter", fail)
     only_fault(situation.event())
     after = situation.contact()
     assert after.history["noted"] == before.history["noted"]
     assert len(after.history["hi"]) == 2
     monkeypatch.undo()
     situation.publish(emits("hello", "other"), on("other", "second"))
-    monkeypatch.setattr("engine.send.Send.enter", fail)
+    monkeypatch.setattr("engine.nodes.send.Send.enter", fail)
     situation.event()
     assert "other" not in situation.contact().history

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.author import NOTHING, Reader
-from engine.clause import CONDITION_KINDS, Condition
-from engine.compile import compile_publication
-from engine.journey import Publication, Settings
-from engine.node import NODE_KINDS
+from engine.compile.publication import compile_publication
+from engine.language.author import NOTHING, Reader
+from engine.language.clause import CONDITION_KINDS, Condition
+from engine.language.journey import Publication, Settings
+from engine.language.node import NODE_KINDS
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "journeys.md"
 BLOCK = re.compile(r"^```yaml *(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -114,8 +114,8 @@ def test_a_dry_message_that_waits_for_a_cap_waits_as_a_live_one_would() -> None:
 
 
 def test_many_dry_messages_hold_back_no_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.send.MESSAGES_COUNTED_MAX", 8)
-    monkeypatch.setattr("engine.cap.MESSAGES_KEPT_MAX", 4)
+    monkeypatch.setattr("engine.nodes.send.MESSAGES_COUNTED_MAX", 8)
+    monkeypatch.setattr("engine.nodes.cap.MESSAGES_KEPT_MAX", 4)
     cap = {"messages": 100, "per": "1d"}
     situation = Situation(dry(), other(), caps=[cap])
     made = [outcomes(situation.event())[0] for _ in range(10)]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from engine.compile import compile_publication
+from engine.compile.publication import compile_publication
 from engine.decision import CONVERTED, DECLINED, EXITED, HELD_OUT, LATE, SENT, Outcome
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import ENTRIES_KEPT_MAX, GOALS_MAX, REENTRY_KEY_CHARS_MAX, VISITS_MAX
 from tests.engine.situation import (
     DAY_MS,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from engine.contacts.erasure import digest_of
 from engine.decision import Outcome
-from engine.erasure import digest_of
 from engine.input import Erase, Verdict
 from engine.limits import FAR_MS, TOMBSTONES_MAX
 from engine.partition import Partition
@@ -160,7 +160,7 @@ def test_past_the_bound_the_oldest_tombstone_goes_and_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert TOMBSTONES_MAX >= 1000
-    monkeypatch.setattr("engine.erasure.TOMBSTONES_MAX", 3)
+    monkeypatch.setattr("engine.contacts.erasure.TOMBSTONES_MAX", 3)
     situation = Situation(journey())
     for number in range(5):
         erase(situation, f"c-{number}")

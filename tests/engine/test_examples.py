@@ -14,7 +14,7 @@ from actors.folder import read_folder
 from console.simulator import simulate
 from engine.decision import Delivery, Outcome
 from engine.input import Advance, Event, Handover, Publish, Receipt, payload_of
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import FAR_MS
 from engine.partition import Partition
 

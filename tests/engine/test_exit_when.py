@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from engine.decision import EXITED, SENT
+from engine.fold.watch import EXIT_HELD
 from engine.input import Receipt
 from engine.limits import FAR_MS
-from engine.watch import EXIT_HELD
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,

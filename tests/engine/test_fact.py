@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 import pytest
 
-from engine import succession
 from engine.fact import Fact
+from engine.fold import succession
 from engine.input import Event, Publish
-from engine.journey import Publication, Version
+from engine.language.journey import Publication, Version
 from engine.partition import Partition
 from engine.trace import EntryNote, NodeNote, Trace
 from tests.engine.situation import DAY_MS, HOUR_MS, NOON_MS, decide, mail, wait

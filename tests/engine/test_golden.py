@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.contact import Contact, decode_contact, encode_contact
+from engine.contacts.contact import Contact, decode_contact, encode_contact
 from engine.decision import Decision, Delivery, Fault, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt
 from engine.partition import Partition

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from engine.compile import compile_publication
-from engine.contact import Entered
+from engine.compile.publication import compile_publication
+from engine.contacts.contact import Entered
 from engine.decision import EXITED, GROUPED, LATE, SENT, Outcome
-from engine.journey import Publication
+from engine.language.journey import Publication
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,

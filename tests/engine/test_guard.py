@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
-from engine.contact import Contact, Entered, Pending, Sent, Session, Visit, encode_contact
+from engine.contacts.contact import Contact, Entered, Pending, Sent, Session, Visit, encode_contact
 from engine.guard import COPIED, SHARED, Guard
 from engine.notes import Notes
 

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contact import unpack
-from engine.history import happened_at_ms
+from engine.contacts.contact import unpack
+from engine.contacts.history import happened_at_ms
 from engine.limits import HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
 from tests.engine.situation import DAY_MS, GAP_MS, HOUR_MS, NOON_MS, Situation
 from tests.publications import journey

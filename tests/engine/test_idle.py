@@ -1,7 +1,7 @@
 """An idle contact's bytes tell when its timer is armed and whether messages are out."""
 
-from engine.contact import Contact, Pending, decode_contact, encode_contact
-from engine.idle import IdleContact, decode_idle
+from engine.contacts.contact import Contact, Pending, decode_contact, encode_contact
+from engine.contacts.idle import IdleContact, decode_idle
 from engine.limits import FAR_MS
 from tests.engine.situation import MINUTE_MS, Situation, mail, wait
 from tests.publications import journey

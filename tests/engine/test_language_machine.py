@@ -10,9 +10,9 @@ import pytest
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from engine.contacts.idle import decode_idle
 from engine.count_table import Window, table_of
 from engine.decision import Decision, Delivery, Outcome
-from engine.idle import decode_idle
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict, payload_of
 from engine.partition import Partition
 from tests.engine.language_model import Model, Said

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.contact import encode_contact, unpack
+from engine.contacts.contact import encode_contact, unpack
+from engine.contacts.session import unpacked
 from engine.limits import (
     CART_ITEMS_MAX,
     HAPPENING_BYTES_MAX,
@@ -12,7 +13,6 @@ from engine.limits import (
     PRODUCT_FIELD_BYTES_MAX,
     SESSION_VIEWS_MAX,
 )
-from engine.session import unpacked
 from tests.engine.situation import MINUTE_MS, Situation
 
 LONG = "x" * 30_000

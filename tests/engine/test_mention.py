@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.compile import compile_publication
-from engine.contact import Contact, pack
-from engine.history import latest
+from engine.compile.publication import compile_publication
+from engine.contacts.contact import Contact, pack
+from engine.contacts.history import latest
 from engine.input import Publish
-from engine.journey import Publication
+from engine.language.journey import Publication
+from engine.language.mention import Mentions, mentions_in
 from engine.limits import LATEST_MAX, MENTIONED_NAMES_MAX
-from engine.mention import Mentions, mentions_in
 from tests.engine.situation import (
     GAP_MS,
     NOON_MS,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from engine.compile import compile_publication
+from engine.compile.publication import compile_publication
 from engine.decision import Outcome
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import NEEDS_MAX
 from tests.engine.situation import GAP_MS, Situation, mail, only_outcome, outcomes
 from tests.publications import journey

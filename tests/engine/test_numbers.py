@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine import limits
+from engine.contacts.course import SPANS_MS, Course
+from engine.contacts.erasure import digest_of
 from engine.count_table import (
     CountTable,
     Outline,
@@ -17,8 +19,6 @@ from engine.count_table import (
     table_of,
     window_from,
 )
-from engine.course import SPANS_MS, Course
-from engine.erasure import digest_of
 from engine.input import Erase, Receipt
 from engine.numbers import OTHER, Numbers
 from tests.engine.recount import numbers_of, waiting_in
@@ -145,12 +145,12 @@ def test_a_fault_takes_back_what_was_counted(monkeypatch: pytest.MonkeyPatch) ->
         raise ZeroDivisionError("poison")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.wait.stay", raises)
+        patch.setattr("engine.nodes.wait.stay", raises)
         situation.event("hi")
     assert numbers_of(situation.partition) == before
     situation.event("hi")
     with monkeypatch.context() as patch:
-        patch.setattr("engine.wait.Wait.due", raises)
+        patch.setattr("engine.nodes.wait.Wait.due", raises)
         situation.pass_time(HOUR_MS)
     assert counted(situation)["j", "wait"] == {"entered": 1, "failed": 1, "left/failed": 1}
     assert situation.partition.numbers.waiting() == waiting_in(situation.partition) == {}
@@ -327,7 +327,7 @@ def kept(latest_ms: int, at_ms: int) -> bool:
 
 
 def test_a_course_stays_within_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.course.COURSE_BYTES_MAX", 2_000)
+    monkeypatch.setattr("engine.contacts.course.COURSE_BYTES_MAX", 2_000)
     course = Course()
     for hour in range(24 * 200):
         for series in range(20):

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.compile import compile_publication
+from engine.compile.publication import compile_publication
 from engine.decision import Outcome
 from engine.input import Advance
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import FAR_MS
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, decide, mail, wait
 from tests.publications import journey
@@ -282,7 +282,7 @@ def test_a_fault_at_one_time_leaves_the_next(monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError("no")
 
     with monkeypatch.context() as patched:
-        patched.setattr("engine.send.Send.enter", fail)
+        patched.setattr("engine.nodes.send.Send.enter", fail)
         situation.now_ms = at_ms("2026-04-02T12:00")
         (fault,) = situation.fold(Advance(situation.now_ms))
     assert "occasion hello/" in str(fault)

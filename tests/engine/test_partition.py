@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine import entrance
 from engine.decision import Fault, Outcome
+from engine.fold import entrance
 from engine.input import Advance, Event, Handover, Receipt, Verdict
 from engine.limits import (
     FAR_MS,
@@ -144,7 +144,8 @@ def busy() -> Situation:
 
 
 @pytest.mark.parametrize(
-    "where", ["engine.send.Send.enter", "engine.arrival.enter", "engine.entrance.advance"]
+    "where",
+    ["engine.nodes.send.Send.enter", "engine.fold.arrival.enter", "engine.fold.entrance.advance"],
 )
 def test_a_poisoned_event_moves_no_visit_and_is_listed(
     where: str, monkeypatch: pytest.MonkeyPatch
@@ -177,7 +178,7 @@ def test_a_fault_after_half_the_way_takes_back_what_was_decided(
         enter(moment, program, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.arrival.enter", raises_for_third)
+        patch.setattr("engine.fold.arrival.enter", raises_for_third)
         only_fault(situation.event("bye", id="bad"))
     assert state(situation) == before
 
@@ -195,7 +196,7 @@ def test_a_poisoned_handover_or_receipt_leaves_the_message_as_it_was(
     receipt = Receipt("c-1", key, delivered=False, reason="x")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.outbox._outcome", raises)
+        patch.setattr("engine.nodes.outbox._outcome", raises)
         fault = only_fault(situation.fold(input if kind == "handover" else receipt))
     assert (fault.what, situation.verdict) == (key, Verdict.FAILED)
     assert state(situation) == before
@@ -212,7 +213,7 @@ def test_a_poisoned_timer_is_dropped_and_its_visit_ends_as_failed(
     visit = next(each.id for each in situation.contact().visits if each.journey == "hello")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.send.Send.enter", raises)
+        patch.setattr("engine.nodes.send.Send.enter", raises)
         ended, fault = situation.pass_time(HOUR_MS)
     assert isinstance(ended, Outcome)
     assert (ended.outcome, ended.reason) == ("failed", "ZeroDivisionError: poison")
@@ -231,7 +232,7 @@ def test_a_poisoned_end_of_a_session_is_dropped_and_visits_stay(
     situation.event("hi")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.arrival.enter", raises)
+        patch.setattr("engine.fold.arrival.enter", raises)
         fault = only_fault(situation.pass_time(GAP_MS))
     assert fault.what == f"end of the session begun at {NOON_MS}"
     assert situation.contact().session is None
@@ -245,7 +246,7 @@ def test_a_poisoned_timer_does_not_take_the_event_along(
     situation.event("hi")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.send.Send.enter", raises)
+        patch.setattr("engine.nodes.send.Send.enter", raises)
         made = situation.event("ho", after_ms=HOUR_MS)
     assert situation.verdict == Verdict.APPLIED
     assert [type(each) for each in made] == [Outcome, Fault]
@@ -258,7 +259,7 @@ def test_a_session_opened_by_a_poisoned_event_ends_at_its_moment(
     situation = Situation(journey(), journey("end", entry={"event": "session_end"}))
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.send.Send.enter", raises)
+        patch.setattr("engine.nodes.send.Send.enter", raises)
         only_fault(situation.event("hi"))
     assert only_outcome(situation.run_out()).at_ms == NOON_MS + GAP_MS
 
@@ -270,7 +271,7 @@ def test_a_session_that_a_poisoned_event_prolonged_does_not_end_early(
     situation.event("ho")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.send.Send.enter", raises)
+        patch.setattr("engine.nodes.send.Send.enter", raises)
         only_fault(situation.event("hi", after_ms=20 * MINUTE_MS))
     assert situation.pass_time(GAP_MS - 1) == []
     assert only_outcome(situation.pass_time(1)).at_ms == NOON_MS + 20 * MINUTE_MS + GAP_MS
@@ -280,7 +281,7 @@ def test_a_failed_event_again_is_a_repeat(monkeypatch: pytest.MonkeyPatch) -> No
     situation = Situation(journey())
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.send.Send.enter", raises)
+        patch.setattr("engine.nodes.send.Send.enter", raises)
         situation.event(id="bad")
     assert situation.event(id="bad") == []
     assert situation.verdict == Verdict.REPEAT
@@ -291,7 +292,7 @@ def test_a_fault_of_one_contact_is_no_matter_to_another(monkeypatch: pytest.Monk
     key = only_outcome(situation.event(contact="c-1")).key
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.send.Send.enter", raises)
+        patch.setattr("engine.nodes.send.Send.enter", raises)
         only_fault(situation.event(contact="c-2"))
     only_delivery(situation.handover(key))
     assert len(situation.event(contact="c-2")) == 1

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from engine.contact import Sent
+from engine.contacts.contact import Sent
+from engine.contacts.identity import message_key
 from engine.decision import SENT, Outcome
-from engine.identity import message_key
 from engine.limits import PASSES_MAX
 from tests.engine.situation import (
     DAY_MS,

@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.decision import Outcome
 from engine.guard import Guard
-from engine.journey import Passage
+from engine.language.journey import Passage
 from engine.limits import QUEUED_MAX
 from engine.notes import Notes
 from tests.engine.situation import (

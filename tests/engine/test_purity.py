@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contact import Contact, encode_contact
+from engine.contacts.contact import Contact, encode_contact
 from engine.decision import Outcome
 from engine.input import SESSION_END, STANDARD_NAMES, Event, Input, Verdict
 from engine.limits import (
@@ -93,7 +93,7 @@ def test_the_fold_leaves_nothing_to_the_cyclic_collector(
     mixed(situation, 4_000)
     assert gc.collect() == 0
     with monkeypatch.context() as patch:
-        patch.setattr("engine.send.Send.enter", raises)
+        patch.setattr("engine.nodes.send.Send.enter", raises)
         faults = [situation.event("purchase", contact=f"x-{i}") for i in range(50)]
         assert all(faults)
     del faults

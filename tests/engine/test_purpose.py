@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.compile import compile_publication
-from engine.consent import STRENGTH
-from engine.journey import Publication
+from engine.compile.publication import compile_publication
+from engine.contacts.consent import STRENGTH
+from engine.language.journey import Publication
 from engine.limits import CONSENTS_KEPT_MAX
 from tests.engine.situation import Situation, mail, only_delivery, only_outcome, outcomes
 from tests.publications import journey

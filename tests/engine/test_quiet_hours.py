@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.compile import compile_publication
-from engine.journey import Publication
+from engine.compile.publication import compile_publication
+from engine.language.journey import Publication
 from tests.engine.situation import DAY_MS, HOUR_MS, MINUTE_MS, Situation, mail, only_outcome
 from tests.publications import journey
 

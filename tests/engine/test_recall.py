@@ -5,13 +5,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.condition import Test
-from engine.contact import Contact, Visit
+from engine.conditions.condition import Test
+from engine.conditions.reads import Reads
+from engine.contacts.contact import Contact, Visit
 from engine.input import SESSION_START
 from engine.limits import FAR_MS
 from engine.moment import Moment
 from engine.notes import Notes
-from engine.reads import Reads
 from tests.engine.situation import NOON_MS, Situation, decide, mail
 from tests.publications import journey
 

@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from engine.compile import compile_publication
-from engine.condition import Happened, Test
-from engine.contact import pack, unpack
+from engine.compile.publication import compile_publication
+from engine.conditions.condition import Happened, Test
+from engine.conditions.reads import Reads
+from engine.conditions.recall import Recall, Window
+from engine.contacts.contact import pack, unpack
+from engine.contacts.history import fields_of, happened_at_ms
 from engine.errors import Mistake
-from engine.history import fields_of, happened_at_ms
-from engine.journey import Publication
+from engine.fold.programs import Programs
+from engine.language.journey import Publication
+from engine.language.rules import Rules
 from engine.limits import (
     HAPPENING_BYTES_MAX,
     HAPPENING_KEPT_BYTES_MAX,
@@ -20,10 +24,6 @@ from engine.limits import (
 )
 from engine.moment import Moment
 from engine.notes import Notes
-from engine.programs import Programs
-from engine.reads import Reads
-from engine.recall import Recall, Window
-from engine.rules import Rules
 from tests.engine.payloads import payloads
 from tests.engine.situation import (
     DAY_MS,

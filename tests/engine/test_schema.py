@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from jsonschema import Draft202012Validator
 
-from engine.author import NOTHING, Reader
-from engine.clause import CONDITION_KINDS
-from engine.journey import Journey, Settings
-from engine.node import NODE_KINDS
-from engine.schema import DOCUMENTS, schema_of
+from engine.language.author import NOTHING, Reader
+from engine.language.clause import CONDITION_KINDS
+from engine.language.journey import Journey, Settings
+from engine.language.node import NODE_KINDS
+from engine.language.schema import DOCUMENTS, schema_of
 from tests.engine.payloads import values
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"

@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.compile import compile_publication
-from engine.condition import Not
-from engine.contact import encode_contact
+from engine.compile.publication import compile_publication
+from engine.conditions.condition import Not
+from engine.contacts.contact import encode_contact
+from engine.contacts.identity import visit_id
 from engine.decision import Outcome
-from engine.identity import visit_id
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import HOPS_MAX, LISTS_MAX
 from engine.moment import Moment
 from engine.partition import Partition
@@ -386,7 +386,7 @@ def test_a_fault_as_a_contact_comes_into_a_segment_leaves_it_outside(
         raise RuntimeError("no")
 
     with monkeypatch.context() as patched:
-        patched.setattr("engine.send.Send.enter", fail)
+        patched.setattr("engine.nodes.send.Send.enter", fail)
         assert len(be(situation, "gold")) == 1
     assert situation.contact().segments == {}
     assert outcomes(be(situation, "gold")) == [("hello", "sent")]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.erasure import digest_of
+from engine.contacts.erasure import digest_of
 from engine.limits import (
     SEEN_CANDIDATES_MAX,
     SEEN_FIELDS_MAX,
@@ -17,8 +17,8 @@ from engine.limits import (
     SEEN_SAMPLE_CHARS_MAX,
     SEEN_SAMPLES_MAX,
 )
-from engine.lookout import LATER, LOOK_EVERY, LOOK_EVERY_LATER, LOOKS_FIRST, Lookout
-from engine.sighting import (
+from engine.seen.lookout import LATER, LOOK_EVERY, LOOK_EVERY_LATER, LOOKS_FIRST, Lookout
+from engine.seen.sighting import (
     ODD,
     OPERATORS_FOR,
     EventSighting,

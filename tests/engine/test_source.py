@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contact import Contact, Session, Visit, pack
+from engine.conditions.reads import Reads
+from engine.contacts.contact import Contact, Session, Visit, pack
 from engine.limits import FAR_MS
 from engine.moment import Moment
-from engine.reads import Reads
 from tests.engine.situation import GAP_MS, HOUR_MS, NOON_MS, Situation, decide, mail, wait
 from tests.engine.tests_of import assert_changes_no_earlier, compiled, compiled_well, moment_at
 from tests.publications import journey

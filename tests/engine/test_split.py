@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from engine.chance import point_of
 from engine.decision import Outcome
 from engine.limits import PARTICIPATIONS_MAX
-from engine.split import case_of
+from engine.nodes.split import case_of
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -271,7 +271,7 @@ def test_a_fault_leaves_participations_goals_and_hold_outs_as_they_were(
     def breaks(*_: Any) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("engine.send.Send.enter", breaks)
+    monkeypatch.setattr("engine.nodes.send.Send.enter", breaks)
     situation.event("next")
     contact = situation.contact()
     assert contact.participations == {}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from msgspec import Raw
 
-from engine.contact import encode_contact
+from engine.contacts.contact import encode_contact
 from engine.decision import Decision, Fault
 from engine.input import Event, Publish, Verdict
 from engine.partition import Partition

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.compile import programs_of
-from engine.journey import Passage, Publication, Version
-from engine.succession import (
+from engine.compile.publication import programs_of
+from engine.fold.succession import (
     Choice,
     Known,
     changed_journeys,
@@ -16,6 +15,7 @@ from engine.succession import (
     versions_of,
     with_state,
 )
+from engine.language.journey import Passage, Publication, Version
 from tests.engine.situation import HOUR_MS, NOON_MS, Situation, mail, outcomes, wait
 from tests.publications import journey
 

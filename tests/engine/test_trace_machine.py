@@ -8,9 +8,9 @@ from typing import Final
 import pytest
 
 from engine.decision import CAPPED, NO_ADDRESS, NO_CONSENT, QUIET, SENT, Decision, Outcome
+from engine.fold.succession import versions_of
 from engine.input import Input
 from engine.partition import Partition
-from engine.succession import versions_of
 from engine.trace import (
     BACKLOG_FULL,
     ENTERED,

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contact import Contact, Sent, Visit
+from engine.conditions.treated import AT_MS
+from engine.contacts.contact import Contact, Sent, Visit
 from engine.guard import Guard
 from engine.input import Receipt
 from engine.limits import FAR_MS
 from engine.notes import Notes
-from engine.treated import AT_MS
 from tests.engine.situation import (
     HOUR_MS,
     NOON_MS,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from engine.sighting import EventSighting, FieldSighting, Sightings
-from engine.unseen import unseen
+from engine.seen.sighting import EventSighting, FieldSighting, Sightings
+from engine.seen.unseen import unseen
 from tests.engine.payloads import payloads, values
 from tests.publications import journey
 

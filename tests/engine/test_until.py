@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from engine.calendar.span import offset_ms
 from engine.decision import Outcome
 from engine.limits import WAIT_MS_MAX
-from engine.span import offset_ms
 from tests.engine.almanac import CHANGES, MINUTE_MS, at, minutes_from, moments
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail, only_outcome
 from tests.publications import journey

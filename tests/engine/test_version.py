@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from engine.compile import compile_publication
-from engine.contact import Visit
+from engine.compile.publication import compile_publication
+from engine.contacts.contact import Visit
+from engine.contacts.idle import armed_anew
 from engine.decision import Outcome
-from engine.idle import armed_anew
-from engine.journey import Passage, Publication, Version
+from engine.language.journey import Passage, Publication, Version
 from engine.limits import TIMERS_PER_ADVANCE_MAX
 from tests.engine.situation import (
     DAY_MS,

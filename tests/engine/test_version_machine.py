@@ -10,10 +10,10 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from engine.decision import Decision, Outcome
+from engine.fold.succession import Choice, Known, source_of, succeed, versions_of, with_state
 from engine.input import Advance, Event, Input, Publish
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.partition import Partition
-from engine.succession import Choice, Known, source_of, succeed, versions_of, with_state
 from tests.engine.profiles import tried
 from tests.engine.recount import numbers_of, waiting_in
 from tests.engine.situation import NOON_MS, mail, wait

@@ -2,8 +2,8 @@
 
 import pytest
 
+from engine.contacts.identity import message_key, visit_id
 from engine.decision import DRY_RUN, OUTCOMES, PAUSED, Outcome
-from engine.identity import message_key, visit_id
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,

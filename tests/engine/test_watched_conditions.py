@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.contact import Contact
+from engine.contacts.contact import Contact
+from engine.contacts.history import NO_FIELDS, remember
 from engine.decision import Outcome
-from engine.history import NO_FIELDS, remember
 from engine.input import Advance, Publish, Receipt
-from engine.journey import Publication
+from engine.language.journey import Publication
 from engine.limits import FAR_MS
 from tests.engine.almanac import at
 from tests.engine.situation import (

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.compile import programs_of
-from engine.compile_ways import ROUND_FIX, cycles_of, on_cycles
+from engine.compile.publication import programs_of
+from engine.compile.ways import ROUND_FIX, cycles_of, on_cycles
 from engine.limits import NODES_MAX
 from tests.engine.situation import (
     decide,

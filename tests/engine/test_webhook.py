@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.msgpack import encode
 
-from engine.contact import Visit
+from engine.contacts.contact import Visit
 from engine.decision import CAPPED, EXITED, FAILED, HELD_OUT, SENT
 from engine.limits import ANSWER_BYTES_MAX, PENDING_MAX, REQUEST_BYTES_MAX
 from tests.engine.situation import (
@@ -379,6 +379,6 @@ def test_an_answer_whose_walk_meets_a_fault_changes_nothing(
     situation = asking(wait("1h"))
     key = asked(situation)
     before = situation.contact()
-    monkeypatch.setattr("engine.webhook.advance", broken)
+    monkeypatch.setattr("engine.fold.webhook.advance", broken)
     only_fault(situation.receipt(key, delivered=True, answer=ANSWER))
     assert situation.contact() == before

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as some
 
+from engine.calendar.window import Window, in_window, next_in_window, window_ends
+from engine.calendar.zone import EVERY_DAY, LAST_MS
 from engine.limits import DAY_MS, FAR_MS
-from engine.window import Window, in_window, next_in_window, window_ends
-from engine.zone import EVERY_DAY, LAST_MS
 from tests.engine.almanac import (
     CHANGES,
     HOUR_MS,

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
-from engine.limits import DAY_MS, FAR_MS
-from engine.recurrence import next_anniversary, next_time
-from engine.zone import (
+from engine.calendar.recurrence import next_anniversary, next_time
+from engine.calendar.zone import (
     EVERY_DAY,
     FIRST_MS,
     LAST_MS,
@@ -26,6 +25,7 @@ from engine.zone import (
     week_start,
     zone_of,
 )
+from engine.limits import DAY_MS, FAR_MS
 from tests.engine.almanac import (
     CHANGES,
     HOUR_MS,
@@ -80,7 +80,7 @@ def test_no_name_of_a_zone_raises(name: str) -> None:
 
 
 def test_a_machine_without_zones_has_those_of_the_package() -> None:
-    code = "from engine.zone import zone_of; assert zone_of('Europe/Berlin').key"
+    code = "from engine.calendar.zone import zone_of; assert zone_of('Europe/Berlin').key"
     nowhere = os.environ | {"PYTHONTZPATH": ""}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=nowhere, check=True)
 
@@ -93,7 +93,7 @@ def test_what_is_no_text_is_no_zone(value: Any) -> None:
 def test_a_name_that_is_not_known_opens_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_for: list[str] = []
     zone_of("UTC")
-    monkeypatch.setattr("engine.zone.ZoneInfo", looked_for.append)
+    monkeypatch.setattr("engine.calendar.zone.ZoneInfo", looked_for.append)
     assert zone_of("Nowhere/City") is None
     assert looked_for == []
 

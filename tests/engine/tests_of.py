@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from engine.compile import compile_publication
-from engine.condition import Test
-from engine.contact import Contact
+from engine.compile.publication import compile_publication
+from engine.conditions.condition import Test
+from engine.contacts.contact import Contact
 from engine.errors import Mistake
-from engine.journey import Publication
+from engine.language.journey import Publication
+from engine.language.rules import Rules
 from engine.limits import FAR_MS
 from engine.moment import Moment
 from engine.notes import Notes
-from engine.rules import Rules
 from tests.publications import journey
 
 

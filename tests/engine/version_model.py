@@ -7,7 +7,7 @@ all visits there and then. It shares nothing with the engine but the form of key
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.identity import visit_id
+from engine.contacts.identity import visit_id
 
 Said = tuple[Any, ...]
 HOUR = 3_600_000

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import uvloop
 
-from actors.address import TCP
-from actors.credentials import Credentials
-from actors.door import Door
-from actors.link import (
+from actors.links.address import TCP
+from actors.links.credentials import Credentials
+from actors.links.door import Door
+from actors.links.link import (
     Accept,
     Accepted,
     AskStatus,

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.map import even_map, partitions_of
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 from tests.ingest.raw_http import Sender, event, get, post, until

@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 import structlog
 
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from ingest.exchange import Exchange
 from ingest.lane import Lane
 from ingest.limits import FRAME_EVENTS_MAX, LANE_EVENTS_MIN, SECOND_FRAME_EVENTS_MIN

@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from actors.frame import EventRecord
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from actors.map import Site
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from ingest.exchange import Exchange
 from ingest.frame import Frame

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from ingest.limits import LANE_EVENTS_MIN
 from tests.ingest.raw_http import Sender, event, get, post, until
 from tests.ingest.serving import Serving, serving

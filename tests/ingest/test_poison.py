@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from actors.clock import EventClock
-from actors.link import LinkClient, PublishNow
+from actors.links.link import LinkClient, PublishNow
 from actors.map import even_map
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
 from console.logbook import failed_inputs
-from engine.arrival import happen
+from engine.fold.arrival import happen
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 from tests.ingest.raw_http import Sender, event, get, post
@@ -46,7 +46,7 @@ async def test_a_poisoned_event_is_accepted_as_failed_and_listed_and_the_shard_l
             raise ZeroDivisionError("poison")
         return happen(*arguments)
 
-    monkeypatch.setattr("engine.step.happen", poisoned)
+    monkeypatch.setattr("engine.fold.step.happen", poisoned)
     async with running(tmp_path) as gateway, Sender(gateway.port) as sender:
         client = await LinkClient.connect(str(tmp_path / "s.sock"))
         await client.ask(PublishNow(0, source_of(journey())))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.link import LinkEvent
-from engine.identity import partition_of
+from actors.links.link import LinkEvent
+from engine.contacts.identity import partition_of
 from ingest.limits import EVENTS_PER_REQUEST_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_DEPTH_MAX
 from ingest.wire import BodyError, Reader, Rejection, keys_of
 

@@ -5,20 +5,20 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from actors import recovery as recovery_module
-from actors.link import Link, Refused
-from actors.outbox import Outbox
-from actors.pulls import Pulls
-from actors.shard import Shard
+from actors.links.link import Link, Refused
+from actors.shards import recovery as recovery_module
+from actors.shards.outbox import Outbox
+from actors.shards.pulls import Pulls
+from actors.shards.shard import Shard
+from actors.shards.snapshotter import Snapshotter
+from actors.shards.tally import PartitionTally
 from actors.slot_files import Rewritten, SlotFiles
-from actors.snapshotter import Snapshotter
 from actors.store import log as log_module
 from actors.store import segment as segment_module
 from actors.store.log import FileLog
 from actors.store.port import StoreFullError
-from actors.tally import PartitionTally
-from engine import intake as intake_module
-from engine import step as step_module
+from engine.fold import intake as intake_module
+from engine.fold import step as step_module
 from ingest.lane import Lane
 from tests.simulation.disk import ProcessDisk, ProcessFile
 from tests.simulation.stage import SimulatedCommitter
@@ -203,7 +203,7 @@ def clock_goes_back() -> Iterator[None]:
     def first_of_two(*values: Any, **options: Any) -> Any:
         return values[0] if len(values) == 2 else max(*values, **options)
 
-    with patch("actors.shard.max", first_of_two, create=True):
+    with patch("actors.shards.shard.max", first_of_two, create=True):
         yield
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from tests.engine.model import JOURNEYS, SETTINGS
 from tests.publications import journey, source_of
 

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-from actors.committer import Committer
-from actors.link import Link
+from actors.links.link import Link
+from actors.shards.committer import Committer
 from actors.store.port import StoreFullError
 from engine.partition import Partition
 from ingest.protocol import HttpConnection
@@ -22,16 +22,16 @@ FULL_RETRY_S = 0.1
 
 SMALL: dict[str, Any] = {
     "actors.map.PARTITIONS": PARTITIONS,
-    "engine.identity.PARTITIONS": PARTITIONS,
-    "actors.service.TICK_S": 0.05,
-    "actors.service.SLICE_INPUTS_MAX": 4,
-    "actors.service.SETTLE_S": 0.2,
-    "actors.service.INBOX_REQUESTS_MAX": 2,
-    "actors.service.FRAMES_UNCOMMITTED_MAX": 1,
-    "actors.snapshotter.PATIENCE_S": 0.1,
-    "actors.snapshotter.FILE_REST_S": 0.0,
-    "actors.snapshotter.RETRY_S": 0.2,
-    "actors.eraser.RETRY_S_MIN": 0.2,
+    "engine.contacts.identity.PARTITIONS": PARTITIONS,
+    "actors.shards.service.TICK_S": 0.05,
+    "actors.shards.service.SLICE_INPUTS_MAX": 4,
+    "actors.shards.service.SETTLE_S": 0.2,
+    "actors.shards.service.INBOX_REQUESTS_MAX": 2,
+    "actors.shards.service.FRAMES_UNCOMMITTED_MAX": 1,
+    "actors.shards.snapshotter.PATIENCE_S": 0.1,
+    "actors.shards.snapshotter.FILE_REST_S": 0.0,
+    "actors.shards.snapshotter.RETRY_S": 0.2,
+    "actors.shards.eraser.RETRY_S_MIN": 0.2,
     "actors.courier.PULL_MESSAGES_MAX": 3,
     "actors.courier.PULL_WAIT_MS": 200,
     "actors.courier.RECONNECT_S": 0.02,
@@ -40,7 +40,7 @@ SMALL: dict[str, Any] = {
     "ingest.lane.SECOND_FRAME_EVENTS_MIN": 1,
     "ingest.waiting.FRAME_EVENTS_MAX": 4,
     "ingest.lane.RECONNECT_S_MAX": 0.1,
-    "engine.intake.EVENT_IDS_MAX": 128,
+    "engine.fold.intake.EVENT_IDS_MAX": 128,
 }
 """Bounds that are never met in a short life, made so small that they are, and pauses so short
 that a seed takes few of them. But one is larger: senders repeat ids of any age, hours pass in a
@@ -232,27 +232,27 @@ def stage(scheduler: Scheduler, **more: Any) -> Iterator[None]:
     watch, logbook = Stopwatch(scheduler), Logbook(scheduler)
     numbers: Callable[[Any], int] = lambda self: _number(self, scheduler)  # noqa: E731
     put_in = SMALL | {
-        "actors.service.time": watch,
-        "actors.shard.time": watch,
-        "actors.timers.time": watch,
+        "actors.shards.service.time": watch,
+        "actors.shards.shard.time": watch,
+        "actors.shards.timers.time": watch,
         "ingest.gateway.monotonic": watch.monotonic,
         "ingest.lane.monotonic": watch.monotonic,
         "ingest.gateway.rss_bytes": lambda *_: 1,
         "ingest.gateway.shard_rss_bytes": lambda *_: 1,
-        "actors.service.os": System(scheduler),
-        "actors.service.log": logbook,
+        "actors.shards.service.os": System(scheduler),
+        "actors.shards.service.log": logbook,
         "actors.courier.log": logbook,
-        "actors.service.memory_bytes": lambda *_: 1,
-        "actors.snapshotter.time": watch,
-        "actors.snapshotter.threading": NoThread,
-        "actors.snapshotter.ThreadPoolExecutor": NoThread,
-        "actors.snapshotter.log": logbook,
-        "actors.eraser.threading": NoThread,
-        "actors.eraser.ThreadPoolExecutor": NoThread,
-        "actors.eraser.log": logbook,
-        "actors.committer.threading": NoThread,
-        "actors.committer.log": logbook,
-        "actors.service.Committer": SimulatedCommitter,
+        "actors.shards.service.memory_bytes": lambda *_: 1,
+        "actors.shards.snapshotter.time": watch,
+        "actors.shards.snapshotter.threading": NoThread,
+        "actors.shards.snapshotter.ThreadPoolExecutor": NoThread,
+        "actors.shards.snapshotter.log": logbook,
+        "actors.shards.eraser.threading": NoThread,
+        "actors.shards.eraser.ThreadPoolExecutor": NoThread,
+        "actors.shards.eraser.log": logbook,
+        "actors.shards.committer.threading": NoThread,
+        "actors.shards.committer.log": logbook,
+        "actors.shards.service.Committer": SimulatedCommitter,
     }
     with ExitStack() as stack:
         for name, value in (put_in | more).items():

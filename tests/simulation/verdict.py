@@ -16,9 +16,9 @@ from actors.frame import (
     encode_frame,
     input_of,
 )
-from actors.outbox import Outbox
-from actors.recovery import Recovery
-from actors.shard import Shard
+from actors.shards.outbox import Outbox
+from actors.shards.recovery import Recovery
+from actors.shards.shard import Shard
 from actors.slot import SNAPSHOT_FOLDER
 from actors.store.history import read_history
 from actors.store.snapshots import SnapshotFiles

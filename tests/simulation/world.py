@@ -9,17 +9,25 @@ from typing import Any
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.frame import HandoverRecord, decode_frame
-from actors.link import AskStatus, Drain, EraseContact, LinkClient, LinkError, PublishNow, Status
+from actors.links.link import (
+    AskStatus,
+    Drain,
+    EraseContact,
+    LinkClient,
+    LinkError,
+    PublishNow,
+    Status,
+)
 from actors.map import even_map
-from actors.service import ShardService
 from actors.settings import SnapshotSettings
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.log import FileLog, Sizes
 from actors.store.snapshots import SnapshotFiles
 from channels.delivery import Channels
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 from tests.actors.store.power import NoLock, PowerDisk

@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from actors.charter import Charter
+from actors.control.charter import Charter
+from actors.control.roster import Roster
 from actors.frame import EventRecord, Frame
-from actors.link import AskStatus, LinkClient, Status
+from actors.links.link import AskStatus, LinkClient, Status
 from actors.map import ClusterMap
-from actors.roster import Roster
 from actors.settings import RedisSettings
 from actors.store.history import read_history
 from actors.store.redis_server import RedisServer
 from actors.store.redis_stream import read_redis_log
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from tests.actors.store.proxy import Proxy
 from tests.actors.store.redis_server import Server, serving

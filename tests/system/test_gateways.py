@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.certificate import ROLES
+from actors.links.certificate import ROLES
 from actors.running import running_system
 from tests.actors.credentials import authority
 from tests.console.test_command import anlass

@@ -7,7 +7,7 @@ import pytest
 
 from actors.errors import LogCorruptError
 from actors.frame import AdvanceRecord, EventRecord, Frame, encode_frame
-from actors.link import LinkEvent
+from actors.links.link import LinkEvent
 from actors.store.archive import archive_segment, read_archive
 from actors.store.block import ARCHIVE, LOG, read_blocks
 from actors.store.body import body_of, frames_in

@@ -18,11 +18,11 @@ import msgspec
 import uvicorn
 
 from actors.clock import CLOCKS
-from actors.link import Accept, LinkClient, LinkEvent, PublishNow
+from actors.links.link import Accept, LinkClient, LinkEvent, PublishNow
 from actors.processes import RUNTIME_PREFIX
 from actors.running import note_running
-from actors.service import ShardService
-from actors.shard import Shard
+from actors.shards.service import ShardService
+from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
@@ -30,7 +30,7 @@ from actors.store.manifest import open_store, shard_folder
 from console.control.app import app_of
 from console.control.system import System
 from console.control_settings import SCOPES, ControlKey
-from engine.identity import partition_of
+from engine.contacts.identity import partition_of
 from tests.publications import source_of
 
 NOON_MS = 1_700_000_000_000

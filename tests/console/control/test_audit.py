@@ -10,7 +10,7 @@ from console.control import audit
 from console.control.app import ENDPOINTS
 from console.control.audit import Audit
 from console.control.faults import RefusedError
-from engine.erasure import digest_of
+from engine.contacts.erasure import digest_of
 from tests.console.control.served import ANNA, Served, served
 from tests.console.control.test_changes import draft, waiting
 

@@ -8,7 +8,7 @@ import pytest
 from console.control import turns
 from console.control.endpoint import BODY_BYTES_MAX
 from console.control.faults import RefusedError
-from engine.schema import schema_of
+from engine.language.schema import schema_of
 from tests.console.control.served import Served
 from tests.engine.situation import mail, wait
 from tests.publications import journey

@@ -1,0 +1,1 @@
+"""Who holds which slot in a cluster, and how that is kept so."""

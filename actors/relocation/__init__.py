@@ -1,0 +1,1 @@
+"""Moving a store from files to Redis, and back."""

@@ -1,0 +1,1 @@
+"""A shard: folds inputs into partitions, commits, hands over messages, recovers."""

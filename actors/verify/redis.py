@@ -1,0 +1,154 @@
+"""Verify of a store in Redis: reads all slots' histories, and folds again what is served.
+
+A partition that moved must go on in one slot where it left another.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from msgspec import Struct
+
+from actors.clock import WallClock
+from actors.control.roster import decode_roster
+from actors.errors import LogCorruptError, OperatorError
+from actors.frame import Frame, OpenedRecord, PublishRecord, partition_number
+from actors.relocation.chronicle import Chronicle, redis_chronicles
+from actors.settings import RedisSettings
+from actors.shards.shard import Shard
+from actors.store.keyfile import find_key
+from actors.store.port import Row, SnapshotHead
+from actors.store.redis_map import NOBODY, RedisMap
+from actors.store.redis_server import RedisServer
+from actors.store.redis_snapshots import RedisSnapshots
+from actors.store.redis_store import check_key, read_redis_store
+from actors.verify.finding import Counts, Finding
+from actors.verify.refold import Refold
+
+
+class Stay(Struct):
+    """Records of a partition in one slot, without a gap."""
+
+    slot: int
+    first: int
+    """`pseq` of the first record there is."""
+    last: int
+    position: int
+    """Of the first."""
+    opened: bool
+    """Whether the first says that the partition came there."""
+
+
+def verify_redis(
+    settings: RedisSettings, archive: str, data: Path, key_file: Path | None, counts: Counts
+) -> Iterator[Finding]:
+    """Verify a store in Redis; it may run meanwhile, but then what moves is not compared.
+
+    Raises OperatorError where there is none, or its key is missing.
+    """
+    server = RedisServer(settings)
+    try:
+        store = read_redis_store(server)
+        key = find_key(data, key_file) if store.encrypted else None
+        check_key(server, store, key)
+        told = RedisMap(server).read()
+        roster = decode_roster(told.document)
+        if roster is None or NOBODY in told.owners:
+            raise OperatorError(f"no cluster has begun in {server.name}")
+        snapshots = ReadSnapshots(server, key)
+        heads = snapshots.all_heads()
+        counts.snapshots += sum(map(len, heads.values()))
+        for fault in snapshots.faults():
+            yield Finding(text=str(fault))
+        histories = redis_chronicles(server, archive, key, max(told.owners), roster.next_slot)
+        stays: list[list[Stay]] = [[] for _ in told.owners]
+        broken: set[int] = set()
+        for finding in read_stays(histories.values(), stays, counts):
+            broken.add(finding.shard if finding.shard is not None else -1)
+            yield finding
+        yield from check_stays(stays)
+        for slot in sorted(set(told.owners) - broken):
+            numbers = [number for number, owner in enumerate(told.owners) if owner == slot]
+            shard = Shard(slot, 0, WallClock(), numbers)
+            newest = {n: heads[n][0] for n in numbers if heads.get(n)}
+            start = {n: _start_of(heads[n], stays[n], slot) for n in newest}
+            compared = {n: head for n, head in newest.items() if head.slot == slot}
+            refold = Refold(shard, start, compared, snapshots, histories[slot].frames)
+            refold.run(counts, lambda _: None)
+            yield from refold.findings
+    finally:
+        server.close()
+
+
+def read_stays(
+    histories: Iterable[Chronicle], stays: list[list[Stay]], counts: Counts
+) -> Iterator[Finding]:
+    """Read all histories; `stays` gets, by partition, where its records are."""
+    for history in histories:
+        here: dict[int, Stay] = {}
+        follows: int | None = None
+        try:
+            for frame in history.frames():
+                if follows is not None and frame.position != follows:
+                    text = f"the log goes on at position {frame.position}, not {follows}"
+                    yield Finding(text=text, shard=history.slot)
+                follows = frame.position + len(frame.records)
+                counts.frames += 1
+                counts.records += len(frame.records)
+                _note(frame, history.slot, here, stays)
+        except LogCorruptError as error:
+            yield Finding(text=str(error), shard=history.slot)
+
+
+def check_stays(stays: list[list[Stay]]) -> Iterator[Finding]:
+    """Say where a partition does not go on in one slot where it left another."""
+    for number, found in enumerate(stays):
+        found.sort(key=lambda stay: (stay.first, stay.last))
+        for before, after in pairwise(found):
+            if after.first == before.last + 1 and after.opened:
+                continue
+            text = f"input {after.first} in slot {after.slot} follows input {before.last} in slot"
+            yield Finding(text=f"{text} {before.slot}", shard=after.slot, partition=number)
+
+
+class ReadSnapshots(RedisSnapshots):
+    """Snapshots of a store that may run: one that a later one replaces is gone, not damaged."""
+
+    def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:
+        """See Snapshots. Raises FileNotFoundError where it was replaced meanwhile."""
+        try:
+            yield from super().rows(head)
+        except LogCorruptError as error:
+            listed = [(each.slot, each.position) for each in self._listed([head.partition])]
+            if (head.slot, head.position) in listed:
+                raise
+            raise FileNotFoundError(str(error)) from None
+
+
+def _note(frame: Frame, slot: int, here: dict[int, Stay], stays: list[list[Stay]]) -> None:
+    for position, record in enumerate(frame.records, frame.position):
+        if isinstance(record, PublishRecord):
+            continue
+        number = partition_number(record)
+        stay = here.get(number)
+        opened = isinstance(record, OpenedRecord)
+        if stay is None or opened or record.pseq != stay.last + 1:
+            here[number] = Stay(slot, record.pseq, record.pseq, position, opened)
+            stays[number].append(here[number])
+        else:
+            stay.last = record.pseq
+
+
+def _start_of(heads: list[SnapshotHead], stays: list[Stay], slot: int) -> SnapshotHead:
+    """Return the oldest snapshot from which the slot's history goes on without a gap."""
+    return next((head for head in reversed(heads) if _goes_on(head, stays, slot)), heads[0])
+
+
+def _goes_on(head: SnapshotHead, stays: list[Stay], slot: int) -> bool:
+    """Say whether all that a partition did since a snapshot is in a slot's history."""
+    if not stays or stays[-1].last <= head.pseq:
+        return True
+    stay = stays[-1]
+    if head.slot == slot and not (stay.opened and stay.first == head.pseq + 1):
+        return stay.slot == slot and stay.first <= head.pseq + 1
+    return stay.slot == slot and stay.opened and stay.first == head.pseq + 1

@@ -1,0 +1,1 @@
+"""Time as people reckon it: zones, clock times, windows, recurrence."""

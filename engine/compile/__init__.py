@@ -1,0 +1,1 @@
+"""From what authors write to programs; every mistake at once, with path and fix."""

@@ -1,0 +1,1 @@
+"""What is held of a contact, and what its key means."""

@@ -1,0 +1,1 @@
+"""What each input does to a contact: entries, timers, exits, publishes."""

@@ -1,0 +1,1 @@
+"""What authors write: journeys, their nodes, conditions and rules, as data."""

@@ -1,0 +1,1 @@
+"""Which event names and attributes were seen, for authors."""
