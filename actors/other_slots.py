@@ -38,7 +38,7 @@ class Holders(NamedTuple):
     """How many slots there ever were."""
 
 
-class StorePlace(NamedTuple):
+class StoreAt(NamedTuple):
     """Where the whole store is."""
 
     redis: RedisSettings
@@ -49,7 +49,7 @@ class StorePlace(NamedTuple):
 class OtherSlots:
     """For the owner of one slot. All of it blocks; from one thread at a time but for `post`."""
 
-    def __init__(self, slot: RedisStore, place: StorePlace, holders: Callable[[], Holders]) -> None:
+    def __init__(self, slot: RedisStore, place: StoreAt, holders: Callable[[], Holders]) -> None:
         """`holders` reads the store, anew each time."""
         self.slot = slot.log.owner.slot
         self._owner = slot.log.owner

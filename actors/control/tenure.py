@@ -15,7 +15,7 @@ from actors.errors import LogCorruptError, OperatorError
 from actors.links.credentials import Credentials
 from actors.links.link import Drain, LinkClient, LinkError
 from actors.map import Site
-from actors.other_slots import Holders, OtherSlots, StorePlace
+from actors.other_slots import Holders, OtherSlots, StoreAt
 from actors.redis_slot import open_redis_slot
 from actors.settings import ClusterSettings
 from actors.shards.mover import MoveError, Mover, Moving
@@ -119,7 +119,7 @@ class Tenure:
             archive=settings.archive,
         )
         slot_log, snapshots, files = opened
-        place = StorePlace(settings.redis, settings.archive, key)
+        place = StoreAt(settings.redis, settings.archive, key)
         try:
             # Asked now: who had the slot before can give nothing away any more.
             owners = (await asyncio.to_thread(self._map.read)).owners

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from actors.frame import Frame, encode_frame
 from actors.links.link import LinkError, LinkEvent
-from actors.other_slots import Holders, OtherSlots, StorePlace
+from actors.other_slots import Holders, OtherSlots, StoreAt
 from actors.redis_slot import RedisHistory, archive_place, open_redis_slot
 from actors.settings import RedisSettings
 from actors.shards import sweeper
@@ -297,7 +297,7 @@ def test_a_slot_that_got_an_owner_meanwhile_is_not_taken_from_it(
 
     asked: list[int] = []
     store = open_redis_slot(redis_settings, 1, None, 0, lambda: 0, archive=archive)
-    others = OtherSlots(store, StorePlace(redis_settings, archive, None), holders)
+    others = OtherSlots(store, StoreAt(redis_settings, archive, None), holders)
     others.post(erasure(7))
     others.carry_out(others.look(), lambda _: True, no_pause)
     assert len(newer) == 1
@@ -321,7 +321,7 @@ def test_only_one_owner_takes_slots_that_nobody_holds(
     left.append(0, [encode_frame(frame_at(0))])
     store = open_redis_slot(redis_settings, 2, None, 0, lambda: 0, archive=archive)
     others = OtherSlots(
-        store, StorePlace(redis_settings, archive, None), lambda: Holders(frozenset({1, 2}), 1, 3)
+        store, StoreAt(redis_settings, archive, None), lambda: Holders(frozenset({1, 2}), 1, 3)
     )
     others.post(erasure(7))
     others.carry_out(others.look(), lambda _: True, no_pause)
