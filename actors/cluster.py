@@ -1,4 +1,4 @@
-"""The one place that calls Ray: starts shards and courier as actors, and keeps them running."""
+"""A cluster of one machine: starts Ray, shards and courier as actors, and keeps them running."""
 
 import asyncio
 import contextlib

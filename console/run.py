@@ -138,6 +138,7 @@ class System:
             number=0,
             lifeline=self.cluster.lifeline,
             keys=self._keys,
+            redis=self._settings.cluster.redis if self._settings.cluster else None,
         )
         await self._gateway.start(start)
 

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,7 +70,7 @@ class RoundsActor:
         try:
             _, where = await asyncio.to_thread(charter.read)
             courier = Courier(where, channels, SERVED_CHANNELS, credentials, host_name())
-            courier.ask_store = partial(where_slots_are, charter)
+            courier.ask_store = charter.where
             await courier.run()
         except Exception:
             log.exception("the courier stops, and starts again")
@@ -200,7 +199,7 @@ class Member:
 
     async def where(self) -> ClusterMap:
         """Return where slots are, as the store says. Raises OperatorError."""
-        return await where_slots_are(self._charter)
+        return await self._charter.where()
 
     def announce(self, url: str, gateways: list[str]) -> None:
         """Write down that the system serves at `url`; see Cluster.announce."""
@@ -365,11 +364,6 @@ class Member:
             yield client
         finally:
             client.close()
-
-
-async def where_slots_are(charter: Charter) -> ClusterMap:
-    """Return which slots own the partitions, and where they are served. Raises OperatorError."""
-    return (await asyncio.to_thread(charter.read))[1]
 
 
 def _as_it_is(roster: Roster) -> None:
