@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 import uvloop
@@ -45,7 +45,6 @@ from console.options import (
 )
 from console.publish_command import diff, end, history, pause, publish, resume, roll_back
 from console.replay_command import replay
-from console.run import System, run_system
 from console.scenario_command import run_tests
 from console.schema_command import schema
 from console.screen import (
@@ -65,6 +64,9 @@ from engine.errors import AuthorError
 from ingest.gateways import GATEWAYS_MAX
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
+
+if TYPE_CHECKING:  # Ray takes most of a second to import: only the commands that start it do so.
+    from console.run import System
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
 Clock = Literal["wall", "events"]
@@ -119,6 +121,8 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
 
     With --redis, as a cluster; with --address, on this machine of one that others are in, too.
     """
+    from console.run import System  # noqa: PLC0415 - see above
+
     cluster = None
     if control and redis:
         raise OperatorError("--control is not there for a cluster yet; leave it out")
@@ -143,8 +147,10 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     _run(System(settings, shards, host, port, gateways, control))
 
 
-def _run(system: System) -> None:
+def _run(system: "System") -> None:
     """Start a system, say where it is, and stay."""
+    from console.run import run_system  # noqa: PLC0415 - see above
+
     began = time.perf_counter()
     system.start_ray()
 
@@ -171,6 +177,8 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Play a stream of shop events through the whole system, and sum up."""
+    from console.run import System  # noqa: PLC0415 - see above
+
     if events is None:
         chunks: Iterable[Chunk] = chunks_from(simulate(seed, count))
         total: int | None = count

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from actors.errors import OperatorError
-from actors.folder import Folder
+from actors.folder import Folder, checked_folder
 from actors.publications import PublicationNote
 from console.control_client import ControlClient, part
 from console.diff import Diff
 from console.publication import Considered, read_maps
-from console.run import checked_folder
 
 Agreed = Callable[[Diff, list[str]], bool]
 

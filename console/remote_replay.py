@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
+from actors.folder import checked_folder
 from console.against.command import Asked, limits_of
 from console.against.summary import report_of
 from console.against.table import show_comparison
@@ -15,7 +16,6 @@ from console.options import print_json
 from console.remote_job import done_there, job_path
 from console.remote_publication import draft_of_folder
 from console.replay import check_writable
-from console.run import checked_folder
 from console.screen import errors
 
 

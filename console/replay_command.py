@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from actors.errors import OperatorError
+from actors.folder import checked_folder
 from actors.frame import Frame
 from console.against.command import Asked, compare
 from console.against.options import Against, Html, Processes, Same, Since, Vary, Within
@@ -16,7 +17,6 @@ from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
 from console.recorded import moment_ms, read_recorded
 from console.remote_replay import compare_there
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
-from console.run import checked_folder
 from console.screen import errors, progress_bar, show_replay
 from console.source import chunks_of, consents_added
 from engine.decision import Outcome

@@ -9,6 +9,7 @@ import orjson
 from msgspec import Struct
 
 from actors.errors import OperatorError
+from actors.folder import checked_folder
 from console.against.comparison import Comparison, Question, compared, survey
 from console.against.page import page_of
 from console.against.summary import summary_of
@@ -17,7 +18,6 @@ from console.against.table import show_comparison
 from console.options import print_json
 from console.recorded import moment_ms
 from console.replay import check_writable
-from console.run import checked_folder
 from console.screen import progress_bar
 from engine.calendar.span import SPAN_FORM, span_ms
 from engine.limits import FAR_MS
