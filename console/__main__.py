@@ -12,19 +12,19 @@ import uvloop
 
 from actors.clock import WallClock
 from actors.errors import OperatorError
-from actors.folder import read_folder
 from actors.links.certificate import notices_of
 from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from console.cluster_command import restart, scale, stop
 from console.contact import contact_app
+from console.control_client import Control, ControlClient, ControlKeyOption
 from console.demo import play
-from console.events import events, sightings_of
+from console.events import events
 from console.explain import explain
 from console.import_command import import_contacts
 from console.keys import keys_app
-from console.logbook import failed_inputs
+from console.logbook import FailedInput, failed_inputs
 from console.move_store import move_store
 from console.numbers_screen import numbers
 from console.options import (
@@ -57,12 +57,10 @@ from console.screen import (
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
 from console.status_screen import status
+from console.validation import validate
 from console.verify import verify
 from engine.calendar.span import SPAN_FORM, span_ms
-from engine.compile.publication import compile_publication
 from engine.errors import AuthorError
-from engine.nodes.dry_run import in_test_words
-from engine.seen.unseen import unseen
 from ingest.gateways import GATEWAYS_MAX
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
@@ -234,31 +232,8 @@ app.command("roll-back")(roll_back)
 app.command()(schema)
 app.command()(status)
 app.command("test")(run_tests)
+app.command()(validate)
 app.command()(verify)
-
-
-@app.command()
-def validate(
-    folder: Annotated[Path, typer.Argument(help="Folder of journeys.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Store: note what was not seen there yet.")
-    ] = None,
-    key_file: KeyFile = None,
-) -> None:
-    """Check a folder of journeys: every mistake of every file at once, with path and fix."""
-    found = read_folder(folder)
-    notes: list[str] = list(found.notes)
-    if data is not None:
-        seen, faults = uvloop.run(sightings_of(data, key_file))
-        notes += [*faults, *map(str, unseen(found.publication.journeys, seen))]
-    programs, _ = compile_publication(found.publication)
-    notes += [] if programs is None else in_test_words(programs.by_journey.values())
-    for note in notes:
-        errors.print(f"note: {note}", soft_wrap=True, markup=False)
-    if found.mistakes:
-        raise AuthorError(found.mistakes)
-    count = len(found.publication.journeys)
-    console.print(f"{count} journeys, {len(found.publication.templates)} templates: all in order.")
 
 
 @app.command()
@@ -303,10 +278,16 @@ app.command("import")(import_contacts)
 def failed(
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List the inputs that could not be applied, with the reason."""
-    found = failed_inputs(data, key_file)
+    if control:
+        client = ControlClient(control, control_key)
+        found = client.ask("GET", "/v1/failed", list[FailedInput])
+    else:
+        found = failed_inputs(data, key_file)
     if json:
         for each in found:
             print_json(each)
