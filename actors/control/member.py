@@ -27,6 +27,7 @@ from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
 from actors.map import ClusterMap
+from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running
 from actors.settings import (
@@ -109,6 +110,8 @@ class Member:
         self._started = False
         self.map = ClusterMap(-1, [], {})
         """As it was when all was served."""
+        self.ray = OwnRay()
+        """Where it has joined none."""
 
     def _open_store(self, cluster: ClusterSettings, shards: int | None) -> ClusterSettings:
         settings = self._settings
@@ -246,7 +249,7 @@ class Member:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        if self._started and not self.joined:
+        if self._started and not self.joined and not self.ray.lost:
             await self._stop_shards()
         await self._lifeline.close()
         ray.shutdown()
