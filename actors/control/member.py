@@ -19,7 +19,8 @@ from actors.clock import WallClock
 from actors.control.charter import Charter, new_roster, stop_shards
 from actors.control.controller_actor import ControllerActor, controller_options
 from actors.control.host import host_name
-from actors.control.roster import Roster, controller_name
+from actors.control.roster import Roster
+from actors.control.watch import Watch
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.keeper import Keeper
@@ -50,9 +51,6 @@ OBJECT_STORE_BYTES: Final = 80 << 20
 START_S: Final = 600.0
 LOOK_S: Final = 0.05
 WATCH_S: Final = 0.25
-SILENT_S: Final = 3.0
-"""A Controller that says nothing for so long is replaced by another one."""
-
 STOP_S: Final = 60.0
 PUBLISH_TRIES: Final = 100
 
@@ -181,8 +179,8 @@ class Member:
             roster.stopping = False
 
         await asyncio.to_thread(self._charter.change, enter)
-        await self._ensure_controller()
-        self._watch = asyncio.create_task(self._watch_controller())
+        watch = Watch(self._charter, self._ask_controller, self._end_controller)
+        self._watch = asyncio.create_task(watch.run())
         await self._all_served()
         self._start_courier(channels)
         self._started = True
@@ -277,33 +275,18 @@ class Member:
                     return
             await asyncio.sleep(WATCH_S)
 
-    async def _ensure_controller(self) -> Any:
-        roster = await asyncio.to_thread(self._charter.change, _as_it_is)
-        name = controller_name(roster.controller)
-        return await asyncio.to_thread(self._make_controller, name)
+    async def _ask_controller(self, name: str) -> None:
+        controller = await asyncio.to_thread(self._make_controller, name)
+        await asyncio.wrap_future(controller.status.remote().future())
 
     def _make_controller(self, name: str) -> Any:
         options = controller_options(name, self._cluster.namespace)
         settings = msgspec.json.encode(self._cluster)
         return ray.remote(ControllerActor).options(**options).remote(name, settings)
 
-    async def _watch_controller(self) -> None:
-        """Have another Controller where the one that is says nothing: Ray notices far later."""
-        loop = asyncio.get_running_loop()
-        heard_s = loop.time()
-        while True:
-            try:
-                controller = await self._ensure_controller()
-                async with asyncio.timeout(SILENT_S):
-                    await asyncio.wrap_future(controller.status.remote().future())
-                heard_s = loop.time()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at again
-                log.warning("the controller does not answer", why=str(error) or "too late")
-            if loop.time() - heard_s > SILENT_S:
-                with contextlib.suppress(OperatorError):
-                    await asyncio.to_thread(self._charter.change, _replace_controller)
-                heard_s = loop.time()
-            await asyncio.sleep(WATCH_S)
+    def _end_controller(self, name: str) -> None:
+        with contextlib.suppress(Exception):  # It is gone, or Ray's head is away.
+            ray.kill(ray.get_actor(name, namespace=self._cluster.namespace), no_restart=True)
 
     async def _all_served(self) -> None:
         """Wait until each slot that owns something is served. Raises OperatorError."""
@@ -384,10 +367,6 @@ class Member:
 async def where_slots_are(charter: Charter) -> ClusterMap:
     """Return which slots own the partitions, and where they are served. Raises OperatorError."""
     return (await asyncio.to_thread(charter.read))[1]
-
-
-def _replace_controller(roster: Roster) -> None:
-    roster.controller += 1
 
 
 def _as_it_is(roster: Roster) -> None:
