@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.errors import OperatorError, UnknownError
+from actors.folder import checked_folder
 from actors.opened import opened_store
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
@@ -19,7 +20,6 @@ from actors.store.published import PublishedFiles
 from console.against.comparison import Question, Variant, compared, survey
 from console.against.entries import FEWER, MORE
 from console.diff import Diff, EntryLine, diff_of, unmapped
-from console.run import checked_folder
 from console.screen import progress_bar
 from engine.fold.succession import (
     Choice,

@@ -7,14 +7,16 @@ from typing import Annotated, Final
 import typer
 
 from actors.errors import OperatorError
+from actors.folder import checked_folder
 from actors.frame import Frame
 from console.against.command import Asked, compare
 from console.against.options import Against, Html, Processes, Same, Since, Vary, Within
+from console.control_client import Control, ControlClient, ControlKeyOption
 from console.logbook import shard_folders
 from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
 from console.recorded import moment_ms, read_recorded
+from console.remote_replay import compare_there
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
-from console.run import checked_folder
 from console.screen import errors, progress_bar, show_replay
 from console.source import chunks_of, consents_added
 from engine.decision import Outcome
@@ -47,6 +49,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     processes: Processes = 0,
     same: Same = False,  # noqa: FBT002
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     out: Annotated[
         Path | None, typer.Option(help="Write what came of each visit, or what differs, here.")
     ] = None,
@@ -54,17 +58,22 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Say what journeys would have done with a file of events, or what a store's log says.
 
-    Or, with --against, what a draft of the journeys would have done otherwise than the log says.
+    Or, with --against, what a draft of the journeys would have done otherwise than the log says;
+    with --control in place of --from-log, than that of the system there.
     """
     if against is not None:
-        _check_against(from_log, journeys, events, format, consent)
-        assert from_log is not None
-        asked = Asked(from_log, against, key_file, vary or [], since, until, within, processes)
-        compare(asked, out, html, json=json, same=same)
+        _check_no_file(journeys, events, format, consent)
+        store = from_log or Path()
+        asked = Asked(store, against, key_file, vary or [], since, until, within, processes)
+        client = _client_of(from_log, control, control_key)
+        if client is None:
+            differs = compare(asked, out, html, json=json)
+        else:
+            differs = compare_there(client, asked, out, html, json=json)
+        if same and differs:
+            raise typer.Exit(1)
         return
-    for name, given in (("--vary", vary), ("--from", since), ("--html", html), ("--same", same)):
-        if given:
-            raise OperatorError(f"{name} goes with --against only; leave it out")
+    _check_with_against(vary, since, html, same=same)
     if from_log is None:
         if until:
             raise OperatorError("--until goes with --from-log only; leave it out")
@@ -86,12 +95,23 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         show_replay(report, title)
 
 
-def _check_against(
-    from_log: Path | None, journeys: Path | None, events: Path | None, format: str, consent: str
+def _client_of(from_log: Path | None, control: str, control_key: str) -> ControlClient | None:
+    """Return who asks the system elsewhere; None where a folder is named. Raises OperatorError."""
+    if from_log is not None:
+        return None
+    if not control:
+        text = "--against compares with a log; name its store with --from-log"
+        raise OperatorError(f"{text}, or its system with --control")
+    return ControlClient(control, control_key)
+
+
+def _check_with_against(
+    vary: list[str] | None, since: str, html: Path | None, *, same: bool
 ) -> None:
-    if from_log is None:
-        raise OperatorError("--against compares with a log; name its store with --from-log")
-    _check_no_file(journeys, events, format, consent)
+    """Refuse the options of a comparison."""
+    for name, given in (("--vary", vary), ("--from", since), ("--html", html), ("--same", same)):
+        if given:
+            raise OperatorError(f"{name} goes with --against only; leave it out")
 
 
 def _check_no_file(journeys: Path | None, events: Path | None, format: str, consent: str) -> None:

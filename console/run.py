@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from actors.cluster import Cluster
 from actors.control.member import Member
 from actors.errors import OperatorError
-from actors.folder import Folder, read_folder
+from actors.folder import checked_folder
 from actors.links.credentials import Credentials
 from actors.map import ClusterMap, even_map
 from actors.publications import Publications
@@ -24,7 +23,6 @@ from channels.email import EmailChannel
 from channels.webhook import check_webhooks
 from console.control_process import ControlProcess
 from console.control_settings import ControlStart, control_keys, read_address
-from engine.errors import AuthorError
 from engine.fold.succession import source_of
 from ingest.gateway import Gateway
 from ingest.gateway_process import GatewayStart, calm_collector
@@ -140,6 +138,7 @@ class System:
             number=0,
             lifeline=self.cluster.lifeline,
             keys=self._keys,
+            redis=self._settings.cluster.redis if self._settings.cluster else None,
         )
         await self._gateway.start(start)
 
@@ -195,14 +194,6 @@ class System:
         if self._gateway is not None:
             await self._gateway.stop()
         await self.cluster.stop()
-
-
-def checked_folder(path: Path) -> Folder:
-    """Read a folder of journeys. Raises AuthorError with every mistake in it."""
-    folder = read_folder(path)
-    if folder.mistakes:
-        raise AuthorError(folder.mistakes)
-    return folder
 
 
 def gateway_settings(

@@ -33,7 +33,7 @@ def mutmut(names: list[str]) -> None:
 
 
 def exit_codes() -> dict[str, int]:
-    """Return what pytest said of each mutant that ran, by its name: ....<module>.x_<function>...."""
+    """Return what pytest said of each mutant that ran, by name: ....<module>.x_<function>...."""
     found: dict[str, int] = {}
     for path in sorted(Path("mutants/engine").rglob("*.meta")):
         codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]

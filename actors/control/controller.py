@@ -153,7 +153,9 @@ class Controller:
         }
 
     async def _begin(self) -> bool:
-        """Become the one that acts: with a term of its own."""
+        """Become the one that acts, with a term of its own; when nodes for shards are known."""
+        if not self._crew.nodes():
+            return False
         try:
             told = await asyncio.to_thread(self._map.read)
             roster = decode_roster(told.document)

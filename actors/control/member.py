@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from actors.clock import WallClock
 from actors.control.charter import Charter, new_roster, stop_shards
 from actors.control.controller_actor import ControllerActor, controller_options
 from actors.control.host import host_name
-from actors.control.roster import Roster
+from actors.control.roster import Roster, controller_name
 from actors.control.watch import Watch
 from actors.courier import Courier
 from actors.errors import OperatorError
@@ -72,7 +71,7 @@ class RoundsActor:
         try:
             _, where = await asyncio.to_thread(charter.read)
             courier = Courier(where, channels, SERVED_CHANNELS, credentials, host_name())
-            courier.ask_store = partial(where_slots_are, charter)
+            courier.ask_store = charter.where
             await courier.run()
         except Exception:
             log.exception("the courier stops, and starts again")
@@ -179,7 +178,7 @@ class Member:
             roster.stopping = False
 
         await asyncio.to_thread(self._charter.change, enter)
-        watch = Watch(self._charter, self._ask_controller, self._end_controller)
+        watch = Watch(self._current_controller, self._ask_controller, self._replace_controller)
         self._watch = asyncio.create_task(watch.run())
         await self._all_served()
         self._start_courier(channels)
@@ -203,7 +202,7 @@ class Member:
 
     async def where(self) -> ClusterMap:
         """Return where slots are, as the store says. Raises OperatorError."""
-        return await where_slots_are(self._charter)
+        return await self._charter.where()
 
     def announce(self, url: str, gateways: list[str]) -> None:
         """Write down that the system serves at `url`; see Cluster.announce."""
@@ -275,16 +274,29 @@ class Member:
                     return
             await asyncio.sleep(WATCH_S)
 
-    async def _ask_controller(self, name: str) -> None:
-        controller = await asyncio.to_thread(self._make_controller, name)
-        await asyncio.wrap_future(controller.status.remote().future())
-
     def _make_controller(self, name: str) -> Any:
         options = controller_options(name, self._cluster.namespace)
         settings = msgspec.json.encode(self._cluster)
         return ray.remote(ControllerActor).options(**options).remote(name, settings)
 
+    async def _current_controller(self) -> int:
+        return (await asyncio.to_thread(self._charter.change, _as_it_is)).controller
+
+    async def _ask_controller(self, number: int) -> None:
+        controller = await asyncio.to_thread(self._make_controller, controller_name(number))
+        await asyncio.wrap_future(controller.status.remote().future())
+
+    async def _replace_controller(self, number: int) -> None:
+        def replace(roster: Roster) -> None:
+            if roster.controller == number:  # Another machine may have been first.
+                roster.controller += 1
+
+        await asyncio.to_thread(self._charter.change, replace)
+        end = self._end_controller
+        asyncio.get_running_loop().run_in_executor(None, end, controller_name(number))
+
     def _end_controller(self, name: str) -> None:
+        """End one that was replaced: one that never began would stay for ever."""
         with contextlib.suppress(Exception):  # It is gone, or Ray's head is away.
             ray.kill(ray.get_actor(name, namespace=self._cluster.namespace), no_restart=True)
 
@@ -362,11 +374,6 @@ class Member:
             yield client
         finally:
             client.close()
-
-
-async def where_slots_are(charter: Charter) -> ClusterMap:
-    """Return which slots own the partitions, and where they are served. Raises OperatorError."""
-    return (await asyncio.to_thread(charter.read))[1]
 
 
 def _as_it_is(roster: Roster) -> None:

@@ -1,91 +1,74 @@
-"""Watch: sees to it that a Controller answers, and has another one where it does not."""
+"""Watch: sees to it that some Controller answers. Each machine of a cluster has one."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
-from actors.control.charter import Charter
-from actors.control.roster import Roster, controller_name
-from actors.errors import OperatorError
-
 WATCH_S: Final = 0.25
 SILENT_S: Final = 3.0
-"""A Controller that spoke, and says nothing for so long, is replaced: Ray notices far later."""
+"""A Controller that says nothing for so long is replaced by another one: Ray notices far later."""
 
-BEGIN_S: Final = 15.0
-"""What a new one may take until it speaks. A process starts slowly where much else does: to
-replace it would only start one more."""
+START_S_MIN: Final = 6.0
+START_S_MAX: Final = 60.0
+"""What a new one may take to speak for the first time; after one that never did, twice as long. A
+process starts in 2 seconds, and far slower beside others that start: with no more patience than for
+one that spoke before, 52 were started in 5 minutes on a busy machine, and none came to speak."""
 
 log = structlog.get_logger()
 
 
 class Watch:
-    """One member's. Several may watch: a Controller is replaced once, whoever notices first."""
+    """Asks the Controller how it is, again and again, and has it replaced where it is silent."""
 
     def __init__(
         self,
-        charter: Charter,
-        ask: Callable[[str], Awaitable[None]],
-        end: Callable[[str], None],
-        *,
-        silent_s: float = SILENT_S,
-        begin_s: float = BEGIN_S,
+        current: Callable[[], Awaitable[int]],
+        ask: Callable[[int], Awaitable[object]],
+        replace: Callable[[int], Awaitable[object]],
+        read_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ask` makes a Controller of this name if there is none, and waits for a word of it.
+        """`current` says the number of the Controller that is to act; all three may fail.
 
-        `end` kills one that was replaced, in a thread.
+        `ask` has it made where it is not there, and returns when it has answered; `replace` makes
+        the next number the current one, unless another machine has done so.
         """
-        self._charter = charter
+        self._current = current
         self._ask = ask
-        self._end = end
-        self._silent_s = silent_s
-        self._begin_s = begin_s
+        self._replace = replace
+        self._read_s = read_s
         self._number = -1
-        self._spoke = False
-        """Whether the one of this number ever did."""
+        self._spoken = False
         self._heard_s = 0.0
+        self._patience_s = START_S_MIN
 
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
-            try:
-                await self._look()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at again
-                log.warning("the controller does not answer", why=str(error) or "too late")
-            limit_s = self._silent_s if self._spoke else self._begin_s
-            if self._number >= 0 and self._now_s() - self._heard_s > limit_s:
-                await self._replace()
+            await self.look()
             await asyncio.sleep(WATCH_S)
 
-    async def _look(self) -> None:
-        roster = await asyncio.to_thread(self._charter.change, _as_it_is)
-        if roster.controller != self._number:
-            self._number, self._spoke, self._heard_s = roster.controller, False, self._now_s()
-        async with asyncio.timeout(self._silent_s):
-            await self._ask(controller_name(self._number))
-        self._spoke, self._heard_s = True, self._now_s()
-
-    async def _replace(self) -> None:
-        silent = self._number
-
-        def replace(roster: Roster) -> None:
-            if roster.controller == silent:
-                roster.controller += 1
-
+    async def look(self) -> None:
+        """Ask once."""
         try:
-            await asyncio.to_thread(self._charter.change, replace)
-        except OperatorError as error:
-            log.warning("the controller is not replaced yet", why=str(error))
-            return
-        log.warning("the controller is replaced: it says nothing", controller=silent)
-        asyncio.get_running_loop().run_in_executor(None, self._end, controller_name(silent))
+            number = await self._current()
+            if number != self._number:
+                self._number, self._spoken, self._heard_s = number, False, self._read_s()
+            async with asyncio.timeout(SILENT_S):
+                await self._ask(number)
+            self._spoken, self._heard_s, self._patience_s = True, self._read_s(), START_S_MIN
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at again
+            log.warning("the controller does not answer", why=str(error) or "too late")
+        silent_s = self._read_s() - self._heard_s
+        if self._number >= 0 and silent_s > (SILENT_S if self._spoken else self._patience_s):
+            await self._have_another()
 
-    @staticmethod
-    def _now_s() -> float:
-        return asyncio.get_running_loop().time()
-
-
-def _as_it_is(roster: Roster) -> None:
-    """Change nothing."""
+    async def _have_another(self) -> None:
+        if not self._spoken:
+            self._patience_s = min(2 * self._patience_s, START_S_MAX)
+        try:
+            await self._replace(self._number)
+        except Exception as error:  # noqa: BLE001 - the store is away: it is tried again
+            log.warning("the controller cannot be replaced yet", why=str(error))

@@ -18,6 +18,7 @@ from console.control.audit import Audit
 from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
+from console.control.work import Place
 from console.publication import publications_of
 from engine.language.journey import Publication
 
@@ -74,6 +75,11 @@ class System:
     def source(self, sent: Draft | None) -> Publication:
         """Return that draft, in order. Raises AuthorError."""
         return checked(self.draft(sent), self.operator).publication
+
+    def place(self, out: str) -> Place:
+        """Return where a job reads, and writes what it comes to."""
+        key_file = "" if self.key_file is None else str(self.key_file.absolute())
+        return Place(data=str(self.data.absolute()), key_file=key_file, out=out)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

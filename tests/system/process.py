@@ -137,6 +137,8 @@ class Ledger(threading.Thread):
         """(contact, id) in order."""
         self.refused = ""
         """What became of the last try that was not acknowledged."""
+        self.refusals: list[int] = []
+        """What was answered instead of 202; 0 where the connection was lost."""
         self.tries = 0
         self._contacts = contacts
         self._name = name
@@ -154,12 +156,14 @@ class Ledger(threading.Thread):
                     answer = client.post(f"{self.url}/v1/events", json=event)
                 except httpx.HTTPError as error:
                     self.refused = f"{contact} {id}: {error!r}"
+                    self.refusals.append(0)
                     time.sleep(0.05)
                     continue
                 if answer.status_code == 202:
                     self.acknowledged.append((contact, id))
                     break
                 self.refused = f"{contact} {id}: {answer.status_code} {answer.text}"
+                self.refusals.append(answer.status_code)
                 time.sleep(0.05)
             self._number += 1
         client.close()

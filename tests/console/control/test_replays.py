@@ -91,11 +91,11 @@ def test_only_the_last_few_are_remembered() -> None:
         raise ValueError("no")
 
     found = Jobs()
-    job = found.begin("anna", fail)
+    job = found.begin("anna", "replay", fail)
     for _ in range(jobs.KEPT_MAX + 3):
         while found.get(job.id).ended_at_ms is None:  # type: ignore[union-attr]
             time.sleep(0.001)
-        job = found.begin("anna", fail)
+        job = found.begin("anna", "replay", fail)
     while found.get(job.id).ended_at_ms is None:  # type: ignore[union-attr]
         time.sleep(0.001)
     assert len(found.all()) == jobs.KEPT_MAX
