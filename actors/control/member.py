@@ -106,7 +106,7 @@ class Member:
         self._keeper: Keeper | None = None
         self._started = False
         self.map = ClusterMap(-1, [], {})
-        """As it was when all was served."""
+        """As it was when all was served, the last time that was looked for."""
         self.ray = OwnRay()
         """Where it has joined none."""
 
@@ -180,7 +180,7 @@ class Member:
         await asyncio.to_thread(self._charter.change, enter)
         watch = Watch(self._current_controller, self._ask_controller, self._replace_controller)
         self._watch = asyncio.create_task(watch.run())
-        await self._all_served()
+        await self.look()
         self._start_courier(channels)
         self._started = True
 
@@ -275,7 +275,10 @@ class Member:
             await asyncio.sleep(WATCH_S)
 
     def _make_controller(self, name: str) -> Any:
+        # Here, where somebody surely is: Ray would put it on a node that was cut off just now.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         options = controller_options(name, self._cluster.namespace)
+        options["scheduling_strategy"] = here
         settings = msgspec.json.encode(self._cluster)
         return ray.remote(ControllerActor).options(**options).remote(name, settings)
 
@@ -300,8 +303,8 @@ class Member:
         with contextlib.suppress(Exception):  # It is gone, or Ray's head is away.
             ray.kill(ray.get_actor(name, namespace=self._cluster.namespace), no_restart=True)
 
-    async def _all_served(self) -> None:
-        """Wait until each slot that owns something is served. Raises OperatorError."""
+    async def look(self) -> None:
+        """Wait until each slot that owns something is served; see `map`. Raises OperatorError."""
         end = asyncio.get_running_loop().time() + START_S
         while True:
             with contextlib.suppress(OperatorError):
