@@ -171,11 +171,15 @@ class System:
         return Gateway(settings, told, self._credentials, host, ask_store=ask_store)
 
     async def ended(self) -> None:
-        """Return when somebody elsewhere has all of it stopped; of a single machine, never."""
-        if isinstance(self.cluster, Member):
-            await self.cluster.ended()
-        else:
-            await asyncio.Event().wait()
+        """Return when somebody elsewhere has all of it stopped.
+
+        Raises OperatorError where the Ray that is its own ends.
+        """
+        cluster = self.cluster
+        waits = [cluster.ended()] if isinstance(cluster, Member) else []
+        if not (isinstance(cluster, Member) and cluster.joined):
+            waits.append(cluster.ray.ended())
+        await _first_of(*waits)
 
     @property
     def url(self) -> str:

@@ -27,6 +27,7 @@ from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
 from actors.map import ClusterMap
+from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running
 from actors.settings import (
@@ -106,6 +107,8 @@ class Member:
         self._started = False
         self.map = ClusterMap(-1, [], {})
         """As it was when all was served."""
+        self.ray = OwnRay()
+        """Where it has joined none."""
 
     def _open_store(self, cluster: ClusterSettings, shards: int | None) -> ClusterSettings:
         settings = self._settings
@@ -243,7 +246,7 @@ class Member:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        if self._started and not self.joined:
+        if self._started and not self.joined and not self.ray.lost:
             await self._stop_shards()
         await self._lifeline.close()
         ray.shutdown()
@@ -289,6 +292,13 @@ class Member:
                 roster.controller += 1
 
         await asyncio.to_thread(self._charter.change, replace)
+        end = self._end_controller
+        asyncio.get_running_loop().run_in_executor(None, end, controller_name(number))
+
+    def _end_controller(self, name: str) -> None:
+        """End one that was replaced: one that never began would stay for ever."""
+        with contextlib.suppress(Exception):  # It is gone, or Ray's head is away.
+            ray.kill(ray.get_actor(name, namespace=self._cluster.namespace), no_restart=True)
 
     async def _all_served(self) -> None:
         """Wait until each slot that owns something is served. Raises OperatorError."""
