@@ -11,7 +11,7 @@ from actors.clock import CLOCKS
 from actors.errors import OperatorError
 from actors.frame import FOLD_VERSION, Frame, OpenedRecord, encode_frame, input_of
 from actors.map import partitions_of, shard_of
-from actors.relocation.chronicle import EARLIER, Chronicle, slots_in
+from actors.relocation.chronicle import EARLIER, Chronicle
 from actors.relocation.copied import Copied
 from actors.running import note_whole
 from actors.shards.outbox import Outbox
@@ -26,6 +26,7 @@ from actors.store.log import open_log
 from actors.store.manifest import MOVED, MOVING, Store, shard_folder, write_store
 from actors.store.published import FOLDER as PUBLICATIONS
 from actors.store.sighted import SightingsFile, encode_sightings
+from actors.store.slots import slots_in
 from actors.store.snapshots import open_snapshots
 from engine.input import Verdict
 
