@@ -363,7 +363,7 @@ async def test_what_is_pushed_before_anything_is_asked_does_no_harm(
     ends = socket.socketpair()
     wired: list[Link] = []
 
-    async def connect_slowly(_: str, make: Callable[[], Link], __: None) -> Link:
+    async def connect_slowly(address: str, make: Callable[[], Link], credentials: None) -> Link:
         theirs = make()
         _, mine = await asyncio.get_running_loop().create_connection(
             lambda: Link(lambda *_: None, lambda _: None), sock=ends[0]

@@ -30,6 +30,9 @@ class OtherMachine:
     A cable is cut in the middle, at the bridge: both machines see theirs plugged in.
     """
 
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[bytes]] = []
+
     @staticmethod
     def command(*words: str) -> list[str]:
         """Return what runs a command there; it has a mount namespace of its own, too."""
@@ -42,7 +45,15 @@ class OtherMachine:
         options += ["--object-store-memory", str(80 << 20)]
         command = self.command(sys.executable, "-c", code, "start", *options)
         quiet = subprocess.DEVNULL
-        subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet)
+        self._started.append(subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet))
+
+    def end(self) -> None:
+        """End all that runs there by kill -9."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.wait()
 
     def cut(self) -> None:
         """Cut the cable: what either side sends is lost, and nobody is told."""
@@ -77,9 +88,7 @@ def other_machine() -> Iterator[OtherMachine]:
         machine.join()
         yield machine
     finally:
-        for pid in machine.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        machine.end()
         _ip("netns", "delete", NAME)
         for name in (*ENDS.values(), BRIDGE):
             with contextlib.suppress(subprocess.CalledProcessError):
