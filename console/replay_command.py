@@ -10,7 +10,16 @@ from actors.errors import OperatorError
 from actors.folder import checked_folder
 from actors.frame import Frame
 from console.against.command import Asked, compare
-from console.against.options import Against, Html, Processes, Same, Since, Vary, Within
+from console.against.options import (
+    Against,
+    Html,
+    Processes,
+    Same,
+    Since,
+    StatesOption,
+    Vary,
+    Within,
+)
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.logbook import shard_folders
 from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
@@ -43,6 +52,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = "",
     against: Against = None,
     vary: Vary = None,
+    state: StatesOption = None,
     since: Since = "",
     within: Within = "1d",
     html: Html = None,
@@ -63,9 +73,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     """
     if against is not None:
         _check_no_file(journeys, events, format, consent)
-        store = from_log or Path()
-        asked = Asked(store, against, key_file, vary or [], since, until, within, processes)
-        client = _client_of(from_log, control, control_key)
+        store, client = from_log or Path(), _client_of(from_log, control, control_key)
+        spans = (since, until, within, processes)
+        asked = Asked(store, against, key_file, vary or [], state or [], *spans)
         if client is None:
             differs = compare(asked, out, html, json=json)
         else:
@@ -73,7 +83,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         if same and differs:
             raise typer.Exit(1)
         return
-    _check_with_against(vary, since, html, same=same)
+    _check_with_against(vary, state, since, html, same=same)
     if from_log is None:
         if until:
             raise OperatorError("--until goes with --from-log only; leave it out")
@@ -106,10 +116,16 @@ def _client_of(from_log: Path | None, control: str, control_key: str) -> Control
 
 
 def _check_with_against(
-    vary: list[str] | None, since: str, html: Path | None, *, same: bool
+    vary: list[str] | None, state: list[str] | None, since: str, html: Path | None, *, same: bool
 ) -> None:
     """Refuse the options of a comparison."""
-    for name, given in (("--vary", vary), ("--from", since), ("--html", html), ("--same", same)):
+    for name, given in (
+        ("--vary", vary),
+        ("--state", state),
+        ("--from", since),
+        ("--html", html),
+        ("--same", same),
+    ):
         if given:
             raise OperatorError(f"{name} goes with --against only; leave it out")
 

@@ -12,6 +12,13 @@ Vary = Annotated[
     list[str] | None,
     typer.Option(help="With --against: FILE:PATH=VALUE,VALUE; each value makes a draft."),
 ]
+StatesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state",
+        help="With --against: JOURNEY=live, paused or ended, from the beginning; else as it was.",
+    ),
+]
 Since = Annotated[
     str, typer.Option("--from", help="With --against: the draft is in force from then on.")
 ]
