@@ -8,7 +8,6 @@ import typer
 
 from actors.errors import OperatorError
 from actors.folder import checked_folder
-from actors.frame import Frame
 from console.against.command import Asked, compare
 from console.against.options import (
     Against,
@@ -23,7 +22,8 @@ from console.against.options import (
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.logbook import shard_folders
 from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
-from console.recorded import moment_ms, read_recorded
+from console.reading import read_at_once
+from console.recorded import moment_ms
 from console.remote_replay import compare_there
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
 from console.screen import errors, progress_bar, show_replay
@@ -33,8 +33,6 @@ from engine.limits import FAR_MS
 from ingest.readers import Chunk
 
 REJECTIONS_SHOWN: Final = 10
-BAR_EVERY: Final = 100
-"""The bar moves once in so many frames: to move it costs more than to read one."""
 
 
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -95,7 +93,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     else:
         _check_no_file(journeys, events, format, consent)
         until_ms = moment_ms(until) if until else FAR_MS
-        outcomes, report = _read_log(from_log, until_ms, key_file, out)
+        outcomes, report = _read_log(from_log, until_ms, key_file, processes, out)
         title = f"Log of {from_log}" + (f" until {until}" if until else "")
     if out is not None:
         write_outcomes(out, outcomes.values())
@@ -173,24 +171,19 @@ def _replay_file(
 
 
 def _read_log(
-    data: Path, until_ms: int, key_file: Path | None, out: Path | None
+    data: Path, until_ms: int, key_file: Path | None, processes: int, out: Path | None
 ) -> tuple[dict[str, Outcome], ReplayReport]:
     """Read what a store's archive and log say."""
     shard_folders(data)  # It says so, before a bar is drawn, where this is none.
     if out is not None:
         check_writable(out)
-    with progress_bar() as bar:
+    with progress_bar("records") as bar:
         task = bar.add_task("records", total=None, rate=0.0)
         began = time.perf_counter()
-        records = frames = 0
 
-        def advance(frame: Frame) -> None:
-            nonlocal records, frames
-            records += len(frame.records)
-            frames += 1
-            if frames % BAR_EVERY == 0:
-                rate = records / (time.perf_counter() - began)
-                bar.update(task, completed=records, rate=rate)
+        def advance(records: float) -> None:
+            done = bar.tasks[0].completed + records
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
-        recorded, wall_s = read_recorded(data, until_ms, key_file, advance)
+        recorded, wall_s = read_at_once(data, until_ms, key_file, processes, advance)
     return recorded.outcomes, recorded.report(wall_s)

@@ -19,11 +19,11 @@ from actors.store.manifest import read_store, shard_folder
 from actors.store.segment import position_of, segments_of
 from actors.store.snapshots import SnapshotFiles
 from actors.verify.files import SNAPSHOT_FOLDER
-from console.against.course import Part, Task, no_snapshot, nodes_of
-from console.against.crew import parts_of
+from console.against.course import Part, Task, no_snapshot, nodes_of, run_course
 from console.against.pairing import Difference
 from console.against.reign import States
 from console.against.sums import Sums, order_of
+from console.crew import parts_of
 from engine.language.journey import Publication, Settings
 from engine.limits import FAR_MS
 
@@ -170,7 +170,7 @@ def compared(
     try:
         began = time.perf_counter()
         tasks = tasks_of(question, stretches, folder)
-        parts = parts_of(tasks, question.processes, progress)
+        parts = parts_of(run_course, tasks, question.processes, progress)
         wall_s = time.perf_counter() - began
         report = _report(question, parts, wall_s, answers_ms)
         yield Comparison(report, [path for part in parts for path in part.files])

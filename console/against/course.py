@@ -87,6 +87,11 @@ class Part(Struct, kw_only=True):
     """Differences, each file in order, as msgpack."""
 
 
+def run_course(task: Task, progress: Callable[[float], None]) -> Part:
+    """Do one task. What a process of the crew does."""
+    return Course(task).run(progress)
+
+
 class Course:
     """One task on its way."""
 

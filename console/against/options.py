@@ -27,6 +27,6 @@ Within = Annotated[
 ]
 Html = Annotated[Path | None, typer.Option(help="With --against: write a page with plots here.")]
 Processes = Annotated[
-    int, typer.Option(min=0, help="With --against: so many at once; 0 is one for each core.")
+    int, typer.Option(min=0, help="With --from-log: so many at once; 0 is one for each core.")
 ]
 Same = Annotated[bool, typer.Option("--same", help="With --against: exit 1 if anything differs.")]

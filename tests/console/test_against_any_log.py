@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.recorded import read_recorded
+from console.reading import read_at_once
 from console.replay import write_outcomes
 from engine.fold.succession import Choice, succeed
 from engine.fold.succession import source_of as encoded
@@ -119,7 +119,7 @@ def test_an_unchanged_draft_gives_what_went_out_byte_for_byte(
         report, differences = past.against(source)
         assert differences == []
         assert report.refolded_otherwise == 0
-        recorded, _ = read_recorded(past.data, FAR_MS, None, lambda _: None)
+        recorded, _ = read_at_once(past.data, FAR_MS, None, 1, lambda _: None)
         drafted = past.drafted(source)
         for name, outcomes in (("real", recorded.outcomes), ("draft", drafted)):
             write_outcomes(past.data / name, outcomes.values())
