@@ -126,7 +126,7 @@ class SlotFiles:
         Raises as `erase`.
         """
         self.sightings.drop()
-        erased = {each.digest: (each.partition, each.pseq) for each in erasures}
+        erased = {each.digest: each.elsewhere for each in erasures}
         counts = _Counts(partial(erase_earlier_from_frame, erased=erased))
         files = self._history.rewrite(END, counts.replace, pause)
         return Rewritten(files, counts.total)

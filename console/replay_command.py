@@ -8,13 +8,22 @@ import typer
 
 from actors.errors import OperatorError
 from actors.folder import checked_folder
-from actors.frame import Frame
 from console.against.command import Asked, compare
-from console.against.options import Against, Html, Processes, Same, Since, Vary, Within
+from console.against.options import (
+    Against,
+    Html,
+    Processes,
+    Same,
+    Since,
+    StatesOption,
+    Vary,
+    Within,
+)
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.logbook import shard_folders
 from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
-from console.recorded import moment_ms, read_recorded
+from console.reading import read_at_once
+from console.recorded import moment_ms
 from console.remote_replay import compare_there
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
 from console.screen import errors, progress_bar, show_replay
@@ -24,8 +33,6 @@ from engine.limits import FAR_MS
 from ingest.readers import Chunk
 
 REJECTIONS_SHOWN: Final = 10
-BAR_EVERY: Final = 100
-"""The bar moves once in so many frames: to move it costs more than to read one."""
 
 
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -43,6 +50,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = "",
     against: Against = None,
     vary: Vary = None,
+    state: StatesOption = None,
     since: Since = "",
     within: Within = "1d",
     html: Html = None,
@@ -63,9 +71,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     """
     if against is not None:
         _check_no_file(journeys, events, format, consent)
-        store = from_log or Path()
-        asked = Asked(store, against, key_file, vary or [], since, until, within, processes)
-        client = _client_of(from_log, control, control_key)
+        store, client = from_log or Path(), _client_of(from_log, control, control_key)
+        spans = (since, until, within, processes)
+        asked = Asked(store, against, key_file, vary or [], state or [], *spans)
         if client is None:
             differs = compare(asked, out, html, json=json)
         else:
@@ -73,7 +81,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         if same and differs:
             raise typer.Exit(1)
         return
-    _check_with_against(vary, since, html, same=same)
+    _check_with_against(vary, state, since, html, same=same)
     if from_log is None:
         if until:
             raise OperatorError("--until goes with --from-log only; leave it out")
@@ -85,7 +93,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     else:
         _check_no_file(journeys, events, format, consent)
         until_ms = moment_ms(until) if until else FAR_MS
-        outcomes, report = _read_log(from_log, until_ms, key_file, out)
+        outcomes, report = _read_log(from_log, until_ms, key_file, processes, out)
         title = f"Log of {from_log}" + (f" until {until}" if until else "")
     if out is not None:
         write_outcomes(out, outcomes.values())
@@ -106,10 +114,16 @@ def _client_of(from_log: Path | None, control: str, control_key: str) -> Control
 
 
 def _check_with_against(
-    vary: list[str] | None, since: str, html: Path | None, *, same: bool
+    vary: list[str] | None, state: list[str] | None, since: str, html: Path | None, *, same: bool
 ) -> None:
     """Refuse the options of a comparison."""
-    for name, given in (("--vary", vary), ("--from", since), ("--html", html), ("--same", same)):
+    for name, given in (
+        ("--vary", vary),
+        ("--state", state),
+        ("--from", since),
+        ("--html", html),
+        ("--same", same),
+    ):
         if given:
             raise OperatorError(f"{name} goes with --against only; leave it out")
 
@@ -157,24 +171,19 @@ def _replay_file(
 
 
 def _read_log(
-    data: Path, until_ms: int, key_file: Path | None, out: Path | None
+    data: Path, until_ms: int, key_file: Path | None, processes: int, out: Path | None
 ) -> tuple[dict[str, Outcome], ReplayReport]:
     """Read what a store's archive and log say."""
     shard_folders(data)  # It says so, before a bar is drawn, where this is none.
     if out is not None:
         check_writable(out)
-    with progress_bar() as bar:
+    with progress_bar("records") as bar:
         task = bar.add_task("records", total=None, rate=0.0)
         began = time.perf_counter()
-        records = frames = 0
 
-        def advance(frame: Frame) -> None:
-            nonlocal records, frames
-            records += len(frame.records)
-            frames += 1
-            if frames % BAR_EVERY == 0:
-                rate = records / (time.perf_counter() - began)
-                bar.update(task, completed=records, rate=rate)
+        def advance(records: float) -> None:
+            done = bar.tasks[0].completed + records
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
-        recorded, wall_s = read_recorded(data, until_ms, key_file, advance)
+        recorded, wall_s = read_at_once(data, until_ms, key_file, processes, advance)
     return recorded.outcomes, recorded.report(wall_s)

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from actors.clock import CLOCKS
+from actors.erasure import Erased, ErasedElsewhere
 from actors.errors import OperatorError
 from actors.frame import FOLD_VERSION, Frame, OpenedRecord, encode_frame, input_of
 from actors.map import partitions_of, shard_of
@@ -64,23 +65,25 @@ class FilesTarget:
         for path in left:
             shutil.rmtree(path)
 
-    def keep_earlier(self, history: Chronicle, erased: dict[str, int]) -> None:
+    def keep_earlier(self, history: Chronicle, erased: Erased, elsewhere: ErasedElsewhere) -> None:
         """Put a slot's history beside the store: new logs begin here."""
         folder = self._data / EARLIER / f"shard-{history.slot}" / ARCHIVE_FOLDER
         REAL_DISK.make_folder(folder)
         for first, frames in history.portions():
-            kept = Copied(frames, erased)
+            kept = Copied(frames, erased, elsewhere)
             archive_frames(first, kept, folder, self._key)
             self.records += kept.records
 
-    def go_on(self, history: Chronicle, number: int, erased: dict[str, int]) -> None:
+    def go_on(
+        self, history: Chronicle, number: int, erased: Erased, elsewhere: ErasedElsewhere
+    ) -> None:
         """Let a shard's log go on where a slot's ended: its last file becomes a segment."""
         folder = shard_folder(self._data, number)
         archive = folder / ARCHIVE_FOLDER
         REAL_DISK.make_folder(archive)
         last = max(first for first, _ in history.portions())
         for first, frames in history.portions():
-            kept = Copied(frames, erased)
+            kept = Copied(frames, erased, elsewhere)
             if first < last:
                 archive_frames(first, kept, archive, self._key)
             else:

@@ -30,6 +30,7 @@ PAUSE_S: Final = 0.01
 LOOK_S: Final = 0.01
 """How often it is looked whether a snapshot of before the erasure is written."""
 
+NOT_HERE: Final = "another shard owns the contact's partition"
 UNFINISHED: Final = "the contact is forgotten, but not in all files yet, and it is tried again"
 
 Result = TypeVar("Result")
@@ -82,7 +83,7 @@ class Eraser:
     ) -> Answer:
         """Fold an erasure, and return what answers it; the slice must take no more requests."""
         if partition_of(request.contact) not in shard.partitions:
-            return Answer(link, Refused(request.seq, "another shard owns the contact's partition"))
+            return Answer(link, Refused(request.seq, NOT_HERE))
         erasure = Erasure(
             digest=digest_of(request.contact),
             partition=partition_of(request.contact),

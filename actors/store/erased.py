@@ -30,6 +30,11 @@ class Erasure(Struct, frozen=True, kw_only=True):
     """Number of that record in its partition, which holds in all slots; 0 in notes of before they
     had it."""
 
+    @property
+    def elsewhere(self) -> tuple[int, int]:
+        """What other slots go by: see actors.erasure.ErasedElsewhere."""
+        return self.partition, self.pseq
+
     def follows(self, head: SnapshotHead, slot: int) -> bool:
         """Say whether it came after a snapshot was taken; for who holds a slot.
 

@@ -137,3 +137,8 @@ class OpenErasures:
 
 def _encoded(erasure: Erasure) -> bytes:
     return msgspec.json.encode(erasure)
+
+
+def erased_elsewhere(found: list[OpenErasure]) -> dict[str, tuple[int, int]]:
+    """Return what of these a history is to have no more: see actors.erasure.ErasedElsewhere."""
+    return {each.erasure.digest: each.erasure.elsewhere for each in found}

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from console.against.comparison import Question, Variant
+from console.against.reign import States
 from engine.limits import FAR_MS
 
 SUMMARY: Final = "summary.json"
@@ -40,6 +41,7 @@ class Comparing(Struct, kw_only=True, tag="replay"):
 
     place: Place
     variants: list[Variant]
+    states: States
     from_ms: int
     until_ms: int
     within_ms: int
@@ -52,6 +54,7 @@ class Comparing(Struct, kw_only=True, tag="replay"):
             data=self.place.folder,
             key_file=self.place.key,
             variants=self.variants,
+            states=self.states,
             from_ms=self.from_ms,
             until_ms=self.until_ms or FAR_MS,
             within_ms=self.within_ms,

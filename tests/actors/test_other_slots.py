@@ -1,5 +1,6 @@
 """A contact is erased whose partition was in other slots before: nothing tells of it anywhere."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,15 @@ from actors.frame import Frame, encode_frame
 from actors.links.link import LinkError, LinkEvent
 from actors.other_slots import Holders, OtherSlots, StoreAt
 from actors.redis_slot import RedisHistory, archive_place, open_redis_slot
+from actors.relocation.relocation import Places, move_to_files
 from actors.settings import RedisSettings
 from actors.shards import sweeper
 from actors.slot_files import SlotFiles
+from actors.store.archive import read_archive
 from actors.store.erased import Erasure
 from actors.store.newfile import no_pause
 from actors.store.port import FencedError, StoreLostError
-from actors.store.redis_erasures import OpenErasures
 from actors.store.redis_log import RedisLog, open_redis_log
-from actors.store.redis_owner import take_slot
 from actors.store.redis_server import RedisServer
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
@@ -159,14 +160,14 @@ async def test_a_slot_without_a_holder_for_now_does_its_share_when_it_is_opened(
         await reopened(slots)
 
 
-@pytest.mark.parametrize("where", ["its log", "its note", "the other slot"])
+@pytest.mark.parametrize("where", ["its word", "its log", "its note", "the other slot"])
 async def test_a_crash_amid_it_is_gone_on_with_by_the_next_owner(
     redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     def away(*_: object) -> None:
         raise StoreLostError("the server is away")
 
-    if where == "its log":
+    if where in {"its word", "its log"}:
         monkeypatch.setattr(SlotFiles, "erase", away)
     elif where == "its note":
         monkeypatch.setattr(OtherSlots, "note_own", away)
@@ -181,6 +182,8 @@ async def test_a_crash_amid_it_is_gone_on_with_by_the_next_owner(
         for slot in (0, 1):
             await slots.close(slot)
         monkeypatch.undo()
+        if where == "its word":  # It was noted, and no other slot knew of it yet.
+            slots.server.run("DEL", slots.server.key("erasures"))
         for slot in (0, 1):
             await slots.open(slot)
         await slots.until_erased()
@@ -230,6 +233,28 @@ async def test_a_partition_that_moves_on_amid_it_takes_nothing_back(
             assert await slots.send(replace_id(later, id)) == [Verdict.REPEAT]
 
 
+async def test_a_snapshot_of_before_is_rewritten_by_who_has_the_partition_now(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreLostError("the server is away")
+
+    monkeypatch.setattr(sweeper, "WAIT_S", 0.3)
+    async with tenures(redis_settings, SOURCE) as slots:
+        await live_in_both(slots)
+        for name in ("erase", "erase_earlier", "erase_snapshots"):
+            monkeypatch.setattr(SlotFiles, name, away)
+        with pytest.raises(LinkError, match="not in all files yet"):
+            await slots.erase(ADA)
+        await slots.move(ADA, FIRST)
+        monkeypatch.undo()
+        await slots.close(SECOND)
+        await slots.open(SECOND)
+        await slots.until_erased()
+        assert traces(slots.held()) == [False]
+        await reopened(slots)
+
+
 def replace_id(before: LinkEvent, id: str) -> LinkEvent:
     return replace(before, id=id)
 
@@ -238,46 +263,6 @@ def erasure(pseq: int, contact: str = ADA) -> Erasure:
     return Erasure(
         digest=digest_of(contact), partition=PARTITION, position=1, keep_out_ms=0, pseq=pseq
     )
-
-
-def test_a_later_erasure_of_the_same_contact_is_another(redis_settings: RedisSettings) -> None:
-    server = RedisServer(redis_settings)
-    board = OpenErasures(server)
-    one, two = take_slot(server, 0), take_slot(server, 1)
-    for each in (erasure(7), erasure(5), erasure(9, NEXT)):
-        board.post(one, each)
-    board.note(one, 0, [erasure(7), erasure(9, NEXT)], 1, 2)
-    board.note(two, 1, [erasure(5)], 3, 4)
-    found = {each.erasure: set(each.done) for each in board.read()}
-    assert found == {erasure(7): {0}, erasure(9, NEXT): {0}}
-    known = {each.erasure: each for each in board.read()}
-    board.post(two, erasure(8))
-    board.close(one, known[erasure(7)])
-    board.close(one, known[erasure(9, NEXT)])
-    (left,) = board.read()
-    assert (left.erasure, left.done) == (erasure(8), {})
-    board.close(one, left)
-    board.note(two, 1, [erasure(8)], 0, 0)
-    assert board.read() == []
-    assert not server.run("EXISTS", server.key("erasures"))
-
-
-def test_who_no_longer_owns_a_slot_says_nothing_of_erasures(redis_settings: RedisSettings) -> None:
-    server = RedisServer(redis_settings)
-    board = OpenErasures(server)
-    zombie = take_slot(server, 0)
-    board.post(zombie, erasure(7))
-    board.note(zombie, 0, [erasure(7)], 0, 0)
-    (before,) = board.read()
-    take_slot(server, 0)
-    for do in (
-        lambda: board.post(zombie, erasure(9)),
-        lambda: board.note(zombie, 1, [erasure(7)], 0, 0),
-        lambda: board.close(zombie, before),
-    ):
-        with pytest.raises(FencedError):
-            do()
-    assert board.read() == [before]
 
 
 def test_a_slot_that_got_an_owner_meanwhile_is_not_taken_from_it(
@@ -356,3 +341,31 @@ def test_a_zombie_rewrites_no_archive(redis_settings: RedisSettings, tmp_path: P
     zombie.close()
     for each in newer:
         each.close()
+
+
+async def test_a_store_that_moves_to_files_takes_no_contact_with_it_that_is_to_be_erased(
+    redis_settings: RedisSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StoreLostError("the server is away")
+
+    monkeypatch.setattr(sweeper, "WAIT_S", 0.3)
+    async with tenures(redis_settings, SOURCE) as slots:
+        await live_in_both(slots)
+        monkeypatch.setattr(SlotFiles, "erase_earlier", away)
+        with pytest.raises(LinkError, match="not in all files yet"):
+            await slots.erase(ADA)
+        for slot in (0, 1):
+            await slots.close(slot)
+        assert SECRET in slots.held(FIRST)
+        places = Places(
+            data=tmp_path / "data", redis=redis_settings, archive=slots.settings.archive
+        )
+        await asyncio.to_thread(move_to_files, places, lambda *_: None)
+    held = b"".join(
+        b"".join(read_archive(path, None)) if path.suffix == ".zst" else path.read_bytes()
+        for path in sorted((tmp_path / "data").rglob("*"))
+        if path.is_file()
+    )
+    assert NEXT.encode() in held
+    assert traces(held) == [False]

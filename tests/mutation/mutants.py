@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 from enum import IntEnum
 from pathlib import Path
@@ -25,6 +26,10 @@ def make() -> None:
     from mutmut import __main__ as mutmut  # noqa: PLC0415
 
     FOLDER.mkdir(exist_ok=True)
+    shutil.rmtree(FOLDER / "tests", ignore_errors=True)
+    for path in _books(FOLDER):
+        if not path.relative_to(FOLDER).with_suffix("").exists():
+            path.unlink()  # It was moved: its mutants are no more.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         mutmut.copy_src_dir()
         mutmut.copy_also_copy_files()

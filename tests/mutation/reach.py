@@ -56,20 +56,16 @@ class Reach:
                     self.tests_of[function].append(nodeid)
 
     def chosen(self, function: str, seconds_max: float) -> list[pytest.Item]:
-        """Return the tests to run for a mutant of a function: its module's own, then the short."""
+        """Return the tests to run for a mutant of a function: its module's, then the shortest."""
         own = f"tests/engine/test_{function.split('.')[-2].strip('_')}"
-        chosen: list[pytest.Item] = []
+        found = sorted(self.tests_of[function], key=lambda nodeid: self.tests[nodeid].seconds)
+        chosen = [nodeid for nodeid in found if nodeid.startswith(own)]
         seconds = 0.0
-        order = sorted(
-            self.tests_of[function],
-            key=lambda nodeid: (not nodeid.startswith(own), self.tests[nodeid].seconds, nodeid),
-        )
-        for nodeid in order:
+        for nodeid in found:
             seconds += self.tests[nodeid].seconds
-            if chosen and seconds > seconds_max:
-                break
-            chosen.append(self.items[nodeid])
-        return chosen
+            if seconds <= seconds_max and not nodeid.startswith(own):
+                chosen.append(nodeid)
+        return [self.items[nodeid] for nodeid in chosen]
 
 
 def _look(items: list[pytest.Item]) -> tuple[int, object]:

@@ -4,6 +4,7 @@ A plugin of pytest takes over where tests would run: for each mutant a process i
 those which reach the mutant's function, until one fails.
 """
 
+import gc
 import os
 import sys
 import tomllib
@@ -20,9 +21,10 @@ from tests.mutation.mutants import Verdict, function_of, verdicts, write_down
 from tests.mutation.reach import Reach
 
 HERE = Path()
-SECONDS_MAX = 8.0  # CPU time of the tests of one mutant, measured without it.
+# CPU time of the tests of one mutant that are not its own module's; and of one that survived.
+SECONDS_MAX, SECONDS_AGAIN_MAX = 2.0, 8.0
 SLOWER_MAX = 5  # So many times as long, and SLACK_S, may a test take with a mutant in it.
-SLACK_S = 10.0
+SLACK_S = 3.0
 CHILDREN = min(2, os.cpu_count() or 1)
 
 
@@ -32,6 +34,7 @@ class Runs:
     def __init__(self, modules: list[str]) -> None:
         self.modules = modules
         self.killers: dict[str, list[str]] = defaultdict(list)
+        self.known = verdicts(HERE)
 
     def pytest_configure(self) -> None:
         """Let no time be spent to find the smallest failure: one is enough."""
@@ -50,7 +53,10 @@ class Runs:
         self.reach = Reach(session.items)
         self.reach.find(CHILDREN)
         self._try_out()
-        names = [name for name, code in verdicts(HERE).items() if self._asked(name, code)]
+        gc.freeze()  # The forks are to share what was collected.
+        names = [name for name, code in self.known.items() if self._asked(name, code)]
+        # Those that survived come last: what is new may yet bring a test that notices them.
+        names.sort(key=lambda name: self.known[name] is not None)
         for done, (name, code, killer) in enumerate(run_forks(self._forks(names), CHILDREN), 1):
             write_down(HERE, name, code)
             killers = self.killers[function_of(name)]
@@ -62,7 +68,7 @@ class Runs:
 
     def _asked(self, name: str, code: int | None) -> bool:
         known = code in (Verdict.KILLED, Verdict.TIMED_OUT)
-        return not known and (not self.modules or name.split(".")[-2] in self.modules)
+        return not known and (not self.modules or _module(name) in self.modules)
 
     def _forks(self, names: list[str]) -> Iterator[Fork]:
         for name in names:
@@ -73,7 +79,8 @@ class Runs:
         from mutmut.mutation.trampoline import set_mutant_under_test  # noqa: PLC0415
 
         set_mutant_under_test(mutant)
-        chosen = self.reach.chosen(function, SECONDS_MAX)
+        again = self.known.get(mutant) is not None
+        chosen = self.reach.chosen(function, SECONDS_AGAIN_MAX if again else SECONDS_MAX)
         if not chosen:
             return Verdict.REACHED_BY_NO_TEST, ""
         killers = self.killers[function]  # What noticed another mutant of it may notice this one.
@@ -91,6 +98,10 @@ class Runs:
             [(_, code, answer)] = run_forks([fork], 1)
             if code != expected:
                 raise AssertionError(f"mutants cannot be run: {mutant or 'none'}: {code}, {answer}")
+
+
+def _module(mutant: str) -> str:
+    return mutant.split(".")[-2]
 
 
 def main(modules: list[str]) -> int:
