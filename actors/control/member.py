@@ -275,8 +275,9 @@ class Member:
             await asyncio.sleep(WATCH_S)
 
     def _make_controller(self, name: str) -> Any:
-        # Here, where somebody surely is: Ray would put it on a node that was cut off just now.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        # Here, where somebody surely is: Ray would put it on a node that was cut off just now. Not
+        # soft: then Ray puts it wherever it likes. Where this node ends, the next is elsewhere.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = controller_options(name, self._cluster.namespace)
         options["scheduling_strategy"] = here
         settings = msgspec.json.encode(self._cluster)
