@@ -75,6 +75,9 @@ def cluster_settings(
     redis: RedisSettings, data: Path, archive: str, address: str, keys: Path | None
 ) -> ClusterSettings:
     """Return the settings of a cluster, as options name it. Raises OperatorError."""
+    if address.startswith("ray://"):
+        text = f"--address {address} is of the Ray client, which is far too slow for this"
+        raise OperatorError(f"{text}; run `ray start` on this machine too, and say HOST:PORT")
     if address and not archive:
         text = "machines of a cluster share the archive: say --archive"
         raise OperatorError(f"{text}, a folder that all see, or s3://...")

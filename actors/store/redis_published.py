@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from actors.errors import LogCorruptError, OperatorError
+from actors.errors import LogCorruptError, OperatorError, PassingError
 from actors.publications import PublicationNote, too_many
 from actors.store.redis_server import RedisServer
 from actors.store.seal import SALT_BYTES, Seal, SealBrokenError, new_salt
@@ -42,12 +42,13 @@ class PublishedRedis:
                 self._let_go()
                 return
             text = f"publication {note.number} was published meanwhile by somebody else"
-            raise OperatorError(f"{text}; look at `anlass history`, and try again")
+            raise PassingError(f"{text}; look at `anlass history`, and try again")
         self._let_go()
 
     def _let_go(self) -> None:
-        numbers = map(int, self._server.run("HKEYS", self._name))
-        sizes = {each: self._server.run("HSTRLEN", self._name, str(each)) for each in numbers}
+        numbers = [int(each) for each in self._server.run("HKEYS", self._name)]
+        asked = [("HSTRLEN", self._name, str(number)) for number in numbers]
+        sizes = dict(zip(numbers, self._server.run_all(asked), strict=True))
         gone = too_many(sizes)
         if gone:
             self._server.run("HDEL", self._name, *map(str, gone))
