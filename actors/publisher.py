@@ -26,6 +26,7 @@ from actors.publications import (
     journey_notes,
     known_of,
     numbers_of,
+    numbers_with,
 )
 from engine.compile.publication import programs_of
 from engine.fold.succession import Known, says_the_same, source_of, succeed, versions_of
@@ -154,6 +155,7 @@ class Publisher:
             note=note,
             digest=digest_of_source(source),
             journeys=journeys,
+            numbers=numbers_with(notes, journeys),
         )
         self._publications.add(said, source)
         return said

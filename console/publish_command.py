@@ -226,6 +226,9 @@ def show_history(notes: list[PublicationNote]) -> None:
     if not notes:
         console.print("Nothing was published yet.")
         return
+    if notes[0].number > 1:
+        gone = notes[0].number - 1
+        console.print(f"The first {gone:,} are not kept any more; see docs/versions.md.")
     table = Table()
     for column in ("no.", "when (UTC)", "by", "what", "journeys", "note"):
         table.add_column(column, overflow="fold", justify="right" if column == "no." else "left")
