@@ -16,15 +16,16 @@ from actors.folder import read_folder
 from actors.links.certificate import notices_of
 from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
+from actors.store.port import StoreStalledError
 from channels.channel import ChannelError
 from console.cluster_command import restart, scale, stop
 from console.contact import contact_app
 from console.demo import play
 from console.events import events, sightings_of
 from console.explain import explain
+from console.failed import failed
 from console.import_command import import_contacts
 from console.keys import keys_app
-from console.logbook import failed_inputs
 from console.move_store import move_store
 from console.numbers_screen import numbers
 from console.options import (
@@ -53,7 +54,6 @@ from console.screen import (
     errors,
     progress_bar,
     show_demo,
-    show_failed,
 )
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
@@ -288,22 +288,8 @@ def send(
         raise OperatorError(report.error)
 
 
+app.command()(failed)
 app.command("import")(import_contacts)
-
-
-@app.command()
-def failed(
-    data: Data = Path("data"),
-    key_file: KeyFile = None,
-    json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """List the inputs that could not be applied, with the reason."""
-    found = failed_inputs(data, key_file)
-    if json:
-        for each in found:
-            print_json(each)
-    else:
-        show_failed(found)
 
 
 def _span_ms(option: str, text: str) -> int:
@@ -323,7 +309,7 @@ def main() -> NoReturn:
     log_to_stderr()
     try:
         code = app(standalone_mode=False)
-    except (OperatorError, AuthorError, ChannelError) as error:
+    except (OperatorError, AuthorError, ChannelError, StoreStalledError) as error:
         _refuse(str(error))
     except typer.Exit as end:
         sys.exit(end.exit_code)

@@ -24,7 +24,17 @@ from actors.store.manifest import Store, read_store, shard_folder
 from console.contact_show import show
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import held_of
-from console.options import AsJson, Data, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    Data,
+    KeyFile,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.screen import console
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
 from engine.contacts.identity import partition_of
@@ -87,10 +97,14 @@ def erase(
 
 
 @contact_app.command()
-def export(
+def export(  # noqa: PLR0913, PLR0917 - the options of a command
     contact: ContactKey,
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     control: Control = "",
     control_key: ControlKeyOption = "",
 ) -> None:
@@ -99,7 +113,8 @@ def export(
         client = ControlClient(control, control_key)
         told_there(client, f"/v1/contacts/{part(contact)}/export", json=True)
         return
-    print_json(held_of(data, contact, key_file))
+    place = store_place(data, redis, redis_prefix, redis_ca, archive)
+    print_json(held_of(place, contact, key_file))
 
 
 async def erase_contact(

@@ -1,7 +1,8 @@
 """Recorded: what the logs of a data folder say went out, as of any moment."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from actors.frame import (
     ReceiptRecord,
     Record,
 )
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
 from actors.shards.tally import merge_tallies
-from actors.store.key import store_key
-from console.logbook import frames_of, shard_folders
 from console.replay import ReplayReport
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome
@@ -76,20 +77,16 @@ class Recorded:
 
 
 def read_recorded(
-    data: Path, until_ms: int, key_file: Path | None, progress: Callable[[Frame], None]
+    data: StorePlace, until_ms: int, key_file: Path | None, progress: Callable[[Frame], None]
 ) -> tuple[Recorded, float]:
-    """Read all logs of a data folder, archives first; return that, and the seconds it took."""
+    """Read all logs of a store, archives first; return that, and the seconds it took."""
     began = time.perf_counter()
     recorded = Recorded(until_ms)
-    for frame in _frames(data, store_key(data, key_file)):
-        recorded.take(frame)
-        progress(frame)
+    with closing(open_kept(data, key_file)) as kept:
+        for _, frame in kept.frames():
+            recorded.take(frame)
+            progress(frame)
     return recorded, time.perf_counter() - began
-
-
-def _frames(data: Path, key: bytes | None) -> Iterator[Frame]:
-    for folder in shard_folders(data):
-        yield from frames_of(folder, key)
 
 
 def moment_ms(text: str, option: str = "--until") -> int:

@@ -8,10 +8,22 @@ import typer
 
 from actors.errors import OperatorError
 from actors.frame import Frame
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
 from console.against.command import Asked, compare
 from console.against.options import Against, Html, Processes, Same, Since, Vary, Within
-from console.logbook import shard_folders
-from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    ConsentOption,
+    Format,
+    KeyFile,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.recorded import moment_ms, read_recorded
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
 from console.run import checked_folder
@@ -34,7 +46,10 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     format: Format = "auto",
     consent: ConsentOption = "asked",
     from_log: Annotated[
-        Path | None, typer.Option(help="Folder of a store: the messages that really went out.")
+        Path | None,
+        typer.Option(
+            help="Folder of a store, or with --redis of this machine's part: what really went out."
+        ),
     ] = None,
     until: Annotated[
         str, typer.Option(help="With --from-log: as of this moment, ISO or epoch milliseconds.")
@@ -47,6 +62,10 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     processes: Processes = 0,
     same: Same = False,  # noqa: FBT002
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     out: Annotated[
         Path | None, typer.Option(help="Write what came of each visit, or what differs, here.")
     ] = None,
@@ -56,6 +75,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 
     Or, with --against, what a draft of the journeys would have done otherwise than the log says.
     """
+    if redis and from_log is None and journeys is None and events is None:
+        from_log = Path("data")
     if against is not None:
         _check_against(from_log, journeys, events, format, consent)
         assert from_log is not None
@@ -76,8 +97,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     else:
         _check_no_file(journeys, events, format, consent)
         until_ms = moment_ms(until) if until else FAR_MS
-        outcomes, report = _read_log(from_log, until_ms, key_file, out)
-        title = f"Log of {from_log}" + (f" until {until}" if until else "")
+        place = store_place(from_log, redis, redis_prefix, redis_ca, archive)
+        outcomes, report = _read_log(place, until_ms, key_file, out)
+        title = f"Log of {place}" + (f" until {until}" if until else "")
     if out is not None:
         write_outcomes(out, outcomes.values())
     if json:
@@ -137,10 +159,10 @@ def _replay_file(
 
 
 def _read_log(
-    data: Path, until_ms: int, key_file: Path | None, out: Path | None
+    data: StorePlace, until_ms: int, key_file: Path | None, out: Path | None
 ) -> tuple[dict[str, Outcome], ReplayReport]:
     """Read what a store's archive and log say."""
-    shard_folders(data)  # It says so, before a bar is drawn, where this is none.
+    open_kept(data, key_file).close()  # It says so, before a bar is drawn, where this is none.
     if out is not None:
         check_writable(out)
     with progress_bar() as bar:
