@@ -122,8 +122,6 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     With --redis, as a cluster; with --address, on this machine of one that others are in, too.
     """
     cluster = None
-    if control and redis:
-        raise OperatorError("--control is not there for a cluster yet; leave it out")
     if redis:
         where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
         cluster = cluster_settings(where, data, archive, address, keys)

@@ -80,7 +80,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     if against is not None:
         _check_against(from_log, journeys, events, format, consent)
         assert from_log is not None
-        asked = Asked(from_log, against, key_file, vary or [], since, until, within, processes)
+        place = store_place(from_log, redis, redis_prefix, redis_ca, archive)
+        asked = Asked(place, against, key_file, vary or [], since, until, within, processes)
         compare(asked, out, html, json=json, same=same)
         return
     for name, given in (("--vary", vary), ("--from", since), ("--html", html), ("--same", same)):

@@ -10,7 +10,9 @@ from actors.store.history import first_position, read_history
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder
 from actors.store.port import Row, SnapshotHead
+from actors.store.sighted import SightingsFile
 from actors.store.snapshots import SnapshotFiles
+from engine.seen.sighting import Sightings
 
 
 class KeptFiles:
@@ -51,6 +53,23 @@ class KeptFiles:
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:
         """See Kept."""
         return self._snapshots(head.partition).rows(head)
+
+    def latest_heads(self) -> list[SnapshotHead]:
+        """See Kept."""
+        folders = [shard_folder(self._data, slot) / SNAPSHOT_FOLDER for slot in self.slots()]
+        return [
+            head
+            for folder in folders
+            for head in SnapshotFiles(folder, self._key).latest_heads().values()
+        ]
+
+    def sightings(self, slot: int) -> Sightings | None:
+        """See Kept."""
+        return SightingsFile(shard_folder(self._data, slot), self._key).read()
+
+    def slots(self) -> list[int]:
+        """See Kept."""
+        return list(range(self.store.shards))
 
     def close(self) -> None:
         """Nothing is open."""

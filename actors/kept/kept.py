@@ -10,6 +10,7 @@ from actors.frame import Frame
 from actors.settings import RedisSettings
 from actors.store.manifest import Store
 from actors.store.port import Row, SnapshotHead
+from engine.seen.sighting import Sightings
 
 
 class RedisPlace(Struct, frozen=True, kw_only=True):
@@ -69,6 +70,18 @@ class Kept(Protocol):
 
     def rows(self, head: SnapshotHead) -> Iterator[list[Row]]:
         """Read the rows of a snapshot, in slices."""
+        ...
+
+    def latest_heads(self) -> list[SnapshotHead]:
+        """Return the latest whole snapshot of each partition that has one."""
+        ...
+
+    def sightings(self, slot: int) -> Sightings | None:
+        """Return what a slot has seen of events, as it wrote it last; None where it did not."""
+        ...
+
+    def slots(self) -> list[int]:
+        """Return the slots that own partitions."""
         ...
 
     def close(self) -> None:

@@ -17,10 +17,13 @@ from actors.kept.stays import Span, Stays
 from actors.relocation.chronicle import Chronicle, redis_chronicles
 from actors.store.keyfile import find_key
 from actors.store.port import Row, SnapshotHead, StoreStalledError
+from actors.store.redis_files import read_files_disk
 from actors.store.redis_map import NOBODY, RedisMap
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.redis_store import check_key, read_redis_store
+from actors.store.sighted import SightingsFile
+from engine.seen.sighting import Sightings
 
 READS_MAX: Final = 5
 """So often all is read anew where partitions have moved meanwhile."""
@@ -43,6 +46,7 @@ class KeptRedis:
         if roster is None or NOBODY in told.owners:
             raise OperatorError(f"no cluster has begun in {server.name}")
         self._owners = told.owners
+        self._key = key
         self._snapshots = RedisSnapshots(server, key)
         self._slots: dict[int, Chronicle] = {}
         self._list = partial(redis_chronicles, server, place.archive, key, roster.next_slot)
@@ -87,7 +91,7 @@ class KeptRedis:
 
     def history(self, partition: int, head: SnapshotHead | None = None) -> Iterator[Frame]:
         """See Kept."""
-        for span in self._spans(partition, head):
+        for span in self.spans(partition, head):
             if span.slot not in self._slots or span.next == span.first:
                 continue
             for frame in self._slots[span.slot].frames(span.first):
@@ -109,11 +113,31 @@ class KeptRedis:
         """See Kept."""
         return self._snapshots.rows(head)
 
+    def latest_heads(self) -> list[SnapshotHead]:
+        """See Kept."""
+        return [heads[0] for heads in self._snapshots.all_heads().values()]
+
+    def sightings(self, slot: int) -> Sightings | None:
+        """See Kept."""
+        disk = read_files_disk(self._server, slot)
+        return SightingsFile(Path(f"slot-{slot}"), self._key, disk).read()
+
+    def slots(self) -> list[int]:
+        """See Kept."""
+        return sorted(set(self._owners))
+
     def close(self) -> None:
         """See Kept."""
         self._server.close()
 
-    def _spans(self, partition: int, head: SnapshotHead | None) -> list[Span]:
+    @property
+    def records(self) -> int:
+        """How many records all logs have."""
+        ends = self._stays.ends
+        return sum(ends[slot] - first for slot, first in self._stays.firsts.items())
+
+    def spans(self, partition: int, head: SnapshotHead | None) -> list[Span]:
+        """Return where a partition was since a snapshot, or ever, in order."""
         stays = self._stays
         if head is not None:
             return stays.spans(partition, head.slot, head.position, head.pseq)

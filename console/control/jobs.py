@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
+from actors.kept.kept import RedisPlace
+from actors.settings import RedisSettings
 from console.against.comparison import Question, Variant
 from console.control.faults import fault_of, refused
 from engine.limits import FAR_MS
@@ -31,6 +33,8 @@ class JobStart(Struct, kw_only=True):
 
     data: str
     key_file: str
+    redis: RedisSettings | None = None
+    archive: str = ""
     variants: list[Variant]
     from_ms: int
     until_ms: int
@@ -40,8 +44,14 @@ class JobStart(Struct, kw_only=True):
 
     def question(self) -> Question:
         """Return what is to be compared; one process for it: the shards need the others."""
+        data = Path(self.data)
+        place = (
+            data
+            if self.redis is None
+            else RedisPlace(redis=self.redis, archive=self.archive, data=data)
+        )
         return Question(
-            data=Path(self.data),
+            data=place,
             key_file=Path(self.key_file) if self.key_file else None,
             variants=self.variants,
             from_ms=self.from_ms,

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from actors.kept.kept import RedisPlace
 from console.against.comparison import WITHIN_MS
 from console.against.sweep import VARIANTS_MAX, variants_of
 from console.control.draft import Draft, checked
@@ -40,10 +41,14 @@ def _begin(call: Call) -> Reply:
         raise refused(HTTPStatus.BAD_REQUEST, text, "$.from_ms")
     variants = variants_of(checked(system.draft(body.draft), system.operator), body.vary)
 
+    place = system.place if isinstance(system.place, RedisPlace) else None
+
     def start(out: str) -> JobStart:
         return JobStart(
             data=str(system.data.absolute()),
             key_file="" if system.key_file is None else str(system.key_file.absolute()),
+            redis=None if place is None else place.redis,
+            archive="" if place is None else place.archive,
             variants=variants,
             from_ms=body.from_ms,
             until_ms=body.until_ms,

@@ -63,7 +63,7 @@ class Opened:
         for sent in outbox.take("email", 100):
             partition = partition_of(sent.contact)
             shard.hand_over(partition, sent, read_ms)
-            delivered = len(sent.key) % 3 != 0
+            delivered = sum(sent.key.encode()) % 3 != 0
             receipt = Receipt(sent.contact, sent.key, delivered=delivered, reason="no")
             shard.settle(partition, receipt, read_ms)
             outbox.settle(None, sent.key)

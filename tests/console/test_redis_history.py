@@ -31,6 +31,7 @@ from tests.actors.opened_store import ALL_MS, Opened
 from tests.actors.two_slots import SOURCE, Two
 from tests.engine.situation import NOON_MS
 from tests.publications import MAIL, journey, source_of, version
+from tests.system.test_recovery import write_journeys
 
 SECOND: Final = source_of(
     journey("now"),
@@ -195,6 +196,29 @@ def test_replays_stories_and_what_is_kept_are_the_same(twins: Twins, tmp_path: P
 
     for contact in (CONTACT, OTHER, QUIET):
         check_known(twins, contact)
+    for more in ([], ["--from", at_hour(11), "--until", at_hour(26)]):
+        check_against(twins, tmp_path, more)
+
+
+def check_against(twins: Twins, folder: Path, more: list[str]) -> None:
+    """What a draft would have done otherwise is the same."""
+    draft = write_journeys(
+        folder / "draft",
+        journey("now"),
+        journey("later", nodes=[{"id": "w", "wait": "6h"}, MAIL], exit_on=["bye"]),
+    )
+    found = []
+    for number, words in enumerate((["--from-log", str(twins.data)], where_of(twins.two))):
+        out = folder / f"differs-{number}.jsonl"
+        asked = ["replay", *words, "--against", str(draft), *more, "--json", "--out", str(out)]
+        summary = json.loads(run(*asked))
+        for name in ("wall_s", "events_per_s", "processes", "records"):
+            del summary[name]
+        found.append((sorted(out.read_text().splitlines()), summary))
+    assert found[0] == found[1]
+    assert found[0][0]
+    assert found[0][1]["refolded_otherwise"] == 0
+    assert found[0][1]["variants"][0]["total"]["real"] > 0
 
 
 def check_known(twins: Twins, contact: str) -> None:
