@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
-from actors.errors import OperatorError
+from actors.errors import OperatorError, PassingError
 from actors.links.counted import AskVisits, Counted, VisitCount
 from actors.links.credentials import Credentials
 from actors.links.link import (
@@ -130,7 +130,13 @@ class Publisher:
         return source_of(succeed(before, draft, {}, self.known()))
 
     def note_start(self, before: Publication, source: bytes) -> None:
-        """Note what a start put in force."""
+        """Note what a start puts in force, unless it was noted last: others start with it, too.
+
+        Raises PassingError where something else was noted just now.
+        """
+        notes = self._publications.notes()
+        if notes and notes[-1].digest == digest_of_source(source):
+            return
         after = msgspec.json.decode(source, type=Publication)
         self._note(before, after, source, "run", "run", "")
 
@@ -196,7 +202,7 @@ class Publisher:
             finally:
                 client.close()
         except (OSError, LinkError) as error:
-            raise OperatorError(f"a shard does not answer at {socket}: {error}") from None
+            raise PassingError(f"a shard does not answer at {socket}: {error}") from None
         assert isinstance(reply, Status)
         return reply.status
 

@@ -1,9 +1,9 @@
 """The commands `anlass contact`: erase, export, and show (see console.contact_show)."""
 
-import asyncio
 import tempfile
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 import uvloop
@@ -12,18 +12,18 @@ from msgspec import Struct
 from actors.clock import CLOCKS
 from actors.errors import OperatorError
 from actors.kept.kept import StorePlace
-from actors.kept.opening import store_of
-from actors.kept.served import served_store
 from actors.links.credentials import Credentials
 from actors.links.link import EraseContact, Erased, LinkClient, LinkError
 from actors.map import shard_of
 from actors.processes import RUNTIME_PREFIX, Processes
+from actors.running import running_system
 from actors.shards.service import ShardService
 from actors.shards.shard import Shard
 from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
-from actors.store.manifest import Store, shard_folder
+from actors.store.manifest import Store, read_store, shard_folder
+from console.cluster_contact import erase_in_cluster
 from console.contact_show import show
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import held_of
@@ -43,10 +43,6 @@ from console.screen import console
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
 from engine.contacts.identity import partition_of
 from engine.limits import KEEP_OUT_MS, KEEP_OUT_MS_MAX
-
-TRIES: Final = 20
-TRY_S: Final = 0.25
-"""So often, and so long between, a partition that is taken over or moves is looked for."""
 
 contact_app = typer.Typer(
     help="Show or forget what is kept of one contact.", no_args_is_help=True, rich_markup_mode=None
@@ -82,7 +78,6 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
     redis: Redis = "",
     redis_prefix: RedisPrefix = "anlass",
     redis_ca: RedisCa = None,
-    archive: ArchiveUrl = "",
     keys: Keys = None,
     control: Control = "",
     control_key: ControlKeyOption = "",
@@ -97,7 +92,7 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
         client, path = ControlClient(control, control_key), f"/v1/contacts/{part(contact)}"
         report = client.ask("DELETE", path, ErasureReport, keep_out=keep_out)
     else:
-        place = store_place(data, redis, redis_prefix, redis_ca, archive, keys)
+        place = store_place(data, redis, redis_prefix, redis_ca, "", keys)
         report = uvloop.run(erase_contact(place, contact, keep_out_ms, key_file))
     if json:
         print_json(report)
@@ -139,37 +134,28 @@ async def erase_contact(
     Raises OperatorError, also where the files could not all be rewritten: what to do is said.
     """
     request = EraseContact(0, contact, keep_out_ms)
+    if not isinstance(data, Path):
+        return await _reported(erase_in_cluster(data.redis, data.keys, request), request)
+    store = read_store(data)
+    slot = shard_of(partition_of(contact), store.shards)
+    running = running_system(data)
+    if running is not None:
+        here = Credentials.open(running.keys, "operator")
+        return await _reported(_ask(running.sockets[slot], request, here), request)
+    return await _reported(_open_and_ask(data, store, slot, key_file, request), request)
+
+
+async def _reported(erasing: Awaitable[Erased], request: EraseContact) -> ErasureReport:
     try:
-        erased = await _erased(data, request, key_file)
+        erased = await erasing
     except (LinkError, OSError) as error:
-        raise OperatorError(f"{contact}: {error}") from None
+        raise OperatorError(f"{request.contact}: {error}") from None
     return ErasureReport(
-        contact=contact,
+        contact=request.contact,
         files=erased.files,
         records=erased.records,
-        keep_out=span_text(keep_out_ms),
+        keep_out=span_text(request.keep_out_ms),
     )
-
-
-async def _erased(data: StorePlace, request: EraseContact, key_file: Path | None) -> Erased:
-    """Have it erased by who owns its partition; where that moves just now, by who has it then."""
-    number = partition_of(request.contact)
-    for left in reversed(range(TRIES)):
-        served = await asyncio.to_thread(served_store, data)
-        if served is None:
-            break
-        address = served.addresses.get(served.owners[number])
-        try:
-            if address is not None:
-                return await _ask(address, request, served.credentials)
-        except (LinkError, OSError):
-            if isinstance(data, Path) or not left:
-                raise
-        await asyncio.sleep(TRY_S)
-    if isinstance(data, Path):
-        store = await asyncio.to_thread(store_of, data)
-        return await _open_and_ask(data, store, shard_of(number, store.shards), key_file, request)
-    raise OperatorError(f"nobody serves partition {number} of {data} just now; see `anlass status`")
 
 
 async def _ask(socket: str, request: EraseContact, here: Credentials | None) -> Erased:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from actors.errors import OperatorError
 from actors.kept.kept import StorePlace
 from actors.kept.opening import open_kept
 from engine.decision import Outcome
@@ -34,3 +35,10 @@ def outcomes_in(data: StorePlace, key_file: Path | None = None) -> dict[str, Out
     """Read what came of all visits and messages, by key: the last outcome of each holds."""
     with closing(open_kept(data, key_file)) as kept:
         return {outcome.key: outcome for _, frame in kept.frames() for outcome in frame.outcomes}
+
+
+def shard_folders(data: Path) -> list[Path]:
+    """Return the folders of a data folder's shards. Raises OperatorError where it is none."""
+    if not (data / "store.json").is_file():
+        raise OperatorError(f"{data} is no data folder of Anlass; name one with --data")
+    return sorted(data.glob("shard-*"))

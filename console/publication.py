@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.errors import OperatorError, UnknownError
+from actors.folder import checked_folder
 from actors.kept.kept import StorePlace
 from actors.kept.opening import publications_of
 from actors.opened import opened_store
@@ -18,7 +19,6 @@ from actors.publisher import Publisher
 from console.against.comparison import Question, Variant, compared, survey
 from console.against.entries import FEWER, MORE
 from console.diff import Diff, EntryLine, diff_of, unmapped
-from console.run import checked_folder
 from console.screen import progress_bar
 from engine.fold.succession import (
     Choice,

@@ -19,6 +19,7 @@ from actors.control.charter import Charter, new_roster, stop_shards
 from actors.control.controller_actor import ControllerActor, controller_options
 from actors.control.host import host_name
 from actors.control.roster import Roster, controller_name
+from actors.control.watch import Watch
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.keeper import Keeper
@@ -26,6 +27,7 @@ from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
 from actors.map import ClusterMap
+from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running
 from actors.settings import (
@@ -48,9 +50,6 @@ OBJECT_STORE_BYTES: Final = 80 << 20
 START_S: Final = 600.0
 LOOK_S: Final = 0.05
 WATCH_S: Final = 0.25
-SILENT_S: Final = 3.0
-"""A Controller that says nothing for so long is replaced by another one."""
-
 STOP_S: Final = 60.0
 PUBLISH_TRIES: Final = 100
 
@@ -107,7 +106,9 @@ class Member:
         self._keeper: Keeper | None = None
         self._started = False
         self.map = ClusterMap(-1, [], {})
-        """As it was when all was served."""
+        """As it was when all was served, the last time that was looked for."""
+        self.ray = OwnRay()
+        """Where it has joined none."""
 
     def _open_store(self, cluster: ClusterSettings, shards: int | None) -> ClusterSettings:
         settings = self._settings
@@ -177,9 +178,9 @@ class Member:
             roster.stopping = False
 
         await asyncio.to_thread(self._charter.change, enter)
-        await self._ensure_controller()
-        self._watch = asyncio.create_task(self._watch_controller())
-        await self._all_served()
+        watch = Watch(self._current_controller, self._ask_controller, self._replace_controller)
+        self._watch = asyncio.create_task(watch.run())
+        await self.look()
         self._start_courier(channels)
         self._started = True
 
@@ -245,7 +246,7 @@ class Member:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        if self._started and not self.joined:
+        if self._started and not self.joined and not self.ray.lost:
             await self._stop_shards()
         await self._lifeline.close()
         ray.shutdown()
@@ -273,36 +274,37 @@ class Member:
                     return
             await asyncio.sleep(WATCH_S)
 
-    async def _ensure_controller(self) -> Any:
-        roster = await asyncio.to_thread(self._charter.change, _as_it_is)
-        name = controller_name(roster.controller)
-        return await asyncio.to_thread(self._make_controller, name)
-
     def _make_controller(self, name: str) -> Any:
+        # Here, where somebody surely is: Ray would put it on a node that was cut off just now.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         options = controller_options(name, self._cluster.namespace)
+        options["scheduling_strategy"] = here
         settings = msgspec.json.encode(self._cluster)
         return ray.remote(ControllerActor).options(**options).remote(name, settings)
 
-    async def _watch_controller(self) -> None:
-        """Have another Controller where the one that is says nothing: Ray notices far later."""
-        loop = asyncio.get_running_loop()
-        heard_s = loop.time()
-        while True:
-            try:
-                controller = await self._ensure_controller()
-                async with asyncio.timeout(SILENT_S):
-                    await asyncio.wrap_future(controller.status.remote().future())
-                heard_s = loop.time()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at again
-                log.warning("the controller does not answer", why=str(error) or "too late")
-            if loop.time() - heard_s > SILENT_S:
-                with contextlib.suppress(OperatorError):
-                    await asyncio.to_thread(self._charter.change, _replace_controller)
-                heard_s = loop.time()
-            await asyncio.sleep(WATCH_S)
+    async def _current_controller(self) -> int:
+        return (await asyncio.to_thread(self._charter.change, _as_it_is)).controller
 
-    async def _all_served(self) -> None:
-        """Wait until each slot that owns something is served. Raises OperatorError."""
+    async def _ask_controller(self, number: int) -> None:
+        controller = await asyncio.to_thread(self._make_controller, controller_name(number))
+        await asyncio.wrap_future(controller.status.remote().future())
+
+    async def _replace_controller(self, number: int) -> None:
+        def replace(roster: Roster) -> None:
+            if roster.controller == number:  # Another machine may have been first.
+                roster.controller += 1
+
+        await asyncio.to_thread(self._charter.change, replace)
+        end = self._end_controller
+        asyncio.get_running_loop().run_in_executor(None, end, controller_name(number))
+
+    def _end_controller(self, name: str) -> None:
+        """End one that was replaced: one that never began would stay for ever."""
+        with contextlib.suppress(Exception):  # It is gone, or Ray's head is away.
+            ray.kill(ray.get_actor(name, namespace=self._cluster.namespace), no_restart=True)
+
+    async def look(self) -> None:
+        """Wait until each slot that owns something is served; see `map`. Raises OperatorError."""
         end = asyncio.get_running_loop().time() + START_S
         while True:
             with contextlib.suppress(OperatorError):
@@ -375,10 +377,6 @@ class Member:
             yield client
         finally:
             client.close()
-
-
-def _replace_controller(roster: Roster) -> None:
-    roster.controller += 1
 
 
 def _as_it_is(roster: Roster) -> None:

@@ -145,7 +145,13 @@ class ShardService:
         committed = partial(self._do_or_end, self._committed)
         self._committer = Committer(self.log, committed, self._failed, self._stall)
         if self._files is not None:
-            self._eraser = self._inbox.eraser = Eraser(self._files, self._snapshotter)
+            self._eraser = self._inbox.eraser = Eraser(
+                self._files,
+                self._snapshotter,
+                self.shard.partitions.__contains__,
+                None if self._moving is None else self._moving.elsewhere,
+                self._sightings.forget,
+            )
             for frame, answer in self._eraser.resume(self.shard, self.outbox):
                 self.commit(frame, [answer])
         if self.mover is not None:

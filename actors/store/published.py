@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from actors.errors import LogCorruptError, OperatorError, UnknownError
+from actors.errors import LogCorruptError, PassingError, UnknownError
 from actors.publications import PublicationNote
 from actors.store.block import PUBLICATION, read_blocks
 from actors.store.disk import REAL_DISK, Disk
@@ -57,7 +57,7 @@ class PublishedFiles:
             path = self._path(note.number)
             if path in self._files():
                 text = f"publication {note.number} was published meanwhile by somebody else"
-                raise OperatorError(f"{text}; look at `anlass history`, and try again")
+                raise PassingError(f"{text}; look at `anlass history`, and try again")
             with NewFile(path, PUBLICATION, self._key, self._disk, no_pause) as file:
                 file.add(_encode(note))
                 file.add(source)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 from actors.store.object_disk import ObjectDisk
-from actors.store.port import StoreLostError
 from actors.store.redis_owner import RedisOwner
 from actors.store.redis_server import RedisServer, script
 
@@ -58,9 +57,7 @@ class RedisFiles:
         keys = [owner.key, self._key]
         said, *more = self._server.call(_PUT, keys, owner.epoch, name, *data)
         if said == b"FENCED":
-            if int(more[0]) > owner.epoch:
-                raise owner.fenced(int(more[0]))
-            raise StoreLostError(f"{self._server.name} has forgotten who owns {owner.key}")
+            raise owner.refused(int(more[0]))
 
 
 def files_disk(server: RedisServer, owner: RedisOwner) -> ObjectDisk:

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from actors.errors import LogCorruptError, OperatorError
+from actors.errors import LogCorruptError, OperatorError, PassingError
 from actors.publications import PublicationNote
 from actors.store.redis_server import RedisServer
 from actors.store.seal import SALT_BYTES, Seal, SealBrokenError, new_salt
@@ -41,7 +41,7 @@ class PublishedRedis:
             if self._read(note.number) == (note, source):
                 return
             text = f"publication {note.number} was published meanwhile by somebody else"
-            raise OperatorError(f"{text}; look at `anlass history`, and try again")
+            raise PassingError(f"{text}; look at `anlass history`, and try again")
 
     def _read(self, number: int) -> tuple[PublicationNote, bytes]:
         data = self._server.run("HGET", self._name, str(number))

@@ -21,11 +21,12 @@ from actors.store.manifest import read_store, shard_folder
 from actors.store.segment import position_of, segments_of
 from actors.store.snapshots import SnapshotFiles
 from actors.verify.files import SNAPSHOT_FOLDER
-from console.against.course import Part, Task
-from console.against.crew import parts_of
+from console.against.course import Part, Task, nodes_of, run_course
 from console.against.pairing import Difference
 from console.against.reader import no_snapshot
+from console.against.reign import States
 from console.against.sums import Sums, order_of
+from console.crew import parts_of
 from engine.language.journey import Publication, Settings
 from engine.limits import FAR_MS, PARTITIONS
 
@@ -51,6 +52,8 @@ class Question(Struct, kw_only=True):
     data: StorePlace
     key_file: Path | None = None
     variants: list[Variant]
+    states: States = ()
+    """Journeys that are in this state in all variants; of others, as the log has it."""
     from_ms: int = 0
     until_ms: int = FAR_MS
     within_ms: int = WITHIN_MS
@@ -84,6 +87,8 @@ class Report(Struct, kw_only=True):
     """Outcomes behind the end of the log, where time was let run on without events."""
     changed: list[str]
     """Files that are not in the draft, or one of its variants, as they were in force at the end."""
+    halted: list[str] = []
+    """Journeys that were paused or ended for a time, and are so in the drafts for that."""
     zone: str
     """Of the (first) draft's settings."""
     processes: int
@@ -151,6 +156,7 @@ def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list
                 until_ms=question.until_ms,
                 names=[each.name for each in question.variants],
                 sources=[each.source for each in question.variants],
+                states=question.states,
                 within_ms=question.within_ms,
                 share=1 / groups,
                 folder=own,
@@ -185,7 +191,7 @@ def compared(
     try:
         began = time.perf_counter()
         tasks = tasks_of(question, stretches, folder)
-        parts = parts_of(tasks, question.processes, progress)
+        parts = parts_of(run_course, tasks, question.processes, progress)
         wall_s = time.perf_counter() - began
         report = _report(question, parts, wall_s, answers_ms)
         yield Comparison(report, [path for part in parts for path in part.files])
@@ -220,12 +226,20 @@ def _report(question: Question, parts: list[Part], wall_s: float, answers_ms: in
                 for name in changed_files(source, variant.source)
             }
         ),
+        halted=_halted(question, parts),
         zone=zone_of(question.variants[0].source),
         processes=question.processes,
         wall_s=round(wall_s, 3),
         events_per_s=round(events / wall_s) if wall_s else 0,
         variants=variants,
     )
+
+
+def _halted(question: Question, parts: list[Part]) -> list[str]:
+    """Name the journeys of drafts that are paused or ended as the log has it."""
+    there = {name for variant in question.variants for name in nodes_of(variant.source)}
+    said = {journey for journey, _ in question.states}
+    return sorted({name for part in parts for name in part.halted} & there - said)
 
 
 def changed_files(published: bytes, draft: bytes) -> set[str]:

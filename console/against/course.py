@@ -22,6 +22,7 @@ from console.against.glimpse import visits_of
 from console.against.lane import Lane
 from console.against.pairing import Difference, Pairing, Side
 from console.against.reader import reader_of
+from console.against.reign import States, halted_in
 from console.against.spool import Spool
 from console.against.sums import Reason, Sums, note_reasons, order_of, picked, ranked
 from console.replay import RUN_ON_MS
@@ -54,6 +55,8 @@ class Task(Struct, kw_only=True):
     names: list[str]
     sources: list[bytes]
     """Of each variant, the name and the publication."""
+    states: States = ()
+    """Journeys that are in this state in all of them, whatever the log says."""
     within_ms: int
     share: float
     """Of the slot's records those that count as its progress: others read them as well."""
@@ -76,8 +79,15 @@ class Part(Struct, kw_only=True):
     """The moments of the first and the last record that was compared."""
     published: bytes = b""
     """What was really in force at the end."""
+    halted: set[str] = set()
+    """Journeys that were really paused or ended for a time, of what was compared."""
     files: list[Path] = []
     """Differences, each file in order, as msgpack."""
+
+
+def run_course(task: Task, progress: Callable[[float], None]) -> Part:
+    """Do one task. What a process of the crew does."""
+    return Course(task).run(progress)
 
 
 class Course:
@@ -95,7 +105,9 @@ class Course:
         hot_max = max(16, min(HOT_CONTACTS_MAX, HOT_MAX // (sides * len(task.partitions))))
         self._lanes: list[Lane | None] = [None] * PARTITIONS
         for number in task.partitions:
-            self._lanes[number] = Lane(number, task.sources, task.from_ms, hot_max, self._spool)
+            self._lanes[number] = Lane(
+                number, task.sources, task.from_ms, hot_max, self._spool, task.states
+            )
         self._own = [lane for lane in self._lanes if lane is not None]
 
     def run(self, progress: Callable[[float], None]) -> Part:
@@ -108,7 +120,9 @@ class Course:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            self._reader.load(self._own)
+            published = self._reader.load(self._own)
+            if published:
+                self._part.halted = halted_in(published)
             told, share = 0, self._task.share
             for slot, frame in self._reader.frames():
                 self._take(slot, frame)
@@ -154,6 +168,14 @@ class Course:
 
     def _fold_other(self, record: Record, slot: int, position: int) -> Iterator[int]:
         """Fold what is no event; yield the lanes that are to be closed."""
+        own = self._own[0]
+        if (
+            isinstance(record, PublishRecord)
+            and position >= own.needed
+            and self._reader.is_there(own.number, slot, position)
+        ):
+            halted, part = halted_in(record.source), self._part
+            part.halted = part.halted | halted if record.now_ms >= self._task.from_ms else halted
         for lane in self._lanes_of(record, slot, position):
             if position >= lane.needed and lane.other(record, self._event_ms + RUN_ON_MS):
                 yield lane.number

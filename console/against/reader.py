@@ -21,8 +21,11 @@ from console.against.lane import Lane
 class Reader(Protocol):
     """A log, or all logs of a cluster. Methods raise OperatorError, LogCorruptError."""
 
-    def load(self, lanes: list[Lane]) -> None:
-        """Begin with the oldest snapshots from which the log goes on without a gap, if needed."""
+    def load(self, lanes: list[Lane]) -> bytes:
+        """Begin with the oldest snapshots from which the log goes on without a gap, if needed.
+
+        Return what was in force then; nothing where all of the log is there.
+        """
         ...
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
@@ -50,10 +53,11 @@ class FilesReader:
         self._end = end
         self._first = first_position(self._folder)
 
-    def load(self, lanes: list[Lane]) -> None:
+    def load(self, lanes: list[Lane]) -> bytes:
         """See Reader."""
+        published = b""
         if not self._first:
-            return
+            return published
         files = SnapshotFiles(self._folder / SNAPSHOT_FOLDER, self._key)
         heads = files.all_heads()
         for lane in lanes:
@@ -61,6 +65,8 @@ class FilesReader:
             if not found:
                 raise no_snapshot(str(self._folder), lane.number)
             lane.load(found[-1], _states(files.rows(found[-1])))
+            published = found[-1].published
+        return published
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """See Reader."""
@@ -81,9 +87,9 @@ class RedisReader:
         self._kept = kept
         self._spans: dict[int, list[Span]] = {}
 
-    def load(self, lanes: list[Lane]) -> None:
+    def load(self, lanes: list[Lane]) -> bytes:
         """See Reader."""
-        kept = self._kept
+        kept, published = self._kept, b""
         for lane in lanes:
             head = None
             if not kept.is_whole(lane.number):
@@ -92,7 +98,9 @@ class RedisReader:
                     raise no_snapshot(kept.name, lane.number)
                 lane.load(head, _states(kept.rows(head)))
                 lane.needed = 0  # Positions of several logs cannot be compared.
+                published = head.published
             self._spans[lane.number] = kept.spans(lane.number, head)
+        return published
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """See Reader."""

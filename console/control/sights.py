@@ -46,7 +46,7 @@ class NumbersQuery(Struct, forbid_unknown_fields=True):
 def _status(call: Call) -> SystemStatus:
     system = call.system
     running = system.running()
-    place = system.place
+    place = system.store
     if isinstance(place, Path):
         return system.wait(lambda: status_of(place, system.key_file))
     whole = system.wait(lambda: cluster_status_of(place.redis, place.keys, place.archive))
@@ -60,9 +60,9 @@ def _numbers(call: Call) -> NumbersReport:
         asked = asked_for(query.journey, query.since, query.by)
     except OperatorError as error:
         raise refused(HTTPStatus.BAD_REQUEST, str(error).removeprefix("--"), "since") from None
-    found = system.wait(lambda: numbers_of(system.place, asked, system.key_file))
+    found = system.wait(lambda: numbers_of(system.store, asked, system.key_file))
     if query.journey and not found.journeys:
-        whole = system.wait(lambda: numbers_of(system.place, Asked(), system.key_file))
+        whole = system.wait(lambda: numbers_of(system.store, Asked(), system.key_file))
         known = [each.journey for each in whole.journeys]
         raise no_such(f"there is no journey {query.journey!r}; {nearest(query.journey, known)}")
     return found
@@ -85,7 +85,7 @@ def _event(call: Call) -> EventReport:
 def _seen(call: Call) -> tuple[Sightings, list[str]]:
     system = call.system
     system.running()
-    return system.wait(lambda: sightings_of(system.place, system.key_file))
+    return system.wait(lambda: sightings_of(system.store, system.key_file))
 
 
 def _audit(call: Call) -> list[AuditLine]:

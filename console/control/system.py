@@ -18,6 +18,7 @@ from console.control.audit import Audit
 from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
+from console.control.work import Place
 from engine.language.journey import Publication
 
 CHANGING_S: Final = 30.0
@@ -34,15 +35,15 @@ class System:
         data: Path,
         key_file: Path | None = None,
         operator: dict[str, Any] | None = None,
-        place: StorePlace | None = None,
+        store: StorePlace | None = None,
     ) -> None:
-        """`data` is this machine's folder; `place` where the store is, if it is not there."""
+        """`data` is this machine's folder; `store` where the store is, if it is not there."""
         self.data = data
-        self.place: StorePlace = data if place is None else place
+        self.store: StorePlace = data if store is None else store
         self.key_file = key_file
         self.operator = operator or {"keys": [], "channels": {}}
         self.audit = Audit(data)
-        self.drafts = DraftFile(data, key_of(self.place, key_file))
+        self.drafts = DraftFile(data, key_of(self.store, key_file))
         self.jobs = Jobs()
         self._changing = threading.Lock()
 
@@ -56,7 +57,7 @@ class System:
 
     def publications(self) -> Publications:
         """Return what was ever published."""
-        return publications_of(self.place, self.key_file)
+        return publications_of(self.store, self.key_file)
 
     def notes(self) -> list[PublicationNote]:
         """Return who published what when."""
@@ -65,7 +66,7 @@ class System:
     def publisher(self) -> Publisher:
         """Return who asks the shards what is in force."""
         self.running()
-        served = served_store(self.place)
+        served = served_store(self.store)
         if served is None:
             text = "no shard is served just now; try again in a moment"
             raise refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
@@ -83,6 +84,14 @@ class System:
     def source(self, sent: Draft | None) -> Publication:
         """Return that draft, in order. Raises AuthorError."""
         return checked(self.draft(sent), self.operator).publication
+
+    def place(self, out: str) -> Place:
+        """Return where a job reads, and writes what it comes to."""
+        key_file = "" if self.key_file is None else str(self.key_file.absolute())
+        place = Place(data=str(self.data.absolute()), key_file=key_file, out=out)
+        if not isinstance(self.store, Path):
+            place.redis, place.archive = self.store.redis, self.store.archive
+        return place
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

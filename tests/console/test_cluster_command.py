@@ -18,6 +18,8 @@ from actors.store.redis_server import RedisServer
 from console.__main__ import app
 from console.cluster_screen import server_words
 from console.cluster_status import ServerLine
+from engine.contacts.identity import partition_of
+from engine.input import Verdict
 from tests.actors.crew import Ground, ground
 
 
@@ -153,6 +155,47 @@ async def test_status_tells_of_shards_slots_and_the_servers_memory(
         assert each["snapshot_bytes"] > 0
         assert each["archive_bytes"] == released[each["slot"]] > 0
         assert each["log_bytes"] < found["slots"][each["slot"]]["log_bytes"]
+
+
+async def test_a_contact_is_erased_wherever_it_was(redis_settings: RedisSettings) -> None:
+    server = RedisServer(redis_settings)
+
+    def logs() -> list[bytes]:
+        names = [server.key("log", slot) for slot in range(3)]
+        return [repr(server.run("XRANGE", name, "-", "+")).encode() for name in names]
+
+    async with ground(redis_settings, 2) as here:
+        contacts = [f"contact-{number}-" for number in range(100, 140)]
+        before = here.map.owners
+        for contact in contacts:
+            await here.send(contact, "first")
+        await command(redis_settings, "scale", "3")
+        owners = here.map.owners
+        moved = next(
+            each for each in contacts if before[partition_of(each)] != owners[partition_of(each)]
+        )
+        await here.send(moved, "second")
+        assert sum(moved.encode() in each for each in logs()) == 2
+        done = await command(redis_settings, "contact", "erase", moved, "--keep-out", "0s")
+        assert (done["contact"], done["keep_out"]) == (moved, "0ms")
+        assert done["records"] >= 2
+        assert not any(moved.encode() in each for each in logs())
+        assert await here.send(moved, "first") == Verdict.APPLIED, "as one never seen"
+
+
+async def test_a_contact_is_erased_as_soon_as_its_slot_is_served(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ground(redis_settings, 2) as here:
+        await here.send("c-1", "first")
+        slot = here.map.owners[partition_of("c-1")]
+        (holder,) = [name for name, post in here.roster.posts.items() if post.home == slot]
+        here.kill(holder)
+        done = await command(redis_settings, "contact", "erase", "c-1")
+        assert done["records"] == 1
+    monkeypatch.setattr("console.cluster_contact.PATIENCE_S", 0.3)
+    with pytest.raises(OperatorError, match="then try again"):
+        await command(redis_settings, "contact", "erase", "c-1")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.errors import LogCorruptError, OperatorError
+from actors.errors import LogCorruptError, OperatorError, PassingError
 from actors.publications import JourneyNote, PublicationNote, digest_of_source, numbers_of
+from actors.publisher import Publisher
 from actors.store.published import FOLDER, PublishedFiles
+from engine.fold.succession import source_of
+from engine.language.journey import Publication
 
 KEY = bytes(range(32))
 
@@ -39,9 +42,17 @@ def test_what_was_noted_is_read_again_in_order(tmp_path: Path, key: bytes | None
 def test_a_number_is_given_once(tmp_path: Path) -> None:
     files = PublishedFiles(tmp_path, KEY)
     files.add(note(1), b"first")
-    with pytest.raises(OperatorError, match="publication 1 was published meanwhile"):
+    with pytest.raises(PassingError, match="publication 1 was published meanwhile"):
         files.add(note(1), b"second")
     assert files.source(1) == b"first"
+
+
+def test_a_start_notes_nothing_that_was_noted_last(tmp_path: Path) -> None:
+    files = PublishedFiles(tmp_path, KEY)
+    empty, other = Publication(journeys={}), Publication(journeys={}, settings={"a": 1})
+    for source in (source_of(empty), source_of(empty), source_of(other), source_of(empty)):
+        Publisher([], files).note_start(empty, source)
+    assert [each.number for each in files.notes()] == [1, 2, 3]
 
 
 def test_one_that_is_not_kept_is_named_with_those_that_are(tmp_path: Path) -> None:

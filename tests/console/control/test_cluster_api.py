@@ -24,7 +24,12 @@ from console.control.app import app_of
 from console.control.system import System
 from tests.actors.crew import Ground, ground
 from tests.console.control.served import HERE
+from tests.publications import journey
 
+DRAFT = {
+    "journeys": {"hello.yaml": journey(entry={"event": "tick"}, nodes=[{"id": "w", "wait": "1h"}])},
+    "templates": {},
+}
 CONTACTS = [f"c-{number}" for number in range(12)]
 
 
@@ -34,24 +39,34 @@ class Api:
     def __init__(self, here: Ground, data: Path) -> None:
         self.here = here
         redis, archive = here.settings.redis, here.settings.archive
-        self.place = RedisPlace(redis=redis, archive=archive, data=data)
-        self.system = System(data, place=self.place)
+        self.system = System(data, store=RedisPlace(redis=redis, archive=archive, data=data))
         self.app, self.api = app_of(self.system, [])
         transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(transport=transport, base_url=HERE)
         where = ["--redis", redis.url, "--redis-prefix", redis.prefix]
-        self._where = [*where, "--archive", archive, "--data", str(data)]
+        self._where = [*where, "--data", str(data)]
+        self._archive = ["--archive", archive]
 
     async def asks(self, method: str, path: str, **said: Any) -> Any:
         answer = await self._client.request(method, path, **said)
         assert answer.is_success, answer.text
         return answer.json()
 
+    async def job(self, path: str, **said: Any) -> Any:
+        """Begin a job, and return what it came to."""
+        job = await self.asks("POST", path, **said)
+        while job["state"] == "works":
+            await asyncio.sleep(0.05)
+            job = await self.asks("GET", f"/v1/jobs/{job['id']}")
+        assert job["state"] == "done", job["problem"]
+        return job
+
     async def command(self, *words: str) -> Any:
         """Run a command on the cluster; return what it prints as JSON."""
 
         def run() -> str:
             asked = [*words, *self._where]
+            asked += [] if "erase" in words else self._archive
             asked += [] if "export" in words else ["--json"]
             done = CliRunner().invoke(app, asked, catch_exceptions=False, standalone_mode=False)
             return done.stdout
@@ -129,12 +144,17 @@ async def test_a_cluster_is_asked_and_changed_through_its_api(
         assert [each["what"] for each in await api.asks("GET", "/v1/history")] == [
             *("pause", "resume")
         ]
+        assert (await api.job("/v1/verifications"))["summary"]["equal"]
+        compared = await api.job("/v1/replays", json={"draft": DRAFT})
+        assert compared["summary"]["events"] == len(CONTACTS) - 1, "of whom is erased, none"
         audit = await api.asks("GET", "/v1/audit")
-        assert [each["what"] for each in audit] == ["export", "erase", "resume", "pause"]
+        assert [each["what"] for each in audit] == [
+            *("replay", "verify", "export", "erase", "resume", "pause")
+        ]
 
 
 async def test_commands_ask_a_cluster_and_when_it_has_ended_its_store(
-    redis_settings: RedisSettings, tmp_path: Path
+    redis_settings: RedisSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with cluster_api(redis_settings, tmp_path) as api:
         assert (await api.command("numbers"))["running"]
@@ -150,5 +170,6 @@ async def test_commands_ask_a_cluster_and_when_it_has_ended_its_store(
         assert not numbers["running"]
         assert numbers["journeys"][0]["total"]["counts"]["entered"] == len(CONTACTS)
         assert (await api.command("events"))[0]["count"] == len(CONTACTS)
-        with pytest.raises(OperatorError, match=r"nobody serves partition .* just now"):
+        monkeypatch.setattr("console.cluster_contact.PATIENCE_S", 0.3)
+        with pytest.raises(OperatorError, match=r"nobody serves slot .* just now"):
             await api.command("contact", "erase", "c-6")
