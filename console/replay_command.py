@@ -96,21 +96,13 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         store = store_place(from_log or Path(), redis, redis_prefix, redis_ca, archive)
         spans = (since, until, within, processes)
         asked = Asked(store, against, key_file, vary or [], state or [], *spans)
-        if client is None:
-            differs = compare(asked, out, html, json=json)
-        else:
-            differs = compare_there(client, asked, out, html, json=json)
-        if same and differs:
-            raise typer.Exit(1)
+        _compare(asked, client, out, html, same=same, json=json)
         return
     _check_with_against(vary, state, since, html, same=same)
     if from_log is None:
         if until:
             raise OperatorError("--until goes with --from-log only; leave it out")
-        if journeys is None or events is None:
-            missing = "--journeys" if journeys is None else "--events"
-            raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
-        outcomes, report = _replay_file(journeys, events, format, consent, out)
+        outcomes, report = _replay_file(*_named(journeys, events), format, consent, out)
         title = "Replay"
     else:
         _check_no_file(journeys, events, format, consent)
@@ -124,6 +116,31 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         print_json(report)
     else:
         show_replay(report, title)
+
+
+def _compare(
+    asked: Asked,
+    client: ControlClient | None,
+    out: Path | None,
+    html: Path | None,
+    *,
+    same: bool,
+    json: bool,
+) -> None:
+    """Compare here, or there; exit 1 where nothing is to differ and something does."""
+    if client is None:
+        differs = compare(asked, out, html, json=json)
+    else:
+        differs = compare_there(client, asked, out, html, json=json)
+    if same and differs:
+        raise typer.Exit(1)
+
+
+def _named(journeys: Path | None, events: Path | None) -> tuple[Path, Path]:
+    if journeys is None or events is None:
+        missing = "--journeys" if journeys is None else "--events"
+        raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
+    return journeys, events
 
 
 def _client_of(from_log: Path | None, control: str, control_key: str) -> ControlClient | None:
