@@ -7,6 +7,7 @@ from rich.text import Text
 
 from actors.folder import checked_folder
 from console.against.command import Asked, limits_of
+from console.against.reign import read_states
 from console.against.summary import report_of
 from console.against.table import show_comparison
 from console.control.endpoint import HTML, LINES
@@ -26,10 +27,11 @@ def compare_there(
 
     Raises OperatorError, AuthorError.
     """
-    limits = limits_of(asked)
+    limits, draft = limits_of(asked), checked_folder(asked.draft)
     body = {
-        "draft": draft_of_folder(checked_folder(asked.draft)),
+        "draft": draft_of_folder(draft),
         "vary": asked.vary,
+        "states": dict(read_states(asked.states, draft.source)),
         "from_ms": limits.from_ms,
         "until_ms": limits.until_ms,
         "within_ms": limits.within_ms,

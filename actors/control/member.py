@@ -28,6 +28,7 @@ from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, LinkClient, RunOut, Status
 from actors.map import ClusterMap
+from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running
 from actors.settings import (
@@ -105,7 +106,9 @@ class Member:
         self._keeper: Keeper | None = None
         self._started = False
         self.map = ClusterMap(-1, [], {})
-        """As it was when all was served."""
+        """As it was when all was served, the last time that was looked for."""
+        self.ray = OwnRay()
+        """Where it has joined none."""
 
     def _open_store(self, cluster: ClusterSettings, shards: int | None) -> ClusterSettings:
         settings = self._settings
@@ -177,7 +180,7 @@ class Member:
         await asyncio.to_thread(self._charter.change, enter)
         watch = Watch(self._current_controller, self._ask_controller, self._replace_controller)
         self._watch = asyncio.create_task(watch.run())
-        await self._all_served()
+        await self.look()
         self._start_courier(channels)
         self._started = True
 
@@ -229,7 +232,7 @@ class Member:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        if self._started and not self.joined:
+        if self._started and not self.joined and not self.ray.lost:
             await self._stop_shards()
         await self._lifeline.close()
         ray.shutdown()
@@ -258,7 +261,11 @@ class Member:
             await asyncio.sleep(WATCH_S)
 
     def _make_controller(self, name: str) -> Any:
+        # Here, where somebody surely is: Ray would put it on a node that was cut off just now. Not
+        # soft: then Ray puts it wherever it likes. Where this node ends, the next is elsewhere.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = controller_options(name, self._cluster.namespace)
+        options["scheduling_strategy"] = here
         settings = msgspec.json.encode(self._cluster)
         return ray.remote(ControllerActor).options(**options).remote(name, settings)
 
@@ -275,9 +282,16 @@ class Member:
                 roster.controller += 1
 
         await asyncio.to_thread(self._charter.change, replace)
+        end = self._end_controller
+        asyncio.get_running_loop().run_in_executor(None, end, controller_name(number))
 
-    async def _all_served(self) -> None:
-        """Wait until each slot that owns something is served. Raises OperatorError."""
+    def _end_controller(self, name: str) -> None:
+        """End one that was replaced: one that never began would stay for ever."""
+        with contextlib.suppress(Exception):  # It is gone, or Ray's head is away.
+            ray.kill(ray.get_actor(name, namespace=self._cluster.namespace), no_restart=True)
+
+    async def look(self) -> None:
+        """Wait until each slot that owns something is served; see `map`. Raises OperatorError."""
         end = asyncio.get_running_loop().time() + START_S
         while True:
             with contextlib.suppress(OperatorError):

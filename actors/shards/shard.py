@@ -258,7 +258,7 @@ class Shard:
             self.publish(partition.published, read_ms, serial)
         self.partitions[number] = partition
         now_ms, pseq = self._now_ms(number, read_ms), self._next_pseq(number)
-        record = OpenedRecord(now_ms, number, pseq, source)
+        record = OpenedRecord(now_ms, number, pseq, source, serial)
         self._note(record, partition.fold(input_of(record), now_ms))
 
     def withdraw(self, number: int) -> tuple[Partition, PartitionTally]:

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from actors.errors import OperatorError
 from actors.folder import checked_folder
+from actors.kept.kept import StorePlace
 from console.against.comparison import Comparison, Question, compared, survey
 from console.against.page import page_of
+from console.against.reign import read_states
 from console.against.summary import summary_of
 from console.against.sweep import variants_of
 from console.against.table import show_comparison
@@ -29,11 +31,12 @@ SMALL_RECORDS = 20_000
 class Asked(Struct):
     """What is to be compared, as the options say it."""
 
-    data: Path
+    data: StorePlace
     """Of a system elsewhere nobody looks at it."""
     draft: Path
     key_file: Path | None
     vary: list[str]
+    states: list[str]
     since: str
     until: str
     within: str
@@ -89,11 +92,12 @@ def limits_of(asked: Asked) -> Limits:
 
 def _question(asked: Asked) -> Question:
     """Read the options. Raises OperatorError, AuthorError."""
-    limits = limits_of(asked)
+    limits, draft = limits_of(asked), checked_folder(asked.draft)
     return Question(
         data=asked.data,
         key_file=asked.key_file,
-        variants=variants_of(checked_folder(asked.draft), asked.vary),
+        variants=variants_of(draft, asked.vary),
+        states=read_states(asked.states, draft.source),
         from_ms=limits.from_ms,
         until_ms=limits.until_ms,
         within_ms=limits.within_ms,

@@ -6,13 +6,16 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from actors.errors import OperatorError
 from console.against.comparison import WITHIN_MS
+from console.against.reign import checked_states
 from console.against.sweep import VARIANTS_MAX, variants_of
 from console.control.draft import Draft, checked
 from console.control.endpoint import HTML, LINES, Call, Endpoint, Reply, no_such
 from console.control.faults import refused
 from console.control.jobs import Job, failed_words
 from console.control.work import DIFFERENCES, PAGE, RESULT_BYTES_MAX, Comparing, Verifying
+from engine.fold.succession import State
 from engine.limits import FAR_MS
 
 Moment = Annotated[int, Meta(ge=0, le=FAR_MS)]
@@ -26,6 +29,8 @@ class ReplayBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """Left out: the draft that is kept."""
     vary: Annotated[list[Text], Meta(max_length=VARIANTS_MAX)] = []
     """`FILE:PATH=VALUE,VALUE`: each value makes a draft."""
+    states: dict[str, State] = {}
+    """Journeys of the draft that are in this state from the beginning; others as the log has it."""
     from_ms: Moment = 0
     """The draft is in force from then on, and what was before is not compared."""
     until_ms: Moment = FAR_MS
@@ -39,12 +44,18 @@ def _begin(call: Call) -> Reply:
     if body.from_ms > body.until_ms:
         text = f"from_ms {body.from_ms} is after until_ms {body.until_ms}; swap them"
         raise refused(HTTPStatus.BAD_REQUEST, text, "$.from_ms")
-    variants = variants_of(checked(system.draft(body.draft), system.operator), body.vary)
+    draft = checked(system.draft(body.draft), system.operator)
+    variants = variants_of(draft, body.vary)
+    try:
+        states = checked_states(body.states, draft.source, "states")
+    except OperatorError as error:
+        raise refused(HTTPStatus.BAD_REQUEST, str(error), "$.states") from None
 
     def start(out: str) -> Comparing:
         return Comparing(
             place=system.place(out),
             variants=variants,
+            states=states,
             from_ms=body.from_ms,
             until_ms=body.until_ms,
             within_ms=body.within_ms,

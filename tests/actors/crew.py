@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from actors.control.charter import Charter, new_roster
@@ -107,6 +107,8 @@ class Ground:
         self.charter = Charter(redis)
         self.bodies: dict[str, Body] = {}
         self.ended: set[str] = set()
+        self.there = ["here"]
+        """Its nodes."""
         self.controller: Controller | None = None
         self._watched: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -131,7 +133,7 @@ class Ground:
         return set(self._watched)
 
     def nodes(self) -> list[str]:
-        return ["here"]
+        return self.there
 
     def kill(self, name: str) -> None:
         """End a process at once, and let the Controller know, as Ray does."""
@@ -220,11 +222,15 @@ class Ground:
 
 @contextlib.asynccontextmanager
 async def ground(
-    redis: RedisSettings, shards: int, credentials: Credentials | None = None
+    redis: RedisSettings,
+    shards: int,
+    credentials: Credentials | None = None,
+    nodes: Sequence[str] = ("here",),
 ) -> AsyncIterator[Ground]:
     """Have a cluster of so many shards that serve."""
     with tempfile.TemporaryDirectory(prefix="crew-", ignore_cleanup_errors=True) as name:
         here = Ground(Path(name), redis, credentials)
+        here.there = list(nodes)
 
         def enter(roster: Roster) -> None:
             roster.enter("session")

@@ -115,6 +115,18 @@ async def test_a_shard_that_others_took_over_from_is_refused_and_ends(
         assert await here.send(contact, "from the past") == Verdict.APPLIED, "it was never taken"
 
 
+async def test_a_node_whose_shards_fell_silent_gets_none_of_those_that_replace_them(
+    redis_settings: RedisSettings,
+) -> None:
+    async with ground(redis_settings, 2, nodes=["a", "b"]) as here:
+        assert sorted(post.node for post in here.roster.posts.values()) == ["a", "b"]
+        cut_off = next(name for name, post in here.roster.posts.items() if post.node == "b")
+        here.bodies[cut_off].deaf = True
+        await here.until(lambda: cut_off not in here.roster.posts, "its lease is over")
+        await here.until(lambda: here.settled(2), "it is replaced")
+        assert [post.node for post in here.roster.posts.values()] == ["a", "a"]
+
+
 async def test_an_idle_zombie_ends_when_it_reaches_the_controller_again(
     redis_settings: RedisSettings,
 ) -> None:

@@ -117,7 +117,7 @@ async def test_status_tells_of_shards_slots_and_the_servers_memory(
         server.run("CONFIG", "SET", "maxmemory", 0)
         unbounded = await asyncio.to_thread(run, "status", *where_of(redis_settings))
         positions = {
-            slot: tenure.service.log.position
+            slot: tenure.service.shard.position
             for body in here.bodies.values()
             for slot, tenure in body.process.tenures.items()
             if tenure.service is not None
@@ -229,8 +229,8 @@ async def release_all(here: Ground) -> dict[int, int]:
     for body in here.bodies.values():
         for slot, tenure in body.process.tenures.items():
             assert tenure.service is not None
-            slot_log = tenure.service.log
-            await asyncio.to_thread(slot_log.release, slot_log.position)
+            service = tenure.service
+            await asyncio.to_thread(service.log.release, service.shard.position)
             folder = Path(here.settings.archive) / f"shard-{slot}" / "archive"
             found[slot] = sum(each.stat().st_size for each in folder.iterdir())
     return found

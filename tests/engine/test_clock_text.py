@@ -1,5 +1,6 @@
 """Times as people and senders write them."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,6 +46,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
 )
 def test_a_time_of_day(text: str, ms_of_day: int | None) -> None:
     assert time_of_day(text) == ms_of_day
+
+
+@pytest.mark.parametrize(("read", "text"), [(time_of_day, "09:00"), (iso_date, "2026-12-24")])
+def test_a_text_longer_than_any_time_is_not_searched_for_one(
+    read: Callable[[str], object], text: str
+) -> None:
+    assert read(text.rjust(64)) is not None
+    assert read(text.rjust(65)) is None
 
 
 def test_weekdays_have_short_and_full_names() -> None:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from engine.decision import EXITED, SENT
+from engine.decision import EXITED, SENT, Outcome
 from engine.fold.watch import EXIT_HELD
-from engine.input import Receipt
+from engine.input import Event, Handover, Publish, Receipt
 from engine.limits import FAR_MS
+from engine.partition import Partition
+from engine.trace import EndNote, ExitNote, Trace
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -21,7 +23,7 @@ from tests.engine.situation import (
     outcomes,
     wait,
 )
-from tests.publications import journey
+from tests.publications import journey, source_of
 
 VIP = {"segment": "vip", "list": True}
 GOLD = {"segment": "gold", "when": {"attribute": "tier", "equals": "gold"}}
@@ -213,3 +215,18 @@ def test_a_condition_of_the_visit_stops_its_messages() -> None:
     be(situation, "gold", after_ms=1)
     situation.now_ms += 1
     assert only_outcome(situation.handover(sent.key)).outcome == EXITED
+
+
+def test_what_was_sent_ends_a_visit_and_its_receipt_is_named_as_the_cause() -> None:
+    nodes = [mail(), wait("1d"), mail("second")]
+    ends = [{"when": {"message": "delivered"}}]
+    trace = Trace()
+    partition = Partition(0, trace)
+    partition.fold(Publish(source_of(journey(nodes=nodes, exit_on=ends))), NOON_MS)
+    partition.fold(Event("e-1", "c-1", "hi", None, {}), NOON_MS)
+    (key,) = [each.key for each in trace if isinstance(each, Outcome)]
+    partition.fold(Handover("c-1", key, NOON_MS), NOON_MS)
+    trace.clear()
+    partition.fold(Receipt("c-1", key, delivered=True), NOON_MS + 1)
+    assert [each.cause for each in trace if isinstance(each, EndNote)] == [f"Receipt {key}"]
+    assert [each.event_id for each in trace if isinstance(each, ExitNote)] == [f"Receipt {key}"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.input import STANDARD_NAMES
+from engine.input import STANDARD_NAMES, Verdict
 from engine.limits import SESSION_NAMES_MAX, SESSION_PRODUCTS_MAX, VIEW_BYTES_MAX
 from tests.engine.situation import (
     DAY_MS,
@@ -15,6 +15,7 @@ from tests.engine.situation import (
     only_outcome,
     outcomes,
 )
+from tests.engine.test_await import wait_for
 from tests.publications import journey
 
 AT_ITS_END = journey(entry={"event": "session_end"}, nodes=[mail()])
@@ -208,3 +209,18 @@ def test_each_session_s_start_is_an_event_of_its_own() -> None:
     second = only_outcome(situation.event(after_ms=DAY_MS))
     assert (first.outcome, second.outcome) == ("sent", "sent")
     assert first.key != second.key
+
+
+def test_a_repeat_after_its_session_begins_no_other() -> None:
+    situation = Situation(journey(entry={"event": "session_start"}))
+    situation.event("page_view", id="e-1")
+    assert situation.event("page_view", id="e-1", after_ms=GAP_MS) == []
+    assert situation.verdict == Verdict.REPEAT
+    assert situation.contact().session is None
+
+
+def test_a_visit_may_wait_for_the_next_session() -> None:
+    situation = Situation(journey(nodes=[wait_for("session_start", timeout="3d"), mail()]))
+    assert situation.event() == []
+    assert situation.event("page_view", after_ms=MINUTE_MS) == []
+    assert only_outcome(situation.event("page_view", after_ms=DAY_MS)).at_ms == situation.now_ms

@@ -87,6 +87,19 @@ def test_who_enters_and_leaves_a_segment_knows_which() -> None:
         assert ("it", "sent") in outcomes(decided)
 
 
+@pytest.mark.parametrize("first", [None, wait("1h"), wait_for("bought", timeout="1d")])
+def test_what_a_visit_does_is_noticed_however_it_came_there_and_though_it_stays(
+    first: dict[str, Any] | None,
+) -> None:
+    nodes = [*([first] if first else []), mail(), wait("1d", "later"), mail("second")]
+    situation = watching({"message": "sent", "journey": "long"}, journey("long", nodes=nodes))
+    decided = situation.event()
+    decided += situation.pass_time(HOUR_MS)
+    decided += situation.event("bought")
+    assert [each[0] for each in moved(decided)] == ["in"]
+    assert len(situation.contact().visits) == 1
+
+
 def test_a_publish_leaves_those_in_a_segment_who_are_in_it_since_they_were() -> None:
     situation = watching({"attribute": "vip", "equals": True})
     situation.event("identify", {"attributes": {"vip": True}})

@@ -67,6 +67,11 @@ class AnlassProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def family(self) -> list[int]:
         """Return the pids of the process and all its descendants."""
         parents = {}
@@ -114,7 +119,7 @@ class AnlassProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             self.kill_all()
 
 

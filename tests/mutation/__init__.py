@@ -1,0 +1,1 @@
+"""Does a test notice when the engine is changed? See docs/mutation.md."""
