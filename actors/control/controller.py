@@ -116,7 +116,8 @@ class Controller:
             except StoreStalledError as error:
                 log.warning("the controller waits for the store", error=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), TURN_S)
+                async with asyncio.timeout(TURN_S):
+                    await self._news.wait()
 
     def wake(self) -> None:
         """Look at once: something has happened."""

@@ -81,8 +81,10 @@ class ShardProcess:
                     self.heard_s = loop.time()
                     self._obey(orders)
                 pause_s = BEAT_S - (loop.time() - began_s)
+                # Not wait_for: that one may lose a cancellation (before Python 3.12).
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), max(pause_s, 0.01))
+                    async with asyncio.timeout(max(pause_s, 0.01)):
+                        await self._news.wait()
         finally:
             watch.cancel()
 

@@ -162,7 +162,8 @@ class Eraser:
                 for erasure in ready:
                     self._ready.setdefault(erasure, [])
                 with contextlib.suppress(TimeoutError):  # Another erasure does not wait that long.
-                    await asyncio.wait_for(self._more.wait(), retry_s)
+                    async with asyncio.timeout(retry_s):
+                        await self._more.wait()
                 retry_s = min(2 * retry_s, RETRY_S_MAX)
                 self._more.set()
             else:

@@ -113,8 +113,10 @@ class Sweeper:
         """Look again and again, until it is cancelled."""
         while True:
             pause_s = SOON_S if self._waiting else LOOK_S
+            # Not wait_for: that one may lose a cancellation (before Python 3.12).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._news.wait()
             self._news.clear()
             asked = list(self._waiting)
             try:
