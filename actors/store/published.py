@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from actors.errors import LogCorruptError, PassingError, UnknownError
-from actors.publications import PublicationNote
+from actors.publications import PublicationNote, too_many
 from actors.store.block import PUBLICATION, read_blocks
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.lock import take_lock
@@ -62,8 +62,14 @@ class PublishedFiles:
                 file.add(_encode(note))
                 file.add(source)
                 file.finish()
+            self._let_go()
         finally:
             lock.release()
+
+    def _let_go(self) -> None:
+        sizes = {int(path.stem): self._disk.size(path) for path in self._files()}
+        for number in too_many(sizes):
+            self._disk.remove(self._path(number))
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:09}{SUFFIX}"

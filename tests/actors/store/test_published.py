@@ -2,10 +2,18 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from actors import publications
 from actors.errors import LogCorruptError, OperatorError, PassingError
-from actors.publications import JourneyNote, PublicationNote, digest_of_source, numbers_of
+from actors.publications import (
+    JourneyNote,
+    PublicationNote,
+    digest_of_source,
+    numbers_of,
+    numbers_with,
+)
 from actors.publisher import Publisher
 from actors.store.published import FOLDER, PublishedFiles
 from engine.fold.succession import source_of
@@ -63,6 +71,48 @@ def test_one_that_is_not_kept_is_named_with_those_that_are(tmp_path: Path) -> No
         files.add(note(number), b"x")
     with pytest.raises(OperatorError, match="there are 1 to 2"):
         files.source(3)
+
+
+def test_the_oldest_go_where_there_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publications, "PUBLICATIONS_MAX", 3)
+    files = PublishedFiles(tmp_path, KEY)
+    for number in range(1, 6):
+        files.add(note(number), b"%d" % number)
+    assert [each.number for each in files.notes()] == [3, 4, 5]
+    assert [files.source(number) for number in (3, 5)] == [b"3", b"5"]
+    with pytest.raises(OperatorError, match="publication 2 is not kept; there are 3 to 5"):
+        files.source(2)
+
+
+def test_the_oldest_go_where_they_are_too_large_but_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publications, "PUBLICATIONS_BYTES_MAX", 10_000)
+    files = PublishedFiles(tmp_path, KEY)
+    for number, size in ((1, 100), (2, 6_000), (3, 6_000), (4, 100)):
+        files.add(note(number), bytes(size))
+    assert [each.number for each in files.notes()] == [3, 4]
+    files.add(note(5), bytes(50_000))
+    assert [each.number for each in files.notes()] == [5]
+
+
+def test_a_number_is_given_once_also_where_the_notes_of_a_journey_are_gone() -> None:
+    notes: list[PublicationNote] = []
+    for number, (journey, version) in enumerate([("a", 1), ("a", 2), ("b", 1), ("c", 1)], 1):
+        said = note(number, (journey, version))
+        numbers = numbers_with(notes, said.journeys)
+        notes.append(msgspec.structs.replace(said, numbers=numbers))
+    assert numbers_of(notes[-1:]) == numbers_of(notes) == {"a": 2, "b": 1, "c": 1}
+
+
+def test_of_journeys_that_were_long_gone_no_number_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publications, "NUMBERED_MAX", 2)
+    notes = [note(1, ("a", 1)), note(2, ("b", 7)), note(3, ("a", 2))]
+    assert numbers_with(notes, note(4, ("c", 1)).journeys) == {"a": 2, "c": 1}
 
 
 def test_what_a_crash_left_half_written_is_none_and_goes(tmp_path: Path) -> None:
