@@ -15,16 +15,16 @@ from actors.errors import OperatorError
 from actors.links.certificate import notices_of
 from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
+from actors.store.port import StoreStalledError
 from channels.channel import ChannelError
 from console.cluster_command import restart, scale, stop
 from console.contact import contact_app
-from console.control_client import Control, ControlClient, ControlKeyOption
 from console.demo import play
 from console.events import events
 from console.explain import explain
+from console.failed import failed
 from console.import_command import import_contacts
 from console.keys import keys_app
-from console.logbook import FailedInput, failed_inputs
 from console.move_store import move_store
 from console.numbers_screen import numbers
 from console.options import (
@@ -52,7 +52,6 @@ from console.screen import (
     errors,
     progress_bar,
     show_demo,
-    show_failed,
 )
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
@@ -124,8 +123,6 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     from console.run import System  # noqa: PLC0415 - see above
 
     cluster = None
-    if control and redis:
-        raise OperatorError("--control is not there for a cluster yet; leave it out")
     if redis:
         where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
         cluster = cluster_settings(where, data, archive, address, keys)
@@ -271,28 +268,8 @@ def send(
         raise OperatorError(report.error)
 
 
+app.command()(failed)
 app.command("import")(import_contacts)
-
-
-@app.command()
-def failed(
-    data: Data = Path("data"),
-    key_file: KeyFile = None,
-    control: Control = "",
-    control_key: ControlKeyOption = "",
-    json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """List the inputs that could not be applied, with the reason."""
-    if control:
-        client = ControlClient(control, control_key)
-        found = client.ask("GET", "/v1/failed", list[FailedInput])
-    else:
-        found = failed_inputs(data, key_file)
-    if json:
-        for each in found:
-            print_json(each)
-    else:
-        show_failed(found)
 
 
 def _span_ms(option: str, text: str) -> int:
@@ -312,7 +289,7 @@ def main() -> NoReturn:
     log_to_stderr()
     try:
         code = app(standalone_mode=False)
-    except (OperatorError, AuthorError, ChannelError) as error:
+    except (OperatorError, AuthorError, ChannelError, StoreStalledError) as error:
         _refuse(str(error))
     except typer.Exit as end:
         sys.exit(end.exit_code)

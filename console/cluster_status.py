@@ -6,21 +6,32 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from actors.clock import WallClock, process_age_s
 from actors.control.charter import Charter
 from actors.control.host import host_name
 from actors.control.muster import LEASE_S
 from actors.control.roster import Post, Roster
 from actors.control.spread import partitions_to_move
 from actors.errors import OperatorError
+from actors.links.certificate import notices_of
 from actors.links.credentials import Credentials
 from actors.map import ClusterMap
 from actors.redis_slot import archive_place
+from actors.running import Running
 from actors.settings import RedisSettings
 from actors.store.archive import archive_bytes
 from actors.store.port import StoreStalledError
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import bytes_by_slot
-from console.status import BETWEEN_S, ask_all, events_of, journeys_of
+from console.status import (
+    BETWEEN_S,
+    ShardLine,
+    SystemStatus,
+    ask_all,
+    events_of,
+    journeys_of,
+    total_of,
+)
 
 NODE_CHARS: Final = 8
 """Of Ray's names for nodes; the rest says nothing to people."""
@@ -151,6 +162,47 @@ async def cluster_status_of(
             for name, post in roster.posts.items()
         ],
         slots=slots,
+    )
+
+
+def system_status_of(found: ClusterStatus, running: Running, clock: str) -> SystemStatus:
+    """Return the status of a cluster in the form of one machine's, a line a slot."""
+    pids = {line.shard: line for line in found.shards}
+    lines = []
+    for each in found.slots:
+        member = pids.get(each.shard)
+        lines.append(
+            ShardLine(
+                shard=each.slot,
+                pid=None if member is None else member.pid,
+                partitions=each.partitions,
+                contacts=each.contacts,
+                position=each.position,
+                uncommitted=each.uncommitted,
+                queue=each.queue,
+                timers_late_ms=each.timers_late_ms,
+                outbox=each.outbox,
+                events_per_s=each.events_per_s,
+                log_bytes=each.log_bytes,
+                snapshot_error=each.snapshot_error,
+                snapshot_bytes=each.snapshot_bytes,
+                archive_bytes=each.archive_bytes or 0,
+                memory_bytes=None if member is None else member.memory_bytes,
+                stalled=each.stalled,
+            )
+        )
+    return SystemStatus(
+        running=True,
+        folder=found.redis,
+        url=running.url,
+        pid=running.pid,
+        uptime_s=round(process_age_s(running.start), 1),
+        clock=clock,
+        journeys=found.journeys,
+        gateways=len(running.gateways) or 1,
+        notices=notices_of(Path(running.keys), WallClock().read()) if running.keys else [],
+        shards=lines,
+        total=total_of(lines),
     )
 
 

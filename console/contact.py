@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from actors.clock import CLOCKS
 from actors.errors import OperatorError
+from actors.kept.kept import StorePlace
 from actors.links.credentials import Credentials
 from actors.links.link import EraseContact, Erased, LinkClient, LinkError
 from actors.map import shard_of
@@ -27,6 +28,7 @@ from console.contact_show import show
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import held_of
 from console.options import (
+    ArchiveUrl,
     AsJson,
     Data,
     KeyFile,
@@ -35,7 +37,7 @@ from console.options import (
     RedisCa,
     RedisPrefix,
     print_json,
-    redis_settings,
+    store_place,
 )
 from console.screen import console
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
@@ -89,12 +91,9 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
     if control:
         client, path = ControlClient(control, control_key), f"/v1/contacts/{part(contact)}"
         report = client.ask("DELETE", path, ErasureReport, keep_out=keep_out)
-    elif redis:
-        request = EraseContact(0, contact, keep_out_ms)
-        settings = redis_settings(redis, redis_prefix, ca=redis_ca)
-        report = uvloop.run(_reported(erase_in_cluster(settings, keys, request), request))
     else:
-        report = uvloop.run(erase_contact(data, contact, keep_out_ms, key_file))
+        place = store_place(data, redis, redis_prefix, redis_ca, "", keys)
+        report = uvloop.run(erase_contact(place, contact, keep_out_ms, key_file))
     if json:
         print_json(report)
     else:
@@ -107,10 +106,14 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
 
 
 @contact_app.command()
-def export(
+def export(  # noqa: PLR0913, PLR0917 - the options of a command
     contact: ContactKey,
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     control: Control = "",
     control_key: ControlKeyOption = "",
 ) -> None:
@@ -119,18 +122,21 @@ def export(
         client = ControlClient(control, control_key)
         told_there(client, f"/v1/contacts/{part(contact)}/export", json=True)
         return
-    print_json(held_of(data, contact, key_file))
+    place = store_place(data, redis, redis_prefix, redis_ca, archive)
+    print_json(held_of(place, contact, key_file))
 
 
 async def erase_contact(
-    data: Path, contact: str, keep_out_ms: int, key_file: Path | None = None
+    data: StorePlace, contact: str, keep_out_ms: int, key_file: Path | None = None
 ) -> ErasureReport:
     """Erase a contact: by the shard that runs, else by opening its slot meanwhile.
 
     Raises OperatorError, also where the files could not all be rewritten: what to do is said.
     """
-    store = read_store(data)
     request = EraseContact(0, contact, keep_out_ms)
+    if not isinstance(data, Path):
+        return await _reported(erase_in_cluster(data.redis, data.keys, request), request)
+    store = read_store(data)
     slot = shard_of(partition_of(contact), store.shards)
     running = running_system(data)
     if running is not None:

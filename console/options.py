@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from actors.errors import OperatorError
+from actors.kept.kept import RedisPlace, StorePlace
 from actors.settings import ClusterSettings, RedisSettings
 
 Consent = Literal["asked", "all"]
@@ -64,6 +65,21 @@ def redis_settings(
     """Return the settings of a store in Redis, as options name it."""
     ca_file = str(ca.absolute()) if ca else ""
     return RedisSettings(url=url, prefix=prefix, mode=mode, ca_file=ca_file, replicas=replicas)
+
+
+def store_place(
+    data: Path,
+    redis: str,
+    prefix: str,
+    ca: Path | None,
+    archive: str,
+    keys: Path | None = None,
+) -> StorePlace:
+    """Return where a store is, as options name it: in files unless there is a server."""
+    if not redis:
+        return data
+    settings = redis_settings(redis, prefix, ca=ca)
+    return RedisPlace(redis=settings, archive=archive_url(archive, data), data=data, keys=keys)
 
 
 def archive_url(archive: str, data: Path) -> str:

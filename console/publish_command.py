@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError
+from actors.kept.opening import publications_of
 from actors.publications import PublicationNote
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.diff import Diff, show_diff
@@ -23,7 +24,6 @@ from console.publication import (
     Request,
     considered,
     of_folder,
-    publications_of,
     read_maps,
     to_older,
     to_state,

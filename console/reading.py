@@ -8,7 +8,8 @@ to share those out, each process would have to read all files.
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.frame import Frame
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
 from actors.store.history import read_history
 from actors.store.key import store_key
 from actors.verify.files import sources_of
@@ -59,15 +62,20 @@ class Read(Struct, kw_only=True):
 
 
 def read_at_once(
-    data: Path, until_ms: int, key_file: Path | None, processes: int, progress: Progress
+    data: StorePlace, until_ms: int, key_file: Path | None, processes: int, progress: Progress
 ) -> tuple[Recorded, float]:
-    """Read all logs of a data folder, archives first; return that, and the seconds it took.
+    """Read all logs of a store, archives first; return that, and the seconds it took.
 
-    `processes`: 0 is one for each core. `progress` is told records. Raises OperatorError.
+    `processes`: 0 is one for each core; a store in Redis is read by this one, as its
+    partitions moved. `progress` is told records. Raises OperatorError.
     """
     began = time.perf_counter()
-    key = store_key(data, key_file)
     recorded = Recorded(until_ms)
+    if not isinstance(data, Path):
+        with closing(open_kept(data, key_file)) as kept:
+            _take(recorded, (frame for _, frame in kept.frames()), progress)
+        return recorded, time.perf_counter() - began
+    key = store_key(data, key_file)
     at_once = processes or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="anlass-reading-") as folder:
         stretches = stretches_of(data, key, until_ms, at_once, Path(folder))
@@ -123,8 +131,12 @@ def read_stretch(stretch: Stretch, progress: Progress) -> Read:
 
 def take_stretch(recorded: Recorded, stretch: Stretch, progress: Progress) -> None:
     """Take in what a stretch says; `progress` is told records."""
+    _take(recorded, _frames(stretch), progress)
+
+
+def _take(recorded: Recorded, frames: Iterable[Frame], progress: Progress) -> None:
     told = 0
-    for frame in _frames(stretch):
+    for frame in frames:
         recorded.take(frame)
         told += len(frame.records)
         if told >= TOLD_EVERY:

@@ -8,6 +8,8 @@ import typer
 
 from actors.errors import OperatorError
 from actors.folder import checked_folder
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
 from console.against.command import Asked, compare
 from console.against.options import (
     Against,
@@ -20,8 +22,18 @@ from console.against.options import (
     Within,
 )
 from console.control_client import Control, ControlClient, ControlKeyOption
-from console.logbook import shard_folders
-from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    ConsentOption,
+    Format,
+    KeyFile,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.reading import read_at_once
 from console.recorded import moment_ms
 from console.remote_replay import compare_there
@@ -43,7 +55,10 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     format: Format = "auto",
     consent: ConsentOption = "asked",
     from_log: Annotated[
-        Path | None, typer.Option(help="Folder of a store: the messages that really went out.")
+        Path | None,
+        typer.Option(
+            help="Folder of a store, or with --redis of this machine's part: what really went out."
+        ),
     ] = None,
     until: Annotated[
         str, typer.Option(help="With --from-log: as of this moment, ISO or epoch milliseconds.")
@@ -57,6 +72,10 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     processes: Processes = 0,
     same: Same = False,  # noqa: FBT002
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     control: Control = "",
     control_key: ControlKeyOption = "",
     out: Annotated[
@@ -69,38 +88,59 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     Or, with --against, what a draft of the journeys would have done otherwise than the log says;
     with --control in place of --from-log, than that of the system there.
     """
+    if redis and not control and from_log is None and journeys is None and events is None:
+        from_log = Path("data")
     if against is not None:
         _check_no_file(journeys, events, format, consent)
-        store, client = from_log or Path(), _client_of(from_log, control, control_key)
+        client = _client_of(from_log, control, control_key)
+        store = store_place(from_log or Path(), redis, redis_prefix, redis_ca, archive)
         spans = (since, until, within, processes)
         asked = Asked(store, against, key_file, vary or [], state or [], *spans)
-        if client is None:
-            differs = compare(asked, out, html, json=json)
-        else:
-            differs = compare_there(client, asked, out, html, json=json)
-        if same and differs:
-            raise typer.Exit(1)
+        _compare(asked, client, out, html, same=same, json=json)
         return
     _check_with_against(vary, state, since, html, same=same)
     if from_log is None:
         if until:
             raise OperatorError("--until goes with --from-log only; leave it out")
-        if journeys is None or events is None:
-            missing = "--journeys" if journeys is None else "--events"
-            raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
-        outcomes, report = _replay_file(journeys, events, format, consent, out)
+        outcomes, report = _replay_file(*_named(journeys, events), format, consent, out)
         title = "Replay"
     else:
         _check_no_file(journeys, events, format, consent)
         until_ms = moment_ms(until) if until else FAR_MS
-        outcomes, report = _read_log(from_log, until_ms, key_file, processes, out)
-        title = f"Log of {from_log}" + (f" until {until}" if until else "")
+        place = store_place(from_log, redis, redis_prefix, redis_ca, archive)
+        outcomes, report = _read_log(place, until_ms, key_file, processes, out)
+        title = f"Log of {place}" + (f" until {until}" if until else "")
     if out is not None:
         write_outcomes(out, outcomes.values())
     if json:
         print_json(report)
     else:
         show_replay(report, title)
+
+
+def _compare(
+    asked: Asked,
+    client: ControlClient | None,
+    out: Path | None,
+    html: Path | None,
+    *,
+    same: bool,
+    json: bool,
+) -> None:
+    """Compare here, or there; exit 1 where nothing is to differ and something does."""
+    if client is None:
+        differs = compare(asked, out, html, json=json)
+    else:
+        differs = compare_there(client, asked, out, html, json=json)
+    if same and differs:
+        raise typer.Exit(1)
+
+
+def _named(journeys: Path | None, events: Path | None) -> tuple[Path, Path]:
+    if journeys is None or events is None:
+        missing = "--journeys" if journeys is None else "--events"
+        raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
+    return journeys, events
 
 
 def _client_of(from_log: Path | None, control: str, control_key: str) -> ControlClient | None:
@@ -171,10 +211,10 @@ def _replay_file(
 
 
 def _read_log(
-    data: Path, until_ms: int, key_file: Path | None, processes: int, out: Path | None
+    data: StorePlace, until_ms: int, key_file: Path | None, processes: int, out: Path | None
 ) -> tuple[dict[str, Outcome], ReplayReport]:
     """Read what a store's archive and log say."""
-    shard_folders(data)  # It says so, before a bar is drawn, where this is none.
+    open_kept(data, key_file).close()  # It says so, before a bar is drawn, where this is none.
     if out is not None:
         check_writable(out)
     with progress_bar("records") as bar:

@@ -110,6 +110,7 @@ class System:
 
     def _control_start(self) -> ControlStart:
         settings = self._settings
+        cluster = settings.cluster
         return ControlStart(
             data=str(settings.data.absolute()),
             lifeline=self.cluster.lifeline,
@@ -117,6 +118,9 @@ class System:
             keys=self._control_keys,
             operator={"keys": [], "channels": self._folder.operator.get("channels", {})},
             key_file=str(settings.key_file.absolute()) if settings.key_file else "",
+            redis=cluster.redis if cluster else None,
+            archive=cluster.archive if cluster else "",
+            certificates=cluster.keys if cluster else "",
         )
 
     @property

@@ -18,6 +18,7 @@ from actors.clock import WallClock
 from actors.control.charter import Charter, new_roster, stop_shards
 from actors.control.controller_actor import ControllerActor, controller_options
 from actors.control.host import host_name
+from actors.control.publishing import Publishing
 from actors.control.roster import Roster, controller_name
 from actors.control.watch import Watch
 from actors.courier import Courier
@@ -25,7 +26,7 @@ from actors.errors import OperatorError
 from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
-from actors.links.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
+from actors.links.link import AskStatus, LinkClient, RunOut, Status
 from actors.map import ClusterMap
 from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
@@ -51,7 +52,6 @@ START_S: Final = 600.0
 LOOK_S: Final = 0.05
 WATCH_S: Final = 0.25
 STOP_S: Final = 60.0
-PUBLISH_TRIES: Final = 100
 
 log = structlog.get_logger()
 
@@ -212,22 +212,8 @@ class Member:
 
     async def publish(self, source: bytes) -> bool:
         """Put a publication in force where another one is; return whether that was anywhere."""
-        changed = False
-        serial = 0
-        for _ in range(PUBLISH_TRIES):
-            try:
-                behind = [each for each in await self._sites() if await self._differs(each, source)]
-                if not behind:
-                    return changed
-                serial = serial or await self._next_serial()
-                for each in behind:
-                    async with self._client(each) as client:
-                        await client.ask(PublishNow(0, source, serial))
-                changed = True
-            except (OSError, LinkError) as error:  # It is being taken over, or moves.
-                log.info("a publication waits for a shard", why=str(error))
-                await asyncio.sleep(LOOK_S)
-        raise OperatorError("not all shards took the publication in; start again")
+        publishing = Publishing(self._charter, self.host, self.credentials)
+        return await publishing.publish(source)
 
     async def run_out(self, until_ms: int) -> None:
         """Let simulated time run on to `until_ms` (clock `events` only)."""
@@ -275,8 +261,9 @@ class Member:
             await asyncio.sleep(WATCH_S)
 
     def _make_controller(self, name: str) -> Any:
-        # Here, where somebody surely is: Ray would put it on a node that was cut off just now.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        # Here, where somebody surely is: Ray would put it on a node that was cut off just now. Not
+        # soft: then Ray puts it wherever it likes. Where this node ends, the next is elsewhere.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = controller_options(name, self._cluster.namespace)
         options["scheduling_strategy"] = here
         settings = msgspec.json.encode(self._cluster)
@@ -355,20 +342,11 @@ class Member:
         _, told = await asyncio.to_thread(self._charter.read)
         return [site.address(self.host) for _, site in sorted(told.sites.items())]
 
-    async def _differs(self, address: str, source: bytes) -> bool:
-        return bool((await self._status(address))["published"] != source)
-
     async def _status(self, address: str) -> dict[str, Any]:
         async with self._client(address) as client:
             reply = await client.ask(AskStatus(0))
             assert isinstance(reply, Status)
             return reply.status
-
-    async def _next_serial(self) -> int:
-        def raise_serial(roster: Roster) -> None:
-            roster.serial += 1
-
-        return (await asyncio.to_thread(self._charter.change, raise_serial)).serial
 
     @contextlib.asynccontextmanager
     async def _client(self, address: str) -> AsyncIterator[LinkClient]:

@@ -36,18 +36,19 @@ class Chronicle(Struct, frozen=True, kw_only=True):
     server: RedisServer | None = None
     """Where its stream is, if it has one."""
 
-    def portions(self) -> Iterator[tuple[int, Encoded]]:
+    def portions(self, position: int = 0) -> Iterator[tuple[int, Encoded]]:
         """Yield from which position on, and then the frames, file by file.
 
-        Each must be read to its end before the next. Raises LogCorruptError, OSError,
-        StoreStalledError.
+        Files wholly before `position` may be left out. Each must be read to its end before the
+        next. Raises LogCorruptError, OSError, StoreStalledError.
         """
         end = -1
         while True:
             before = end
             for file in archive_files(self.folder / ARCHIVE_FOLDER, self.disk):
                 if file.next > end:  # Else a crash left a shorter one of the same frames.
-                    yield file.first, self._archived(file.path)
+                    if file.next > position:
+                        yield file.first, self._archived(file.path)
                     end = file.next
             if self.server is None:
                 break
@@ -67,7 +68,7 @@ class Chronicle(Struct, frozen=True, kw_only=True):
 
         Raises as `portions`.
         """
-        for _, encoded in self.portions():
+        for _, encoded in self.portions(position):
             for place, frames in encoded:
                 for each in frames:
                     frame = read_frame(place, each)

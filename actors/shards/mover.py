@@ -184,7 +184,7 @@ class Mover:
         version = await self._run(self._give_for_sure, partition, to_slot)
         self._leaving.discard(partition)
         self._snapshotter.forget(partition)
-        shard.serials.pop(partition, None)
+        shard.let_go(partition)
         move = Move(partition, to_slot, version, self.map.sites.get(to_slot))
         self._gone[partition] = move
         try:

@@ -156,6 +156,9 @@ class ShardService:
                 self.commit(frame, [answer])
         if self.mover is not None:
             self.mover.open_all(recovery.unopened)
+            self.shard.catch_up(self.shard.clock.read())
+            if (late := self.shard.cut()) is not None:
+                self.commit(late)
         for address in addresses:
             await self.door.open(address, credentials)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
@@ -370,6 +373,7 @@ class ShardService:
             "refolded": self.refolded,
             "stalled": self.stalled,
             "published": self.shard.published,
+            "serial": self.shard.serial,
         }
         status |= self.more_status()
         if self._snapshotter is not None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.errors import OperatorError
 from actors.folder import checked_folder
+from actors.kept.kept import StorePlace
 from console.against.comparison import Comparison, Question, compared, survey
 from console.against.page import page_of
 from console.against.reign import read_states
@@ -30,7 +31,7 @@ SMALL_RECORDS = 20_000
 class Asked(Struct):
     """What is to be compared, as the options say it."""
 
-    data: Path
+    data: StorePlace
     """Of a system elsewhere nobody looks at it."""
     draft: Path
     key_file: Path | None

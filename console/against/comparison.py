@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from heapq import merge
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from actors.kept.kept import RedisPlace, StorePlace
+from actors.kept.redis import KeptRedis
 from actors.map import partitions_of
 from actors.store.history import first_position, read_history
 from actors.store.key import store_key
@@ -19,13 +21,14 @@ from actors.store.manifest import read_store, shard_folder
 from actors.store.segment import position_of, segments_of
 from actors.store.snapshots import SnapshotFiles
 from actors.verify.files import SNAPSHOT_FOLDER
-from console.against.course import Part, Task, no_snapshot, nodes_of, run_course
+from console.against.course import Part, Task, nodes_of, run_course
 from console.against.pairing import Difference
+from console.against.reader import no_snapshot
 from console.against.reign import States
 from console.against.sums import Sums, order_of
 from console.crew import parts_of
 from engine.language.journey import Publication, Settings
-from engine.limits import FAR_MS
+from engine.limits import FAR_MS, PARTITIONS
 
 STATE_BYTES_MAX: Final = 1 << 30
 RECORD_BYTES: Final = 100
@@ -46,7 +49,7 @@ class Variant(Struct, frozen=True):
 class Question(Struct, kw_only=True):
     """What is to be compared."""
 
-    data: Path
+    data: StorePlace
     key_file: Path | None = None
     variants: list[Variant]
     states: States = ()
@@ -58,9 +61,10 @@ class Question(Struct, kw_only=True):
 
 
 class Stretch(Struct, kw_only=True):
-    """What there is of one slot's log."""
+    """What there is of one slot's log, or together of all of a cluster."""
 
     slot: int
+    partitions: list[int]
     first: int
     end: int
     from_ms: int
@@ -93,8 +97,10 @@ class Report(Struct, kw_only=True):
     variants: list[Sums]
 
 
-def survey(data: Path, key_file: Path | None) -> list[Stretch]:
+def survey(data: StorePlace, key_file: Path | None) -> list[Stretch]:
     """Say what there is of each slot's log. Raises OperatorError, LogCorruptError."""
+    if not isinstance(data, Path):
+        return [_survey_of_cluster(data, key_file)]
     store = read_store(data)
     key = store_key(data, key_file)
     found = []
@@ -107,11 +113,25 @@ def survey(data: Path, key_file: Path | None) -> list[Stretch]:
             for number in partitions_of(slot, store.shards):
                 whole = [head for head in heads.get(number, []) if head.position >= first]
                 if not whole:
-                    raise no_snapshot(folder, number)
+                    raise no_snapshot(str(folder), number)
                 from_ms = max(from_ms, whole[-1].now_ms)
+        numbers = list(partitions_of(slot, store.shards))
         end = _end(folder, key, first)
-        found.append(Stretch(slot=slot, first=first, end=end, from_ms=from_ms))
+        found.append(Stretch(slot=slot, partitions=numbers, first=first, end=end, from_ms=from_ms))
     return found
+
+
+def _survey_of_cluster(place: RedisPlace, key_file: Path | None) -> Stretch:
+    from_ms = 0
+    numbers = list(range(PARTITIONS))
+    with closing(KeptRedis(place, key_file)) as kept:
+        for number in numbers:
+            if not kept.is_whole(number):
+                heads = kept.heads(number)
+                if not heads:
+                    raise no_snapshot(kept.name, number)
+                from_ms = max(from_ms, heads[0].now_ms)
+        return Stretch(slot=-1, partitions=numbers, first=0, end=kept.records, from_ms=from_ms)
 
 
 def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list[Task]:
@@ -119,14 +139,15 @@ def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list
     sides = 1 + len(question.variants)
     tasks = []
     for stretch in stretches:
-        numbers = list(partitions_of(stretch.slot, len(stretches)))
+        numbers = stretch.partitions
         large = (stretch.end - stretch.first) * RECORD_BYTES * sides // STATE_BYTES_MAX + 1
         groups = min(len(numbers), max(-(-question.processes // len(stretches)), large))
         for group in range(groups):
             own = folder / f"{stretch.slot}-{group}"
             own.mkdir()
             task = Task(
-                data=question.data,
+                data=question.data if isinstance(question.data, Path) else question.data.data,
+                redis=None if isinstance(question.data, Path) else question.data,
                 key_file=question.key_file,
                 slot=stretch.slot,
                 partitions=numbers[group::groups],

@@ -102,7 +102,9 @@ def _validate(call: Call) -> Checked:
 def _diff(call: Call) -> Considered:
     body: DiffBody = call.body
     make = of_draft(call.system.source(body.draft), body.in_flight, body.map)
-    return _considered(call, Request(data=call.system.data, what="diff", make=make, days=body.days))
+    return _considered(
+        call, Request(data=call.system.store, what="diff", make=make, days=body.days)
+    )
 
 
 def _publish(call: Call) -> Considered:
@@ -132,7 +134,7 @@ def _change(call: Call, what: str, make: Make) -> Considered:
         if body.after is not None and body.after != last:
             text = f"publication {last} is in force, not {body.after}; look at what it changed"
             raise refused(HTTPStatus.CONFLICT, text, "$.after")
-        request = Request(data=system.data, what=what, make=make, note=body.note)
+        request = Request(data=system.store, what=what, make=make, note=body.note)
         found = _considered(call, request, publish=not body.dry)
     if found.problems and not body.dry:
         raise RefusedError(HTTPStatus.CONFLICT, *map(fault_of, found.problems))

@@ -52,7 +52,7 @@ class EraseQuery(Struct, forbid_unknown_fields=True):
 def _show(call: Call) -> Any:
     contact, at = _contact(call), call.query.at
     at_ms = _moment(at, "at") if at else None
-    known, kept = known_of(call.system.data, contact, at_ms, call.system.key_file)
+    known, kept = known_of(call.system.store, contact, at_ms, call.system.key_file)
     if kept is None:
         when = f" at {at}" if at else ""
         raise no_such(f"Nothing is known of {contact}{when}.")
@@ -66,7 +66,7 @@ def _show(call: Call) -> Any:
 def _explain(call: Call) -> Any:
     since_ms = _moment(call.query.since, "since") if call.query.since else 0
     system, journey = call.system, call.query.journey
-    found = explanation_of(system.data, _contact(call), system.key_file, journey)
+    found = explanation_of(system.store, _contact(call), system.key_file, journey)
     found.entries = narrowed(found.entries, journey, since_ms)
     if call.accept != TEXT:
         return found
@@ -76,7 +76,7 @@ def _explain(call: Call) -> Any:
 
 
 def _export(call: Call) -> Held:
-    return held_of(call.system.data, _contact(call), call.system.key_file)
+    return held_of(call.system.store, _contact(call), call.system.key_file)
 
 
 def _erase(call: Call) -> ErasureReport:
@@ -89,14 +89,14 @@ def _erase(call: Call) -> ErasureReport:
     system.running()
     try:
         return system.wait(
-            lambda: erase_contact(system.data, contact, keep_out_ms, system.key_file)
+            lambda: erase_contact(system.store, contact, keep_out_ms, system.key_file)
         )
     finally:
         system.jobs.forget()
 
 
 def _failed(call: Call) -> list[FailedInput]:
-    return failed_inputs(call.system.data, call.system.key_file)
+    return failed_inputs(call.system.store, call.system.key_file)
 
 
 def _contact(call: Call) -> str:

@@ -17,6 +17,8 @@ import orjson
 
 from actors.errors import OperatorError
 from actors.verify.files import bytes_to_read
+from actors.verify.finding import Counts
+from actors.verify.redis import verify_redis
 from console.against.comparison import compared, survey
 from console.against.page import page_of
 from console.against.pairing import Difference
@@ -30,7 +32,7 @@ from console.control.work import (
     Verifying,
     Work,
 )
-from console.verified import verified_of
+from console.verified import said_of, verified_of
 
 NICER: Final = 10
 SHARES: Final = 200
@@ -78,7 +80,11 @@ def _write_differences(path: Path, differences: Iterable[Difference], bytes_max:
 
 
 def _verify(work: Verifying) -> Any:
-    folder = work.place.folder
+    store, folder = work.place.store, work.place.folder
+    if not isinstance(store, Path):
+        counts = Counts()
+        findings = list(verify_redis(store.redis, store.archive, folder, work.place.key, counts))
+        return said_of(str(store), counts, findings)
     return verified_of(folder, work.place.key, _telling(bytes_to_read(folder)))
 
 

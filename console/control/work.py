@@ -5,6 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from actors.kept.kept import RedisPlace, StorePlace
+from actors.settings import RedisSettings
 from console.against.comparison import Question, Variant
 from console.against.reign import States
 from engine.limits import FAR_MS
@@ -24,6 +26,16 @@ class Place(Struct, kw_only=True):
     key_file: str
     out: str
     """Folder for what it came to, and for all that it needs meanwhile."""
+    redis: RedisSettings | None = None
+    """Of a cluster's store; then only its key may be in `data`."""
+    archive: str = ""
+
+    @property
+    def store(self) -> StorePlace:
+        """Where the store is."""
+        if self.redis is None:
+            return self.folder
+        return RedisPlace(redis=self.redis, archive=self.archive, data=self.folder)
 
     @property
     def folder(self) -> Path:
@@ -51,7 +63,7 @@ class Comparing(Struct, kw_only=True, tag="replay"):
     def question(self) -> Question:
         """Return what is to be compared; one process for it: the shards need the others."""
         return Question(
-            data=self.place.folder,
+            data=self.place.store,
             key_file=self.place.key,
             variants=self.variants,
             states=self.states,

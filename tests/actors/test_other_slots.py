@@ -113,17 +113,28 @@ async def test_what_it_did_in_another_slot_goes_too(
         await reopened(slots)
 
 
-async def test_samples_of_events_in_another_slot_go_too(redis_settings: RedisSettings) -> None:
+async def test_samples_that_rest_on_what_it_did_in_another_slot_go_too(
+    redis_settings: RedisSettings,
+) -> None:
+    third = next(f"t-{n}" for n in range(99) if partition_of(f"t-{n}") // 128 == FIRST)
     async with tenures(redis_settings, SOURCE) as slots:
-        await live(slots, 1)
+        for contact in (ADA, NEXT, third):
+            street = event("e", contact, "identify", b'{"attributes": {"street": "Elm St 1"}}')
+            assert await slots.send(street) == [0]
         sightings = slots.service(FIRST)._sightings
         await sightings.save()
-        assert b"ada@shop" in slots.held(FIRST)
+
+        def seen() -> bytes:
+            key = slots.server.key("files", FIRST)
+            return slots.server.run("HGET", key, "sightings.bin") or b""
+
+        assert b"Elm St" in seen()
         await slots.move(ADA, SECOND)
         await slots.erase(ADA)
+        assert seen() == b""
         await sightings.save()
-        assert traces(slots.held()) == [False]
-        assert sightings._lookout.seen.events, "what names no contact stays"
+        assert b"identify" in seen()
+        assert b"Elm St" not in seen()
 
 
 async def test_a_slot_that_nobody_holds_any_more_is_taken_for_it(

@@ -10,6 +10,7 @@ from msgspec.yaml import encode as yaml
 
 from actors.errors import OperatorError
 from actors.folder import read_folder
+from actors.kept.opening import publications_of
 from actors.links.link import Accept, LinkClient, LinkEvent
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
@@ -21,7 +22,6 @@ from console.publication import (
     Request,
     considered,
     of_folder,
-    publications_of,
     read_maps,
     to_older,
     to_state,

@@ -9,9 +9,10 @@ import pytest
 from actors.errors import OperatorError
 from actors.frame import encode_frame
 from actors.store.archive import ARCHIVE_FOLDER
+from actors.store.history import read_history
 from actors.store.log import open_log
 from actors.store.manifest import shard_folder
-from console.logbook import frames_of, shard_folders
+from console.logbook import shard_folders
 from console.reading import read_at_once, stretches_of, take_stretch
 from console.recorded import Recorded
 from console.replay import ReplayReport, write_outcomes
@@ -47,7 +48,7 @@ def in_one_go(store: MadeStore, until_ms: int) -> Recorded:
     """Read frame by frame, each file in its turn."""
     recorded = Recorded(until_ms)
     for folder in shard_folders(store.data):
-        for each in frames_of(folder, store.key):
+        for each in read_history(folder, store.key):
             recorded.take(each)
     return recorded
 
@@ -69,7 +70,7 @@ def len_of(store: MadeStore) -> int:
     return sum(
         len(each.records)
         for folder in shard_folders(store.data)
-        for each in frames_of(folder, store.key)
+        for each in read_history(folder, store.key)
     )
 
 

@@ -10,6 +10,7 @@ from engine.compile.publication import compile_publication
 from engine.conditions.condition import reads_field
 from engine.language.journey import Publication
 from tests.engine.situation import DAY_MS, HOUR_MS, Situation, mail, outcomes
+from tests.engine.tests_of import compiled_well
 from tests.publications import journey
 
 ABSENT = object()
@@ -180,3 +181,10 @@ def test_a_condition_knows_which_fields_it_reads() -> None:
     assert reads_field(test, "products")
     assert not reads_field(test, "x")
     assert not reads_field(None, "products")
+
+
+@pytest.mark.parametrize(
+    "condition", [{"happened": "seen", "within": "1d"}, {"consent": "email", "is": "opt_in"}]
+)
+def test_a_condition_on_the_contact_alone_reads_no_field(condition: dict[str, Any]) -> None:
+    assert not reads_field(compiled_well(condition), "products")

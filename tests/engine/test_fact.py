@@ -21,7 +21,7 @@ DOUBLE = {"consent": "email", "is": "double_opt_in"}
 VIEWS = {"happened": "view", "within": "2d"}
 PAST: list[tuple[str, dict[str, Any]]] = [
     ("identify", {"attributes": {"city": "Köln", "born": "2023-11-20", "tier": 3}}),
-    ("consent", {"email": "opt_in"}),
+    ("consent", {"email": {"marketing": "opt_in", "news": "double_opt_in"}}),
     ("view", {"product_id": "p-1", "price": 5}),
     ("view", {"product_id": "p-2", "price": 7.5}),
     ("purchase", {"product_id": "p-1"}),
@@ -92,6 +92,17 @@ def fact_of(condition: dict[str, Any], **payload: Any) -> Fact:
         (VIEWS | {"at_most": 1}, "view in the last 2d", "at most 1", 2, False),
         (VIEWS | {"exactly": 2}, "view in the last 2d", "exactly 2", 2, True),
         (VIEWS | {"at_least": 3, "at_most": 5}, "view in the last 2d", "3 to 5", 2, False),
+        (VIEWS | {"at_most": 5}, "view in the last 2d", "at most 5", 2, True),
+        (VIEWS | {"at_least": 1, "at_most": 5}, "view in the last 2d", "1 to 5", 2, True),
+        ({"field": "counts.view", "equals": 0}, "counts.view", "equals 0", 0, True),
+        ({"field": "counts.a.b", "equals": 0}, "counts.a.b", "equals 0", 0, True),
+        (
+            {"consent": "email", "is": "opt_in", "purpose": "news"},
+            "consent email.news",
+            "opt_in or stronger",
+            "double_opt_in",
+            True,
+        ),
         (
             VIEWS | {"where": {"field": "price", "more_than": 6}},
             "view in the last 2d with price more than 6",
@@ -164,7 +175,8 @@ def test_events_that_counted_are_told_and_how_many_did_not() -> None:
         (NOON_MS + 3, "p-2")
     ]
     assert fact.out_of == 2
-    assert fact.since_ms == NOON_MS + HOUR_MS - 2 * DAY_MS
+    since_ms = NOON_MS + HOUR_MS - 2 * DAY_MS
+    assert [fact.since_ms, fact_of(VIEWS).since_ms] == [since_ms, since_ms]
 
 
 def test_events_of_one_millisecond_are_told_apart() -> None:

@@ -39,6 +39,7 @@ HERE = journey(
     "j", entry={"event": "hi"}, exit_on=["bye"], nodes=[wait("1h"), mail(), wait("1d", id="rest")]
 )
 ALL = Window()
+OUT = {"id": "out", "exit": "x"}
 VIP = {"attribute": "vip", "equals": True}
 
 
@@ -64,6 +65,16 @@ def test_a_visit_is_counted_at_each_node_it_comes_to_and_where_it_ends() -> None
     situation.event("bye")
     assert counted(situation)["j", "rest"] == {"entered": 1, "left/exited: bye": 1}
     assert situation.partition.numbers.waiting() == {}
+
+
+def test_a_visit_that_came_to_no_message_is_not_counted_as_complete() -> None:
+    situation = Situation(journey("j", nodes=[decide(VIP, **{"else": "out"}), mail(), OUT]))
+    situation.event("hi")
+    assert counted(situation)["j", "out"] == {
+        "entered": 1,
+        "declined": 1,
+        "left/declined: x": 1,
+    }
 
 
 def test_what_channels_say_of_a_message_counts_once_each() -> None:

@@ -18,6 +18,7 @@ from tests.engine.situation import (
     outcomes,
     wait,
 )
+from tests.engine.test_await import wait_for
 from tests.publications import journey, version
 
 OUT = {"id": "out", "exit": "done"}
@@ -252,3 +253,15 @@ def test_a_journey_that_another_starts_waits_as_well() -> None:
     situation = paused(hello, start)
     assert outcomes(situation.event("go")) == [("starter", "declined")]
     assert outcomes(published(situation, hello, start)) == [("hello", "sent")]
+
+
+def test_an_event_that_leads_nowhere_leaves_a_held_timer_as_it_is() -> None:
+    cheap = {"event": "bought", "when": {"field": "price", "less_than": 5}}
+    hello = journey(nodes=[wait_for(cheap, timeout="1d"), mail()])
+    situation = Situation(hello)
+    situation.event()
+    situation.publish(hello, versions=PAUSED)
+    assert situation.event("bought", {"price": 5}, after_ms=HOUR_MS) == []
+    assert published(situation, hello) == []
+    outcome = only_outcome(situation.run_out())
+    assert (outcome.outcome, outcome.at_ms) == ("declined", NOON_MS + DAY_MS)

@@ -7,7 +7,7 @@ from engine.fact import Fact
 from engine.input import Advance, ContactInput, Event, Publish
 from engine.limits import FAR_MS
 from engine.partition import Partition
-from engine.trace import COMES, EVENT, TIME, EndNote, NodeNote, Note, Trace
+from engine.trace import COMES, EVENT, TIME, EndNote, NodeNote, Trace
 from tests.engine.situation import HOUR_MS, NOON_MS, decide, mail, wait
 from tests.engine.test_await import wait_for
 from tests.publications import journey, source_of, version
@@ -20,11 +20,15 @@ def came(name: str, **payload: Any) -> Event:
     return Event(f"e-{1 if name == 'hi' else 2}", "c-1", name, None, payload)
 
 
-def notes(*inputs: tuple[int, ContactInput | Advance | Publish]) -> list[Note]:
+def notes(
+    *inputs: tuple[int, ContactInput | Advance | Publish],
+    nodes: list[dict[str, Any]] = NODES,
+    **settings: Any,
+) -> list[NodeNote | EndNote]:
     """Fold the journey's publish and these, each so long after noon; return the visit's notes."""
     trace = Trace()
     partition = Partition(0, trace)
-    partition.fold(Publish(source_of(journey(nodes=NODES))), NOON_MS)
+    partition.fold(Publish(source_of(journey(nodes=nodes), **settings)), NOON_MS)
     for after_ms, input in inputs:
         partition.fold(input, NOON_MS + after_ms)
     return [each for each in trace if isinstance(each, NodeNote | EndNote)]
@@ -124,3 +128,46 @@ def test_an_exit_is_told_with_the_event_that_caused_it() -> None:
     assert told[0] == WAITED[0]
     assert isinstance(told[1], EndNote)
     assert (told[1].outcome, told[1].node, told[1].cause) == ("exited", "wait", "e-2")
+
+
+def test_an_event_that_is_not_as_it_is_waited_for_leaves_the_visit_where_it_is() -> None:
+    cheap = {"event": "bought", "when": {"field": "price", "less_than": 5}}
+    told = notes((0, came("hi")), (1, came("bought", price=5)), nodes=[wait_for(cheap), mail()])
+    part = Fact(what="price", holds=False, wanted="less than 5", found=5)
+    heard = Fact(what="bought", holds=False, wanted="leads to mail", parts=[part])
+    until_ms = NOON_MS + HOUR_MS
+    assert told == [
+        noted(0, "await", COMES, until_ms=until_ms),
+        noted(1, "await", EVENT, heard, until_ms=until_ms),
+    ]
+
+
+def test_a_message_that_quiet_hours_hold_is_asked_for_again_when_they_are_over() -> None:
+    quiet = {"email": {"from": "22:00", "to": "23:00"}}  # It is 22:13:20.
+    over_ms = 2_800_000
+    comes, again, _ = notes(
+        (0, Event("e-0", "c-1", "consent", None, {"email": "opt_in"})),
+        (0, came("hi")),
+        (over_ms, Advance(NOON_MS + over_ms)),
+        nodes=[mail(purpose="marketing")],
+        quiet_hours=quiet,
+    )
+    assert isinstance(comes, NodeNote)
+    assert isinstance(again, NodeNote)
+    assert [fact.holds for fact in comes.facts] == [True, False]
+    assert [fact.holds for fact in again.facts] == [True]
+    assert (comes.how, comes.until_ms, again.how, again.goes_to) == (
+        COMES,
+        NOON_MS + over_ms,
+        TIME,
+        "",
+    )
+
+
+def test_each_time_a_visit_comes_to_a_node_has_a_key_of_its_own() -> None:
+    told = notes(
+        (0, came("hi")),
+        (HOUR_MS, Advance(NOON_MS + HOUR_MS)),
+        nodes=[wait("1h", then="wait")],
+    )
+    assert [each.key for each in told] == [f"{VISIT}.wait.{i}" for i in (1, 1, 2)]
