@@ -1,4 +1,4 @@
-"""The one place that calls Ray: starts shards and courier as actors, and keeps them running."""
+"""A cluster of one machine: starts Ray, shards and courier as actors, and keeps them running."""
 
 import asyncio
 import contextlib
@@ -23,6 +23,7 @@ from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
 from actors.map import even_map
+from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running, shard_name
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
@@ -34,7 +35,6 @@ from actors.store.key import store_key
 from actors.store.manifest import Store, open_store, shard_folder
 from channels import SERVED_CHANNELS
 from channels.delivery import ChannelSettings, open_channels
-from engine.limits import FAR_MS
 
 OBJECT_STORE_BYTES: Final = 80 << 20
 """The least Ray takes; nothing of ours goes through it."""
@@ -47,9 +47,6 @@ COURIER_START_S: Final = 10.0
 DRAIN_S: Final = 30.0
 SWITCH_INTERVAL_S: Final = 0.000_5
 """The commit thread must get the interpreter back at once: the default is ten times that."""
-
-LAST_MS: Final = FAR_MS - 1
-"""The end of simulated time."""
 
 log = structlog.get_logger()
 
@@ -120,6 +117,7 @@ class Cluster:
             self._processes.release()
             raise
         self._settings = settings
+        self.ray = OwnRay()
         self.runtime = new_runtime()
         self._processes.note([os.getpid()], self.runtime)
         self._lifeline = Lifeline(self.lifeline)

@@ -11,8 +11,10 @@ from actors.frame import (
     EventRecord,
     Frame,
     HandoverRecord,
+    PublishRecord,
     ReceiptRecord,
     Record,
+    partition_number,
 )
 from engine.contacts.erasure import digest_of
 
@@ -20,6 +22,12 @@ Erased = Mapping[str, int]
 """Digest of an erased contact's key -> position in the log of the record that erased it.
 
 Only what lies before that is taken out: the contact may have come back since.
+"""
+
+ErasedElsewhere = Mapping[str, tuple[int, int]]
+"""Digest of an erased contact's key -> its partition, and `pseq` of the record that erased it.
+
+In histories of slots other than the one that has that record; `pseq` says what was before.
 """
 
 
@@ -54,6 +62,23 @@ def erase_from_frame(frame: Frame, erased: Erased) -> Frame:
     if not replaced and len(outcomes) == len(frame.outcomes) and len(faults) == len(frame.faults):
         return frame
     return Frame(frame.position, frame.fold_version, records, frame.verdicts, outcomes, faults)
+
+
+def erase_earlier_from_frame(frame: Frame, erased: ErasedElsewhere) -> Frame:
+    """Return the frame, of a slot that had the partitions before, without these contacts.
+
+    The very same frame if it holds none of them. What a partition did in one frame is all of one
+    stay in the slot: so all of it was before the erasure, or all after.
+    """
+    first: dict[int, int] = {}
+    for record in frame.records:
+        if not isinstance(record, PublishRecord):
+            first.setdefault(partition_number(record), record.pseq)
+    end = frame.position + len(frame.records)
+    gone = {
+        digest: end for digest, (number, pseq) in erased.items() if first.get(number, pseq) < pseq
+    }
+    return erase_from_frame(frame, gone) if gone else frame
 
 
 def count_erased(frame: Frame) -> int:

@@ -9,5 +9,9 @@ class UnknownError(OperatorError):
     """What the operator names is not there; the text says what there is."""
 
 
+class PassingError(OperatorError):
+    """What is in the way passes by itself, as a rule; who can wait tries again."""
+
+
 class LogCorruptError(OperatorError):
     """A log does not say what was written to it; nothing after the place is trusted."""

@@ -13,7 +13,7 @@ from channels.render import check_templates
 from channels.request import RequestError, allowed_origin, origin_of
 from channels.template import is_template_name
 from engine.compile.publication import compile_publication
-from engine.errors import Mistake
+from engine.errors import AuthorError, Mistake
 from engine.fold.webhook import WEBHOOK
 from engine.language.author import Reader, nearest
 from engine.language.journey import Publication, Settings
@@ -55,6 +55,14 @@ def read_folder(path: Path | str) -> Folder:
         segments=_read_segments(folder, mistakes),
     )
     return _checked(publication, operator, mistakes)
+
+
+def checked_folder(path: Path) -> Folder:
+    """Read a folder of journeys. Raises AuthorError with every mistake in it."""
+    folder = read_folder(path)
+    if folder.mistakes:
+        raise AuthorError(folder.mistakes)
+    return folder
 
 
 def checked_anew(publication: Publication, operator: dict[str, Any]) -> Folder:

@@ -93,6 +93,8 @@ class OpenedRecord(Struct, frozen=True, array_like=True, tag="o", gc=False):
     pseq: int
     source: bytes = b""
     """The publication in force here, where the partition had an older one."""
+    serial: int = -1
+    """Of the publication that it came with; -1 in logs of before that was noted."""
 
 
 PartitionRecord = (

@@ -1,5 +1,6 @@
 """Opened: the shards of a store, on their links: those that run, or opened for a moment."""
 
+import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
@@ -7,8 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from actors.clock import CLOCKS
+from actors.errors import OperatorError
+from actors.kept.kept import StorePlace
+from actors.kept.served import Served, served_store
+from actors.map import even_map
 from actors.processes import RUNTIME_PREFIX, Processes
-from actors.running import running_system
 from actors.shards.service import ShardService
 from actors.shards.shard import Shard
 from actors.slot import open_slot
@@ -21,17 +25,21 @@ KEEP_ALL_MS: Final = 1 << 60
 
 
 @contextlib.asynccontextmanager
-async def opened_store(data: Path, key_file: Path | None = None) -> AsyncIterator[list[str]]:
-    """Yield the sockets of all shards of a store, by slot.
+async def opened_store(data: StorePlace, key_file: Path | None = None) -> AsyncIterator[Served]:
+    """Yield where the shards of a store are.
 
-    Where no system runs, each shard recovers in this process, and is closed in good order at the
-    end. Raises OperatorError where the folder is none of Anlass, or its key is missing.
+    Where no system runs on a folder, each shard recovers in this process, and is closed in good
+    order at the end. Raises OperatorError where there is no store, its key is missing, or of a
+    cluster some slot is not served.
     """
-    store = read_store(data)
-    running = running_system(data)
-    if running is not None:
-        yield running.sockets
+    served = await asyncio.to_thread(served_store, data)
+    if served is not None and set(served.owners) <= served.addresses.keys():
+        yield served
         return
+    if not isinstance(data, Path):
+        text = f"not all of {data} is served just now"
+        raise OperatorError(f"{text}; start it with `anlass run`, or see `anlass status --redis`")
+    store = read_store(data)
     processes = Processes(data)
     processes.hold()
     try:
@@ -49,6 +57,6 @@ async def opened_store(data: Path, key_file: Path | None = None) -> AsyncIterato
                     sockets.append(str(Path(runtime) / f"shard-{slot}.sock"))
                     await service.start(sockets[-1])
                     stack.push_async_callback(service.stop)
-                yield sockets
+                yield Served(dict(enumerate(sockets)), even_map(sockets).owners, None)
     finally:
         processes.release()

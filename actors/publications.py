@@ -1,4 +1,6 @@
-"""Publications: who published what when, kept for good, so that it can be listed and rolled back.
+"""Publications: who published what when, kept so that it can be listed and rolled back.
+
+The last 1,000 are kept, and 64 MB of them; a number is never given twice all the same.
 
 A port: files today (`actors.store.published`). What is in force the log says, not this.
 """
@@ -11,6 +13,13 @@ from msgspec import Struct
 
 from engine.fold.succession import Known, changed_journeys, versions_of
 from engine.language.journey import Publication
+
+PUBLICATIONS_MAX: Final = 1_000
+PUBLICATIONS_BYTES_MAX: Final = 64 << 20
+"""Kept of a store, the latest first; the last one always."""
+NUMBERED_MAX: Final = 4_096
+"""Journeys whose last number is known, those published last; one that comes back after that many
+others begins at 1 again."""
 
 COME_OVER: Final = ("changed", "gone", "ended")
 """Changes with which visits come over to another version."""
@@ -40,6 +49,9 @@ class PublicationNote(Struct, frozen=True, kw_only=True):
     digest: str
     """Of its source."""
     journeys: list[JourneyNote] = []
+    numbers: dict[str, int] = {}
+    """The last number that each journey had by then, those published last at the end: so that the
+    notes before can go."""
 
 
 class Publications(Protocol):
@@ -54,7 +66,10 @@ class Publications(Protocol):
         ...
 
     def add(self, note: PublicationNote, source: bytes) -> None:
-        """Keep one more, durably. Raises OperatorError where its number is taken."""
+        """Keep one more, durably, and let go of those that are too many.
+
+        Raises OperatorError where its number is taken.
+        """
         ...
 
 
@@ -64,12 +79,34 @@ def digest_of_source(source: bytes) -> str:
 
 
 def numbers_of(notes: list[PublicationNote]) -> dict[str, int]:
-    """Return the last number that each journey had."""
+    """Return the last number that each journey had, those published last at the end."""
     numbers: dict[str, int] = {}
     for note in notes:
+        said = [*note.numbers.items(), *((each.journey, each.number) for each in note.journeys)]
+        for journey, number in said:
+            numbers[journey] = max(number, numbers.get(journey, 0))
         for each in note.journeys:
-            numbers[each.journey] = max(each.number, numbers.get(each.journey, 0))
+            numbers[each.journey] = numbers.pop(each.journey)
     return numbers
+
+
+def numbers_with(notes: list[PublicationNote], journeys: list[JourneyNote]) -> dict[str, int]:
+    """Return what a note that follows these is to say of numbers: a bounded number of them."""
+    numbers = numbers_of(notes)
+    for each in journeys:
+        numbers[each.journey] = max(each.number, numbers.pop(each.journey, 0))
+    return dict([*numbers.items()][-NUMBERED_MAX:])
+
+
+def too_many(sizes: Mapping[int, int]) -> list[int]:
+    """Return the numbers of the publications that are not to be kept, of these sizes in bytes."""
+    found: list[int] = []
+    total = 0
+    for kept, number in enumerate(sorted(sizes, reverse=True)):
+        total += sizes[number]
+        if kept and (kept >= PUBLICATIONS_MAX or total > PUBLICATIONS_BYTES_MAX):
+            found.append(number)
+    return found
 
 
 def known_of(notes: list[PublicationNote], in_use: Mapping[str, set[int]] | None = None) -> Known:

@@ -1,13 +1,14 @@
 """Publisher: puts publications in force on all shards of a store, and keeps note of each."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock
-from actors.errors import OperatorError
+from actors.errors import OperatorError, PassingError
 from actors.links.counted import AskVisits, Counted, VisitCount
 from actors.links.credentials import Credentials
 from actors.links.link import (
@@ -26,6 +27,7 @@ from actors.publications import (
     journey_notes,
     known_of,
     numbers_of,
+    numbers_with,
 )
 from engine.compile.publication import programs_of
 from engine.fold.succession import Known, says_the_same, source_of, succeed, versions_of
@@ -60,10 +62,13 @@ class Publisher:
         sockets: list[str],
         publications: Publications,
         credentials: Credentials | None = None,
+        next_serial: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`next_serial` numbers publications of a cluster; it blocks."""
         self._credentials = credentials
         self._sockets = sockets
         self._publications = publications
+        self._next_serial = next_serial
 
     async def in_force(self) -> Publication:
         """Return what is in force; an empty one where nothing is.
@@ -106,8 +111,9 @@ class Publisher:
             await self._settled()
         said = self._note(before, after, source, by, what, note)
         try:
+            serial = await asyncio.to_thread(self._next_serial)
             for socket in self._sockets:
-                await self._put(socket, source)
+                await self._put(socket, source, serial)
         except (OSError, LinkError) as error:
             raise OperatorError(
                 f"not all shards have publication {said.number}: {error}; "
@@ -125,7 +131,13 @@ class Publisher:
         return source_of(succeed(before, draft, {}, self.known()))
 
     def note_start(self, before: Publication, source: bytes) -> None:
-        """Note what a start put in force."""
+        """Note what a start puts in force, unless it was noted last: others start with it, too.
+
+        Raises PassingError where something else was noted just now.
+        """
+        notes = self._publications.notes()
+        if notes and notes[-1].digest == digest_of_source(source):
+            return
         after = msgspec.json.decode(source, type=Publication)
         self._note(before, after, source, "run", "run", "")
 
@@ -148,6 +160,7 @@ class Publisher:
             note=note,
             digest=digest_of_source(source),
             journeys=journeys,
+            numbers=numbers_with(notes, journeys),
         )
         self._publications.add(said, source)
         return said
@@ -162,10 +175,10 @@ class Publisher:
                     raise OperatorError(f"{text}; try again in a minute, see `anlass status`")
                 await asyncio.sleep(LOOK_S)
 
-    async def _put(self, socket: str, source: bytes) -> None:
+    async def _put(self, socket: str, source: bytes, serial: int) -> None:
         client = await LinkClient.connect(socket, self._credentials)
         try:
-            await client.ask(PublishNow(0, source))
+            await client.ask(PublishNow(0, source, serial))
         finally:
             client.close()
 
@@ -191,7 +204,7 @@ class Publisher:
             finally:
                 client.close()
         except (OSError, LinkError) as error:
-            raise OperatorError(f"a shard does not answer at {socket}: {error}") from None
+            raise PassingError(f"a shard does not answer at {socket}: {error}") from None
         assert isinstance(reply, Status)
         return reply.status
 

@@ -108,13 +108,21 @@ class RedisHistory:
         self._key = key
 
     def rewrite(self, last: int, replace: Replace, pause: Pause) -> int:
-        """See RewritableHistory."""
+        """See RewritableHistory. Raises FencedError also amid the archive, which fences nobody."""
         disk, folder = self._place
+
+        def pause_if_owner() -> None:
+            self._log.check()
+            pause()
+
         with self._log.held():
             changed = int(self._log.rewrite(last, replace, pause))
             for each in archive_files(folder, disk):
                 if each.first <= last:
-                    changed += rewrite_file(each.path, ARCHIVE, self._key, disk, replace, pause)
+                    pause_if_owner()
+                    changed += rewrite_file(
+                        each.path, ARCHIVE, self._key, disk, replace, pause_if_owner
+                    )
         return changed
 
 

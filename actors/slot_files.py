@@ -1,13 +1,14 @@
 """The files of a slot that may hold what a contact did, and how it is taken out of them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
-from actors.erasure import count_erased, erase_from_frame
+from actors.erasure import count_erased, erase_earlier_from_frame, erase_from_frame
 from actors.errors import LogCorruptError
 from actors.frame import Frame
 from actors.store.archive import ARCHIVE_FOLDER, archive_files
@@ -15,11 +16,17 @@ from actors.store.block import ARCHIVE, LOG
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.erased import Erasure, ErasureNotes
 from actors.store.newfile import Pause, no_pause
-from actors.store.port import Row, SnapshotHead
+from actors.store.port import FencedError, Row, SnapshotHead
 from actors.store.rewrite import Replace, rewrite_file
 from actors.store.segment import position_of
 from actors.store.sighted import SightingsFile
 from engine.contacts.erasure import digest_of
+
+END: Final = 1 << 62
+"""Behind any position."""
+
+Here = Callable[[int], bool]
+"""Says whether a partition is this slot's. From any thread."""
 
 
 class Rewritten(Struct, frozen=True):
@@ -28,6 +35,10 @@ class Rewritten(Struct, frozen=True):
     files: int = 0
     records: int = 0
     """Records of logs that placeholders stand for now, and rows of snapshots that went."""
+
+    def __add__(self, other: "Rewritten") -> "Rewritten":
+        """Add both up."""
+        return Rewritten(self.files + other.files, self.records + other.records)
 
 
 class ClosableLog(Protocol):
@@ -94,35 +105,58 @@ class SlotFiles:
         self._snapshots = snapshots
         self._slot = slot
 
-    def erase(self, erasures: list[Erasure], pause: Pause = no_pause) -> Rewritten:
+    def erase(
+        self, erasures: list[Erasure], pause: Pause = no_pause, here: Here | None = None
+    ) -> Rewritten:
         """Take these contacts out of log, archive and snapshots; to do it again changes nothing.
 
-        `pause` is called between steps of 256 KB, and ends it by raising. Raises LogCorruptError
-        also for a damaged snapshot, as nobody can say what it holds; OSError, StoreStalledError.
-        Then part of the files may be done.
+        Those that this slot erased. `pause` is called between steps of 256 KB, and ends it by
+        raising. Raises LogCorruptError also for a damaged snapshot, as nobody can say what it
+        holds; OSError, StoreStalledError. Then part of the files may be done.
         """
         self.sightings.drop()  # What the shard still knows has nothing of them; it writes it anew.
         erased = {each.digest: each.position for each in erasures}
-        counts = _Counts(erased)
+        counts = _Counts(partial(erase_from_frame, erased=erased))
         files = self._history.rewrite(max(erased.values()), counts.replace, pause)
-        rows = 0
-        if self._snapshots is not None:
-            for number in sorted({each.partition for each in erasures}):
-                pause()
-                for head in self._snapshots.all_heads(number).get(number, []):
-                    drop = _Drop(erased, self._position_of(head))
-                    files += self._snapshots.rewrite_snapshot(head, drop)
-                    rows += len(drop.keys)
-            for fault in self._snapshots.faults():
-                raise fault
-        return Rewritten(files, counts.total + rows)
+        return Rewritten(files, counts.total) + self.erase_snapshots(erasures, pause, here)
 
-    def _position_of(self, head: SnapshotHead) -> int:
-        """Return at which position of this slot's log a snapshot was taken.
+    def erase_earlier(self, erasures: list[Erasure], pause: Pause = no_pause) -> Rewritten:
+        """Take contacts out of log and archive that another slot erased, which had them since.
 
-        One that another slot wrote is older than anything in this log of its partition.
+        Raises as `erase`.
         """
-        return head.position if head.slot in {-1, self._slot} else -1
+        self.sightings.drop()
+        erased = {each.digest: each.elsewhere for each in erasures}
+        counts = _Counts(partial(erase_earlier_from_frame, erased=erased))
+        files = self._history.rewrite(END, counts.replace, pause)
+        return Rewritten(files, counts.total)
+
+    def erase_snapshots(
+        self, erasures: list[Erasure], pause: Pause = no_pause, here: Here | None = None
+    ) -> Rewritten:
+        """Take contacts out of their partitions' snapshots; not of those that are not here.
+
+        Raises as `erase`.
+        """
+        files = rows = 0
+        if self._snapshots is None:
+            return Rewritten()
+        for number in sorted({each.partition for each in erasures}):
+            pause()
+            for head in self._snapshots.all_heads(number).get(number, []):
+                if here is not None and not here(number):
+                    break
+                drop = _Drop({each.digest for each in erasures if each.follows(head, self._slot)})
+                try:
+                    files += self._snapshots.rewrite_snapshot(head, drop)
+                except FencedError:
+                    if here is None or here(number):
+                        raise
+                    break  # It moved meanwhile: to who sees to it.
+                rows += len(drop.keys)
+        for fault in self._snapshots.faults():
+            raise fault
+        return Rewritten(files, rows)
 
 
 class _HistoryFiles:
@@ -159,8 +193,8 @@ class _HistoryFiles:
 class _Counts:
     """Replaces frames, and counts records that became placeholders: each once."""
 
-    def __init__(self, erased: Mapping[str, int]) -> None:
-        self._erased = erased
+    def __init__(self, without: Callable[[Frame], Frame]) -> None:
+        self._without = without
         self._by_position: dict[int, int] = {}
 
     @property
@@ -168,7 +202,7 @@ class _Counts:
         return sum(self._by_position.values())
 
     def replace(self, frame: Frame) -> Frame | None:
-        new = erase_from_frame(frame, self._erased)
+        new = self._without(frame)
         if new is frame:
             return None
         self._by_position[frame.position] = count_erased(new) - count_erased(frame)
@@ -178,9 +212,9 @@ class _Counts:
 class _Drop:
     """Says which rows of a snapshot go, and remembers them."""
 
-    def __init__(self, erased: Mapping[str, int], position: int) -> None:
+    def __init__(self, gone: set[str]) -> None:
         self.keys: set[str] = set()
-        self._gone = {digest for digest, erased_at in erased.items() if position <= erased_at}
+        self._gone = gone
 
     def __call__(self, row: Row) -> bool:
         gone = bool(self._gone) and digest_of(row.key) in self._gone

@@ -131,11 +131,10 @@ def bench_overload(board: Board, folder: Path) -> None:
         )
         board.add("  accepted = applied", f"{found.accepted:,} = {found.applied:,} events", "equal")
         board.add(
-            "  resident memory, before and after",
-            "gateway {} → {} MiB, shards {} → {} MiB".format(
-                *found.gateway_rss_mib, *found.shards_rss_mib
-            ),
-            "",
+            "  resident memory, contacts full, then after each turn",
+            f"gateway {_series(found.gateway_rss_mib)} MiB,"
+            f" shards {_series(found.shards_rss_mib)} MiB",
+            "bounded",
         )
         for half, where in ((1, "on the other shard"), (0, "on the same shard")):
             for loud in (False, True):
@@ -146,6 +145,10 @@ def bench_overload(board: Board, folder: Path) -> None:
                 refused = quiet.status[429] + quiet.unsent
                 figure = f"p50 {p50:.2f}  p99 {p99:.2f} ms, {refused} refused or unsent"
                 board.add(f"POST, {QUIET_PER_S:,}/s, {beside}", figure, "")
+
+
+def _series(numbers: list[int]) -> str:
+    return " → ".join(str(number) for number in numbers)
 
 
 def bench_parts() -> None:

@@ -35,6 +35,7 @@ FULL_RATE: Final = 40_000
 
 FULL_BATCH: Final = 500
 FULL_SECONDS: Final = 8.0
+FULL_LANES: Final = 8
 GROWTH_ROUNDS: Final = 2
 WRK_CONNECTIONS: Final = 64
 WRK_SECONDS: Final = 6
@@ -45,7 +46,7 @@ def bench_growth(board: Board, folder: Path) -> None:
     """Measure what an event costs all processes together with 1, 2 and 4 shards, at full load.
 
     Full load, as each frame costs the same whatever is in it: at a rate that one shard has ease
-    with, four get a quarter in each frame.
+    with, four get a quarter in each frame. So each shard gets as many connections as one alone.
     """
     found: dict[int, list[float]] = {1: [], 2: [], 4: []}
     of_gateway: list[float] = []
@@ -55,10 +56,11 @@ def bench_growth(board: Board, folder: Path) -> None:
             with RunningSystem(data, "--shards", str(shards)) as system:
                 status = system.status()
                 pids = [system.pid, *(int(each["pid"]) for each in status["shards"])]
-                asyncio.run(post_batches(system.url, "warm", FULL_RATE, FULL_BATCH, 1))
+                lanes = FULL_LANES * shards
+                asyncio.run(post_batches(system.url, "warm", FULL_RATE, FULL_BATCH, 1, lanes))
                 before_s = [_cpu_s(pid) for pid in pids]
                 events = asyncio.run(
-                    post_batches(system.url, "cpu", FULL_RATE, FULL_BATCH, FULL_SECONDS)
+                    post_batches(system.url, "cpu", FULL_RATE, FULL_BATCH, FULL_SECONDS, lanes)
                 )
                 used_s = [_cpu_s(pid) - s for pid, s in zip(pids, before_s, strict=True)]
                 costs_us.append(sum(used_s) / events * 1e6)

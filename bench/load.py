@@ -130,13 +130,15 @@ class Poster:
             self._streams = None
 
 
-async def post_batches(url: str, boot: str, rate: int, batch: int, seconds: float) -> int:
-    """Post batches over 8 connections at this rate of events; return how many were accepted.
+async def post_batches(
+    url: str, boot: str, rate: int, batch: int, seconds: float, lanes: int = 8
+) -> int:
+    """Post batches over so many connections at this rate of events; return how many were accepted.
 
     Where that is more than is answered, each connection posts as soon as it is: the rate then only
     says how many there are in the end, `rate * seconds`.
     """
-    lanes, accepted = 8, 0
+    accepted = 0
     began = time.perf_counter()
 
     async def lane(index: int) -> None:

@@ -16,7 +16,7 @@ MACHINES: Final = (1, 10, 100)
 class Costs(Struct, frozen=True):
     """What was measured, and what a machine has."""
 
-    event_us: float = 18.1
+    event_us: float = 15.0
     """CPU of gateway and shards for an event in large batches, 2 shards (`bench growth`)."""
     single_us: float = 60.0
     """The same for an event that comes alone: two cores took 30,000 of them in a second (wrk)."""

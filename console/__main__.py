@@ -5,26 +5,26 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 import uvloop
 
 from actors.clock import WallClock
 from actors.errors import OperatorError
-from actors.folder import read_folder
 from actors.links.certificate import notices_of
 from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
+from actors.store.port import StoreStalledError
 from channels.channel import ChannelError
 from console.cluster_command import restart, scale, stop
 from console.contact import contact_app
 from console.demo import play
-from console.events import events, sightings_of
+from console.events import events
 from console.explain import explain
+from console.failed import failed
 from console.import_command import import_contacts
 from console.keys import keys_app
-from console.logbook import failed_inputs
 from console.move_store import move_store
 from console.numbers_screen import numbers
 from console.options import (
@@ -45,7 +45,6 @@ from console.options import (
 )
 from console.publish_command import diff, end, history, pause, publish, resume, roll_back
 from console.replay_command import replay
-from console.run import System, run_system
 from console.scenario_command import run_tests
 from console.schema_command import schema
 from console.screen import (
@@ -53,20 +52,20 @@ from console.screen import (
     errors,
     progress_bar,
     show_demo,
-    show_failed,
 )
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
 from console.status_screen import status
+from console.validation import validate
 from console.verify import verify
 from engine.calendar.span import SPAN_FORM, span_ms
-from engine.compile.publication import compile_publication
 from engine.errors import AuthorError
-from engine.nodes.dry_run import in_test_words
-from engine.seen.unseen import unseen
 from ingest.gateways import GATEWAYS_MAX
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
+
+if TYPE_CHECKING:  # Ray takes most of a second to import: only the commands that start it do so.
+    from console.run import System
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
 Clock = Literal["wall", "events"]
@@ -121,9 +120,9 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
 
     With --redis, as a cluster; with --address, on this machine of one that others are in, too.
     """
+    from console.run import System  # noqa: PLC0415 - see above
+
     cluster = None
-    if control and redis:
-        raise OperatorError("--control is not there for a cluster yet; leave it out")
     if redis:
         where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
         cluster = cluster_settings(where, data, archive, address, keys)
@@ -145,8 +144,10 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     _run(System(settings, shards, host, port, gateways, control))
 
 
-def _run(system: System) -> None:
+def _run(system: "System") -> None:
     """Start a system, say where it is, and stay."""
+    from console.run import run_system  # noqa: PLC0415 - see above
+
     began = time.perf_counter()
     system.start_ray()
 
@@ -173,6 +174,8 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Play a stream of shop events through the whole system, and sum up."""
+    from console.run import System  # noqa: PLC0415 - see above
+
     if events is None:
         chunks: Iterable[Chunk] = chunks_from(simulate(seed, count))
         total: int | None = count
@@ -226,31 +229,8 @@ app.command("roll-back")(roll_back)
 app.command()(schema)
 app.command()(status)
 app.command("test")(run_tests)
+app.command()(validate)
 app.command()(verify)
-
-
-@app.command()
-def validate(
-    folder: Annotated[Path, typer.Argument(help="Folder of journeys.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Store: note what was not seen there yet.")
-    ] = None,
-    key_file: KeyFile = None,
-) -> None:
-    """Check a folder of journeys: every mistake of every file at once, with path and fix."""
-    found = read_folder(folder)
-    notes: list[str] = list(found.notes)
-    if data is not None:
-        seen, faults = uvloop.run(sightings_of(data, key_file))
-        notes += [*faults, *map(str, unseen(found.publication.journeys, seen))]
-    programs, _ = compile_publication(found.publication)
-    notes += [] if programs is None else in_test_words(programs.by_journey.values())
-    for note in notes:
-        errors.print(f"note: {note}", soft_wrap=True, markup=False)
-    if found.mistakes:
-        raise AuthorError(found.mistakes)
-    count = len(found.publication.journeys)
-    console.print(f"{count} journeys, {len(found.publication.templates)} templates: all in order.")
 
 
 @app.command()
@@ -288,22 +268,8 @@ def send(
         raise OperatorError(report.error)
 
 
+app.command()(failed)
 app.command("import")(import_contacts)
-
-
-@app.command()
-def failed(
-    data: Data = Path("data"),
-    key_file: KeyFile = None,
-    json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """List the inputs that could not be applied, with the reason."""
-    found = failed_inputs(data, key_file)
-    if json:
-        for each in found:
-            print_json(each)
-    else:
-        show_failed(found)
 
 
 def _span_ms(option: str, text: str) -> int:
@@ -323,7 +289,7 @@ def main() -> NoReturn:
     log_to_stderr()
     try:
         code = app(standalone_mode=False)
-    except (OperatorError, AuthorError, ChannelError) as error:
+    except (OperatorError, AuthorError, ChannelError, StoreStalledError) as error:
         _refuse(str(error))
     except typer.Exit as end:
         sys.exit(end.exit_code)

@@ -1,6 +1,7 @@
 """The commands `anlass contact`: erase, export, and show (see console.contact_show)."""
 
 import tempfile
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from actors.clock import CLOCKS
 from actors.errors import OperatorError
+from actors.kept.kept import StorePlace
 from actors.links.credentials import Credentials
 from actors.links.link import EraseContact, Erased, LinkClient, LinkError
 from actors.map import shard_of
@@ -21,10 +23,22 @@ from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
+from console.cluster_contact import erase_in_cluster
 from console.contact_show import show
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import held_of
-from console.options import AsJson, Data, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    Data,
+    KeyFile,
+    Keys,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.screen import console
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
 from engine.contacts.identity import partition_of
@@ -54,13 +68,17 @@ class ErasureReport(Struct, kw_only=True):
 
 
 @contact_app.command()
-def erase(
+def erase(  # noqa: PLR0913, PLR0917 - the options of a command
     contact: ContactKey,
     data: Data = Path("data"),
     keep_out: Annotated[
         str, typer.Option(help="How long events that come late are kept out; 0s: not at all.")
     ] = span_text(KEEP_OUT_MS),
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    keys: Keys = None,
     control: Control = "",
     control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
@@ -74,7 +92,8 @@ def erase(
         client, path = ControlClient(control, control_key), f"/v1/contacts/{part(contact)}"
         report = client.ask("DELETE", path, ErasureReport, keep_out=keep_out)
     else:
-        report = uvloop.run(erase_contact(data, contact, keep_out_ms, key_file))
+        place = store_place(data, redis, redis_prefix, redis_ca, "", keys)
+        report = uvloop.run(erase_contact(place, contact, keep_out_ms, key_file))
     if json:
         print_json(report)
     else:
@@ -87,10 +106,14 @@ def erase(
 
 
 @contact_app.command()
-def export(
+def export(  # noqa: PLR0913, PLR0917 - the options of a command
     contact: ContactKey,
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     control: Control = "",
     control_key: ControlKeyOption = "",
 ) -> None:
@@ -99,33 +122,39 @@ def export(
         client = ControlClient(control, control_key)
         told_there(client, f"/v1/contacts/{part(contact)}/export", json=True)
         return
-    print_json(held_of(data, contact, key_file))
+    place = store_place(data, redis, redis_prefix, redis_ca, archive)
+    print_json(held_of(place, contact, key_file))
 
 
 async def erase_contact(
-    data: Path, contact: str, keep_out_ms: int, key_file: Path | None = None
+    data: StorePlace, contact: str, keep_out_ms: int, key_file: Path | None = None
 ) -> ErasureReport:
     """Erase a contact: by the shard that runs, else by opening its slot meanwhile.
 
     Raises OperatorError, also where the files could not all be rewritten: what to do is said.
     """
-    store = read_store(data)
     request = EraseContact(0, contact, keep_out_ms)
+    if not isinstance(data, Path):
+        return await _reported(erase_in_cluster(data.redis, data.keys, request), request)
+    store = read_store(data)
     slot = shard_of(partition_of(contact), store.shards)
     running = running_system(data)
+    if running is not None:
+        here = Credentials.open(running.keys, "operator")
+        return await _reported(_ask(running.sockets[slot], request, here), request)
+    return await _reported(_open_and_ask(data, store, slot, key_file, request), request)
+
+
+async def _reported(erasing: Awaitable[Erased], request: EraseContact) -> ErasureReport:
     try:
-        if running is not None:
-            here = Credentials.open(running.keys, "operator")
-            erased = await _ask(running.sockets[slot], request, here)
-        else:
-            erased = await _open_and_ask(data, store, slot, key_file, request)
+        erased = await erasing
     except (LinkError, OSError) as error:
-        raise OperatorError(f"{contact}: {error}") from None
+        raise OperatorError(f"{request.contact}: {error}") from None
     return ErasureReport(
-        contact=contact,
+        contact=request.contact,
         files=erased.files,
         records=erased.records,
-        keep_out=span_text(keep_out_ms),
+        keep_out=span_text(request.keep_out_ms),
     )
 
 

@@ -11,10 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError
-from actors.shards.past import Begin, Past
+from actors.kept.kept import StorePlace
+from actors.kept.past import Begin, Past
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
 from console.held import readable
-from console.options import AsJson, Data, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    Data,
+    KeyFile,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.recorded import moment_ms
 from console.screen import console
 from console.story_words import Teller
@@ -37,13 +48,17 @@ class Known(Struct, kw_only=True):
     """As engine.contacts.contact.Contact names it; None where nothing was known."""
 
 
-def show(
+def show(  # noqa: PLR0913, PLR0917 - the options of a command
     contact: Annotated[
         str, typer.Argument(metavar="ID", help="Its id, or `anonymous/` and its anonymous id.")
     ],
     data: Data = Path("data"),
     at: Annotated[str, typer.Option(help="As it was then: a moment, ISO or epoch ms.")] = "",
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     control: Control = "",
     control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
@@ -54,7 +69,8 @@ def show(
         told_there(client, f"/v1/contacts/{part(contact)}", json=json, at=at)
         return
     at_ms = moment_ms(at, "--at") if at else None
-    known, kept = known_of(data, contact, at_ms, key_file)
+    place = store_place(data, redis, redis_prefix, redis_ca, archive)
+    known, kept = known_of(place, contact, at_ms, key_file)
     if json:
         print_json(known)
     elif kept is None:
@@ -65,7 +81,7 @@ def show(
 
 
 def known_of(
-    data: Path, contact: str, at_ms: int | None = None, key_file: Path | None = None
+    data: StorePlace, contact: str, at_ms: int | None = None, key_file: Path | None = None
 ) -> tuple[Known, Contact | None]:
     """Fold a contact's past up to a moment, the inputs of its last millisecond included.
 
@@ -85,7 +101,7 @@ def known_of(
     return Known(contact=contact, at_ms=at_ms, zone=zone.key, state=told), kept
 
 
-def _check_reach(begin: Begin, until_ms: int, data: Path) -> None:
+def _check_reach(begin: Begin, until_ms: int, data: StorePlace) -> None:
     if begin.from_snapshot and begin.now_ms > until_ms:
         text = f"the archive of {data} goes back to {begin.now_ms} (epoch ms) for this contact"
         raise OperatorError(f"--at: {text}; name a later moment")

@@ -1,13 +1,19 @@
 """Settings of the control API: where it listens, and who may do what with which key."""
 
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
 from actors.errors import OperatorError
-from actors.settings import control_keys_of_environment, secret_of_environment
+from actors.kept.kept import RedisPlace, StorePlace
+from actors.settings import (
+    RedisSettings,
+    control_keys_of_environment,
+    secret_of_environment,
+)
 from engine.language.author import nearest
 
 Scope = Literal["read", "contacts", "publish", "operate"]
@@ -46,6 +52,19 @@ class ControlStart(Struct, frozen=True, kw_only=True):
     operator: dict[str, Any]
     """See actors.folder.Folder: what drafts are checked against."""
     key_file: str = ""
+    redis: RedisSettings | None = None
+    """Of a cluster's store."""
+    archive: str = ""
+    certificates: str = ""
+    """Folder of this host's certificate, in a cluster of several; empty where there is none."""
+
+    def place(self) -> StorePlace:
+        """Return where the store is."""
+        data = Path(self.data)
+        if self.redis is None:
+            return data
+        keys = Path(self.certificates) if self.certificates else None
+        return RedisPlace(redis=self.redis, archive=self.archive, data=data, keys=keys)
 
 
 def control_keys(said: dict[str, Any]) -> list[ControlKey]:

@@ -4,20 +4,25 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from actors.cluster import LAST_MS
 from actors.errors import OperatorError
 from actors.shards.tally import Durations, merge_tallies
 from console.logbook import outcomes_in
 from console.replay import RUN_ON_MS, write_outcomes
-from console.run import System
 from engine.decision import SENT, Outcome
+from engine.limits import FAR_MS
 from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
+
+if TYPE_CHECKING:  # It imports Ray, which takes most of a second.
+    from console.run import System
+
+LAST_MS: Final = FAR_MS - 1
+"""The end of simulated time."""
 
 OUTCOMES_FILE: Final = "outcomes.jsonl"
 DELIVERY_S: Final = 60.0
@@ -49,7 +54,7 @@ class DemoReport(Struct, kw_only=True):
 
 
 async def play(
-    system: System, chunks: Iterable[Chunk], folder: Path, progress: Callable[[SendReport], None]
+    system: "System", chunks: Iterable[Chunk], folder: Path, progress: Callable[[SendReport], None]
 ) -> DemoReport:
     """Send chunks through the gateway of a started system, let time run out, and sum up."""
     began = time.perf_counter()
@@ -97,7 +102,7 @@ def last_ms(statuses: list[dict[str, Any]]) -> int:
     return LAST_MS
 
 
-async def _settled(system: System) -> list[dict[str, Any]]:
+async def _settled(system: "System") -> list[dict[str, Any]]:
     """Wait until every message is with its channel; return how the shards are then."""
     end = time.monotonic() + DELIVERY_S
     while True:

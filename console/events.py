@@ -1,6 +1,7 @@
 """The command `anlass events`: what event names and fields were seen, and which operators fit."""
 
 import asyncio
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,14 +13,24 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError, UnknownError
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
+from actors.kept.served import served_store
 from actors.links.credentials import Credentials
 from actors.links.link import AskSightings, LinkClient, LinkError, Seen
-from actors.running import running_system
-from actors.store.key import store_key
-from actors.store.manifest import read_store, shard_folder
-from actors.store.sighted import SightingsFile
 from console.control_client import Control, ControlClient, ControlKeyOption, part
-from console.options import AsJson, Data, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    Data,
+    KeyFile,
+    Keys,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.screen import console, errors
 from engine.language.author import nearest
 from engine.seen.sighting import EventSighting, FieldSighting, Sightings, merged, operators_for
@@ -79,12 +90,17 @@ class EventReport(Struct, kw_only=True):
     fields: list[FieldLine]
 
 
-def events(
+def events(  # noqa: PLR0913, PLR0917 - the options of a command
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Show the fields of this event.")
     ] = None,
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
+    keys: Keys = None,
     control: Control = "",
     control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
@@ -97,7 +113,8 @@ def events(
         else:
             _tell_event(client.ask("GET", f"/v1/events/{part(name)}", EventReport), json=json)
         return
-    seen, faults = uvloop.run(sightings_of(data, key_file))
+    place = store_place(data, redis, redis_prefix, redis_ca, archive, keys)
+    seen, faults = uvloop.run(sightings_of(place, key_file))
     if name is None:
         _tell_names(names_of(seen, faults), json=json)
         return
@@ -125,22 +142,23 @@ def _tell_event(report: EventReport, *, json: bool) -> None:
         show_event(report)
 
 
-async def sightings_of(data: Path, key_file: Path | None = None) -> tuple[Sightings, list[str]]:
+async def sightings_of(
+    data: StorePlace, key_file: Path | None = None
+) -> tuple[Sightings, list[str]]:
     """Return what all shards have seen, and what could not be had and why.
 
-    By the running shards' own word, else from their files. Raises OperatorError where the folder is
-    none of Anlass, or the key is missing.
+    By the running shards' own word, else from their files. Raises OperatorError where there is no
+    store, or the key is missing.
     """
-    store = read_store(data)
-    running = running_system(data)
-    if running is not None:
-        here = Credentials.open(running.keys, "operator")
-        found = list(await asyncio.gather(*[_ask(socket, here) for socket in running.sockets]))
+    served = await asyncio.to_thread(served_store, data)
+    if served is not None:
+        here, addresses = served.credentials, served.addresses
+        asked = await asyncio.gather(*[_ask(each, here) for each in addresses.values()])
+        found = dict(zip(addresses, asked, strict=True))
     else:
-        key = store_key(data, key_file)
-        found = [_read(shard_folder(data, slot), key) for slot in range(store.shards)]
-    faults = [f"shard {slot}: {each}" for slot, each in enumerate(found) if isinstance(each, str)]
-    return merged(each for each in found if isinstance(each, Sightings)), faults
+        found = await asyncio.to_thread(_read, data, key_file)
+    faults = [f"shard {slot}: {each}" for slot, each in found.items() if isinstance(each, str)]
+    return merged(each for each in found.values() if isinstance(each, Sightings)), faults
 
 
 def names_of(seen: Sightings, faults: list[str]) -> EventNames:
@@ -252,8 +270,12 @@ async def _ask(socket: str, here: Credentials | None) -> Sightings | str:
     return reply.error or reply.sightings
 
 
-def _read(folder: Path, key: bytes | None) -> Sightings | str:
-    try:
-        return SightingsFile(folder, key).read() or Sightings()
-    except (OperatorError, OSError) as error:
-        return str(error)
+def _read(data: StorePlace, key_file: Path | None) -> dict[int, Sightings | str]:
+    found: dict[int, Sightings | str] = {}
+    with closing(open_kept(data, key_file)) as kept:
+        for slot in kept.slots():
+            try:
+                found[slot] = kept.sightings(slot) or Sightings()
+            except (OperatorError, OSError) as error:
+                found[slot] = str(error)
+    return found

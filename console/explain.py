@@ -11,9 +11,20 @@ from rich.text import Text
 
 from actors.errors import UnknownError
 from actors.frame import Frame
-from actors.shards.past import Begin, Past
+from actors.kept.kept import StorePlace
+from actors.kept.past import Begin, Past
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
-from console.options import AsJson, Data, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    Data,
+    KeyFile,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.recorded import moment_ms
 from console.screen import console, progress_bar
 from console.story import InputTold, Story, StoryEntry
@@ -45,6 +56,10 @@ def explain(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = "",
     since: Annotated[str, typer.Option(help="From this moment on, ISO or epoch ms.")] = "",
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
     control: Control = "",
     control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
@@ -59,7 +74,8 @@ def explain(  # noqa: PLR0913, PLR0917 - the options of a command
         told_there(client, path, json=json, journey=journey, since=since)
         return
     since_ms = moment_ms(since, "--since") if since else 0
-    found = explanation_of(data, contact, key_file)
+    place = store_place(data, redis, redis_prefix, redis_ca, archive)
+    found = explanation_of(place, contact, key_file)
     found.entries = narrowed(found.entries, journey, since_ms)
     if json:
         print_json(found)
@@ -67,7 +83,7 @@ def explain(  # noqa: PLR0913, PLR0917 - the options of a command
         show_explanation(found)
 
 
-def explanation_of(data: Path, contact: str, key_file: Path | None = None) -> Explanation:
+def explanation_of(data: StorePlace, contact: str, key_file: Path | None = None) -> Explanation:
     """Fold a contact's past again and tell all of it. Raises UnknownError, LogCorruptError."""
     trace, story = Trace(), Story()
     past = Past(data, contact, key_file, trace)

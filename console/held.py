@@ -1,5 +1,6 @@
-"""Held: all that a store keeps of one contact, read from its files alone."""
+"""Held: all that a store keeps of one contact, read from what is durable alone."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,9 @@ from actors.frame import (
     input_of,
     partition_number,
 )
-from actors.map import shard_of
-from actors.slot import SNAPSHOT_FOLDER
-from actors.store.history import read_history
-from actors.store.key import store_key
-from actors.store.manifest import read_store, shard_folder
-from actors.store.snapshots import SnapshotFiles
+from actors.kept.kept import Kept, StorePlace
+from actors.kept.opening import open_kept
+from actors.store.port import SnapshotHead
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.contacts.session import unpacked
@@ -49,27 +47,27 @@ class Held(Struct, kw_only=True):
     faults: list[dict[str, Any]] = []
 
 
-def held_of(data: Path, contact: str, key_file: Path | None = None) -> Held:
+def held_of(data: StorePlace, contact: str, key_file: Path | None = None) -> Held:
     """Read all that is kept of a contact; the system may run meanwhile, what is durable counts.
 
-    Raises OperatorError where the folder is none of Anlass or the key is missing, LogCorruptError.
+    Raises OperatorError where there is no store or the key is missing, LogCorruptError.
     """
-    store = read_store(data)
     number = partition_of(contact)
-    slot = shard_of(number, store.shards)
-    folder, key = shard_folder(data, slot), store_key(data, key_file)
-    held = Held(contact=contact, shard=slot, partition=number)
-    decisions: list[Decision] = []
-    partition = Partition(number, decisions)
-    position = _load(partition, SnapshotFiles(folder / SNAPSHOT_FOLDER, key))
-    for frame in read_history(folder, key):
-        _collect(held, frame)
-        for at, record in enumerate(frame.records, frame.position):
-            if at >= position:
+    with closing(open_kept(data, key_file)) as kept:
+        held = Held(contact=contact, shard=kept.owner(number), partition=number)
+        for frame in kept.history(number):
+            _collect(held, frame)
+        decisions: list[Decision] = []
+        partition = Partition(number, decisions)
+        head = next(reversed(kept.heads(number)), None)
+        if head is not None:
+            _load(partition, kept, head)
+        for frame in kept.history(number, head):
+            for record in frame.records:
                 _fold(partition, record)
                 decisions.clear()
-    kept = partition.contact(contact)
-    held.state = None if kept is None else readable(kept)
+    known = partition.contact(contact)
+    held.state = None if known is None else readable(known)
     until_ms = partition.tombstones.get(digest_of(contact), 0)
     held.kept_out_until_ms = until_ms if until_ms > partition.now_ms else None
     return held
@@ -87,17 +85,11 @@ def readable(value: Any) -> Any:
     return unpacked(value) if isinstance(value, bytes) else value
 
 
-def _load(partition: Partition, snapshots: SnapshotFiles) -> int:
-    """Begin with the latest snapshot; return from which position on the log is needed."""
-    heads = snapshots.heads(partition.number)
-    if not heads:
-        return 0
-    head = heads[0]
-    rows = [row for part in snapshots.rows(head) for row in part]
+def _load(partition: Partition, kept: Kept, head: SnapshotHead) -> None:
+    rows = [row for part in kept.rows(head) for row in part]
     partition.load(head.published, ((row.key, row.armed_at_ms, row.state) for row in rows))
     partition.now_ms, partition.waking_at_ms = head.now_ms, head.waking_at_ms
     partition.tombstones = dict(head.tombstones)
-    return head.position
 
 
 def _fold(partition: Partition, record: Record) -> None:

@@ -1,14 +1,13 @@
-"""Logbook: what the logs of a data folder tell: outcomes, and inputs that failed."""
+"""Logbook: what the logs of a store tell: outcomes, and inputs that failed."""
 
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
 
 from actors.errors import OperatorError
-from actors.frame import Frame
-from actors.store.history import read_history
-from actors.store.key import store_key
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
 from engine.decision import Outcome
 
 
@@ -22,31 +21,20 @@ class FailedInput(Struct, frozen=True):
     error: str
 
 
-def frames_of(folder: Path, key: bytes | None) -> Iterator[Frame]:
-    """Read all that a shard ever logged and still keeps; it may run meanwhile."""
-    return read_history(folder, key)
+def failed_inputs(data: StorePlace, key_file: Path | None = None) -> list[FailedInput]:
+    """Read all faults that a store's logs tell of; the system may run meanwhile."""
+    with closing(open_kept(data, key_file)) as kept:
+        return [
+            FailedInput(f"shard-{slot}", frame.position, fault.contact, fault.what, fault.error)
+            for slot, frame in kept.frames()
+            for fault in frame.faults
+        ]
 
 
-def failed_inputs(data: Path, key_file: Path | None = None) -> list[FailedInput]:
-    """Read all faults of a data folder; the system may run meanwhile."""
-    key = store_key(data, key_file)
-    return [
-        FailedInput(folder.name, frame.position, fault.contact, fault.what, fault.error)
-        for folder in shard_folders(data)
-        for frame in frames_of(folder, key)
-        for fault in frame.faults
-    ]
-
-
-def outcomes_in(data: Path, key_file: Path | None = None) -> dict[str, Outcome]:
+def outcomes_in(data: StorePlace, key_file: Path | None = None) -> dict[str, Outcome]:
     """Read what came of all visits and messages, by key: the last outcome of each holds."""
-    key = store_key(data, key_file)
-    return {
-        outcome.key: outcome
-        for folder in shard_folders(data)
-        for frame in frames_of(folder, key)
-        for outcome in frame.outcomes
-    }
+    with closing(open_kept(data, key_file)) as kept:
+        return {outcome.key: outcome for _, frame in kept.frames() for outcome in frame.outcomes}
 
 
 def shard_folders(data: Path) -> list[Path]:

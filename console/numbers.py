@@ -1,19 +1,19 @@
 """Numbers: how many visits and messages a system has, by journey and node, with conversions."""
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from actors.clock import WallClock
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept, store_of
+from actors.kept.served import served_store
 from actors.links.counted import AskNumbers, NumbersAre
+from actors.links.credentials import Credentials
 from actors.links.link import LinkClient, LinkError
-from actors.running import running_system
-from actors.slot import SNAPSHOT_FOLDER
-from actors.store.key import store_key
-from actors.store.manifest import Store, read_store, shard_folder
-from actors.store.snapshots import SnapshotFiles
 from console.status import ask_all
 from engine.compile.publication import programs_of
 from engine.contacts.course import SPANS_MS
@@ -110,28 +110,33 @@ class NumbersReport(Struct, kw_only=True):
     """What could not be had, and why: it is missing in the numbers."""
 
 
-async def numbers_of(data: Path, asked: Asked, key_file: Path | None = None) -> NumbersReport:
-    """Ask the running shards; else look into the last snapshots of the folder.
+async def numbers_of(data: StorePlace, asked: Asked, key_file: Path | None = None) -> NumbersReport:
+    """Ask the running shards; else look into the last snapshots of the store.
 
-    Raises OperatorError where the folder is none of Anlass, or the key is missing.
+    Raises OperatorError where there is no store, or the key is missing.
     """
-    store = read_store(data)
-    running = running_system(data)
-    if running is None:
-        return _of_folder(data, store, asked, key_file)
+    store = await asyncio.to_thread(store_of, data)
+    served = await asyncio.to_thread(served_store, data)
+    if served is None:
+        return await asyncio.to_thread(_of_kept, data, asked, key_file)
+    addresses, here = list(served.addresses.values()), served.credentials
     now_ms = WallClock().read()
     if store.clock == "events":
-        answers = await ask_all(running.sockets)
+        answers = await ask_all(addresses, here)
         now_ms = max(
             (each[1]["now_ms"] for each in answers if not isinstance(each, str)), default=0
         )
     window, by = window_of(asked, now_ms)
-    found = list(await asyncio.gather(*[_ask(each, window) for each in running.sockets]))
+    found = list(await asyncio.gather(*[_ask(each, window, here) for each in addresses]))
     answers_of = [each for each in found if not isinstance(each, str)]
     outlines = next((each.outlines for each in answers_of if each.outlines), [])
     report = report_of(merged(each.table for each in answers_of), outlines, window, by)
     report.running, report.now_ms = True, now_ms
-    report.faults = [f"shard {i}: {each}" for i, each in enumerate(found) if isinstance(each, str)]
+    report.faults = [
+        f"shard {slot}: {each}"
+        for slot, each in zip(served.addresses, found, strict=True)
+        if isinstance(each, str)
+    ]
     return report
 
 
@@ -209,15 +214,10 @@ def _conversion(outline: Outline, total: Line) -> Conversion | None:
     )
 
 
-def _of_folder(data: Path, store: Store, asked: Asked, key_file: Path | None) -> NumbersReport:
+def _of_kept(data: StorePlace, asked: Asked, key_file: Path | None) -> NumbersReport:
     """Read the last snapshots; what the log has behind them is not in it, and that is said."""
-    key = store_key(data, key_file)
-    folders = [shard_folder(data, slot) for slot in range(store.shards)]
-    heads = [
-        head
-        for folder in folders
-        for head in SnapshotFiles(folder / SNAPSHOT_FOLDER, key).latest_heads().values()
-    ]
+    with closing(open_kept(data, key_file)) as kept:
+        heads = kept.latest_heads()
     now_ms = max((head.now_ms for head in heads), default=0)
     window, by = window_of(asked, now_ms)
     table = table_of((Numbers(head.now_ms, head.numbers) for head in heads), window)
@@ -231,10 +231,10 @@ def _of_folder(data: Path, store: Store, asked: Asked, key_file: Path | None) ->
     return report
 
 
-async def _ask(socket: str, window: Window) -> NumbersAre | str:
+async def _ask(socket: str, window: Window, here: Credentials | None) -> NumbersAre | str:
     try:
         async with asyncio.timeout(ANSWER_S):
-            client = await LinkClient.connect(socket)
+            client = await LinkClient.connect(socket, here)
             try:
                 reply = await client.ask(AskNumbers(0, window))
             finally:

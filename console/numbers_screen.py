@@ -14,7 +14,18 @@ from actors.errors import OperatorError
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.moment import MOMENT_FORM, SPAN_FORM, moment_words, read_moment, read_span
 from console.numbers import BY_MS, Asked, Conversion, JourneyNumbers, NumbersReport, numbers_of
-from console.options import AsJson, Data, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    Data,
+    KeyFile,
+    Keys,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
 from console.screen import console, errors
 from engine.calendar.span import span_text
 from engine.count_table import ENTERED, PASSED, Line
@@ -40,22 +51,28 @@ def numbers(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = "",
     by: Annotated[str, typer.Option(help="Spans of the course: minute, hour or day.")] = "",
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
+    keys: Keys = None,
     control: Control = "",
     control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Show how many visits and messages there are by journey and node, and conversions."""
     asked = asked_for(journey or "", since, by)
+    place = store_place(data, redis, redis_prefix, redis_ca, archive, keys)
     if control:
         client, path = ControlClient(control, control_key), "/v1/numbers"
         query = {"journey": journey, "since": since, "by": by}
         report = client.ask("GET", path, NumbersReport, **query)
     else:
-        report = uvloop.run(numbers_of(data, asked, key_file))
+        report = uvloop.run(numbers_of(place, asked, key_file))
     for fault in report.faults:
         errors.print(Text(fault), soft_wrap=True)
     if journey is not None and not report.journeys:
-        whole = uvloop.run(numbers_of(data, Asked(), key_file))
+        whole = uvloop.run(numbers_of(place, Asked(), key_file))
         known = [each.journey for each in whole.journeys]
         raise OperatorError(f"there is no journey {journey!r}; {nearest(journey, known)}")
     if json:

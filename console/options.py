@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from actors.errors import OperatorError
+from actors.kept.kept import RedisPlace, StorePlace
 from actors.settings import ClusterSettings, RedisSettings
 
 Consent = Literal["asked", "all"]
@@ -66,6 +67,21 @@ def redis_settings(
     return RedisSettings(url=url, prefix=prefix, mode=mode, ca_file=ca_file, replicas=replicas)
 
 
+def store_place(
+    data: Path,
+    redis: str,
+    prefix: str,
+    ca: Path | None,
+    archive: str,
+    keys: Path | None = None,
+) -> StorePlace:
+    """Return where a store is, as options name it: in files unless there is a server."""
+    if not redis:
+        return data
+    settings = redis_settings(redis, prefix, ca=ca)
+    return RedisPlace(redis=settings, archive=archive_url(archive, data), data=data, keys=keys)
+
+
 def archive_url(archive: str, data: Path) -> str:
     """Return where the archive of a store in Redis is, as options name it."""
     return archive or (data.absolute() / "archive").as_uri()
@@ -75,6 +91,9 @@ def cluster_settings(
     redis: RedisSettings, data: Path, archive: str, address: str, keys: Path | None
 ) -> ClusterSettings:
     """Return the settings of a cluster, as options name it. Raises OperatorError."""
+    if address.startswith("ray://"):
+        text = f"--address {address} is of the Ray client, which is far too slow for this"
+        raise OperatorError(f"{text}; run `ray start` on this machine too, and say HOST:PORT")
     if address and not archive:
         text = "machines of a cluster share the archive: say --archive"
         raise OperatorError(f"{text}, a folder that all see, or s3://...")

@@ -10,16 +10,15 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.errors import OperatorError, UnknownError
+from actors.folder import checked_folder
+from actors.kept.kept import StorePlace
+from actors.kept.opening import publications_of
 from actors.opened import opened_store
-from actors.publications import PublicationNote
+from actors.publications import PublicationNote, Publications
 from actors.publisher import Publisher
-from actors.store.key import store_key
-from actors.store.manifest import read_store
-from actors.store.published import PublishedFiles
 from console.against.comparison import Question, Variant, compared, survey
 from console.against.entries import FEWER, MORE
 from console.diff import Diff, EntryLine, diff_of, unmapped
-from console.run import checked_folder
 from console.screen import progress_bar
 from engine.fold.succession import (
     Choice,
@@ -53,7 +52,7 @@ Make = Callable[[Publisher, Publication], Awaitable[Change]]
 
 
 def older(
-    publications: PublishedFiles, before: Publication, journey: str | None, to: int
+    publications: Publications, before: Publication, journey: str | None, to: int
 ) -> Publication:
     """Return a draft: what is in force with a journey, or all, as it was. Raises OperatorError."""
     if journey is None:
@@ -93,7 +92,7 @@ def of_draft(draft: Publication, in_flight: str, maps: Maps) -> Make:
 
 
 def to_older(
-    publications: PublishedFiles,
+    publications: Publications,
     journey: str | None,
     to: int,
     in_flight: str,
@@ -156,14 +155,8 @@ def read_maps(said: list[str]) -> Maps:
     return maps
 
 
-def publications_of(data: Path, key_file: Path | None) -> PublishedFiles:
-    """Return the publications of a store. Raises OperatorError where the folder is none."""
-    read_store(data)  # It says so where this is none.
-    return PublishedFiles(data, store_key(data, key_file))
-
-
 def entries_of(
-    data: Path, key_file: Path | None, draft: Publication, from_ms: int
+    data: StorePlace, key_file: Path | None, draft: Publication, from_ms: int
 ) -> list[EntryLine]:
     """Say who would have entered journeys since then, as a draft has them: by replaying the log.
 
@@ -205,7 +198,7 @@ class Considered(msgspec.Struct, kw_only=True):
 class Request(msgspec.Struct, kw_only=True):
     """What a command is asked to change, and what the history is to say of it."""
 
-    data: Path
+    data: StorePlace
     key_file: Path | None = None
     what: str
     make: Make
@@ -222,8 +215,10 @@ async def considered(
 
     `agreed` is told of the diff, and of nodes with visits that have no place to go to.
     """
-    async with opened_store(request.data, request.key_file) as sockets:
-        publisher = Publisher(sockets, publications_of(request.data, request.key_file))
+    async with opened_store(request.data, request.key_file) as served:
+        publications = publications_of(request.data, request.key_file)
+        addresses = list(served.addresses.values())
+        publisher = Publisher(addresses, publications, served.credentials, served.next_serial)
         before = await publisher.in_force()
         change = await request.make(publisher, before)
         visits = await publisher.visits(source_of(change.after))

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError
+from actors.kept.opening import publications_of
 from actors.publications import PublicationNote
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.diff import Diff, show_diff
@@ -23,7 +24,6 @@ from console.publication import (
     Request,
     considered,
     of_folder,
-    publications_of,
     read_maps,
     to_older,
     to_state,
@@ -226,6 +226,9 @@ def show_history(notes: list[PublicationNote]) -> None:
     if not notes:
         console.print("Nothing was published yet.")
         return
+    if notes[0].number > 1:
+        gone = notes[0].number - 1
+        console.print(f"The first {gone:,} are not kept any more; see docs/versions.md.")
     table = Table()
     for column in ("no.", "when (UTC)", "by", "what", "journeys", "note"):
         table.add_column(column, overflow="fold", justify="right" if column == "no." else "left")

@@ -1,9 +1,7 @@
 """Recorded: what the logs of a data folder say went out, as of any moment."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from actors.errors import OperatorError
 from actors.frame import (
@@ -19,8 +17,6 @@ from actors.frame import (
     Record,
 )
 from actors.shards.tally import merge_tallies
-from actors.store.key import store_key
-from console.logbook import frames_of, shard_folders
 from console.replay import ReplayReport
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome
@@ -35,8 +31,9 @@ class Recorded:
         self.outcomes: dict[str, Outcome] = {}
         """By key, the last one."""
         self._until_ms = until_ms
-        self._verdicts = [0, 0, 0]
-        self._contacts: set[str] = set()
+        self.verdicts = [0, 0, 0]
+        """Events, by verdict."""
+        self.contacts: set[str] = set()
 
     def take(self, frame: Frame) -> None:
         """Take in a frame; of each log, frames in order."""
@@ -44,8 +41,8 @@ class Recorded:
         in_time = [record for record in frame.records if record.now_ms <= until_ms]
         for record, verdict in zip(frame.records, frame.verdicts, strict=True):
             if isinstance(record, EventRecord) and record.now_ms <= until_ms:
-                self._verdicts[verdict] += 1
-                self._contacts.add(record.event.contact)
+                self.verdicts[verdict] += 1
+                self.contacts.add(record.event.contact)
         if not in_time:
             return
         whole = len(in_time) == len(frame.records)
@@ -56,40 +53,23 @@ class Recorded:
 
     def report(self, wall_s: float) -> ReplayReport:
         """Return the counts; of sessions and decision times a log says nothing."""
-        events = sum(self._verdicts)
+        events = sum(self.verdicts)
         tallies: dict[str, dict[str, int]] = {}
         for outcome in self.outcomes.values():
             counts = tallies.setdefault(outcome.journey, {})
             counts[outcome.outcome] = counts.get(outcome.outcome, 0) + 1
         return ReplayReport(
             events=events,
-            repeated=self._verdicts[Verdict.REPEAT],
+            repeated=self.verdicts[Verdict.REPEAT],
             rejected=0,
-            failed=self._verdicts[Verdict.FAILED],
-            contacts=len(self._contacts),
+            failed=self.verdicts[Verdict.FAILED],
+            contacts=len(self.contacts),
             sessions=None,
             wall_s=round(wall_s, 3),
             events_per_s=round(events / wall_s) if wall_s else 0,
             outcomes=merge_tallies([tallies]),
             decision_us={},
         )
-
-
-def read_recorded(
-    data: Path, until_ms: int, key_file: Path | None, progress: Callable[[Frame], None]
-) -> tuple[Recorded, float]:
-    """Read all logs of a data folder, archives first; return that, and the seconds it took."""
-    began = time.perf_counter()
-    recorded = Recorded(until_ms)
-    for frame in _frames(data, store_key(data, key_file)):
-        recorded.take(frame)
-        progress(frame)
-    return recorded, time.perf_counter() - began
-
-
-def _frames(data: Path, key: bytes | None) -> Iterator[Frame]:
-    for folder in shard_folders(data):
-        yield from frames_of(folder, key)
 
 
 def moment_ms(text: str, option: str = "--until") -> int:

@@ -5,25 +5,30 @@ from pathlib import Path
 from typing import Any
 
 from actors.errors import OperatorError
+from actors.folder import Folder, checked_folder
 from actors.publications import PublicationNote
 from console.control_client import ControlClient, part
 from console.diff import Diff
 from console.publication import Considered, read_maps
-from console.run import checked_folder
 
 Agreed = Callable[[Diff, list[str]], bool]
 
 
-def draft_body(journeys: Path, in_flight: str, said: list[str] | None) -> dict[str, Any]:
-    """Return a folder, which is in order, as the API takes it. Raises AuthorError."""
-    found = checked_folder(journeys).publication
-    draft = {
+def draft_of_folder(folder: Folder) -> dict[str, Any]:
+    """Return a folder, which is in order, as the API takes a draft."""
+    found = folder.publication
+    return {
         "journeys": found.journeys,
         "segments": found.segments,
         "templates": found.templates,
         "settings": found.settings,
         "settings_file": found.settings_file,
     }
+
+
+def draft_body(journeys: Path, in_flight: str, said: list[str] | None) -> dict[str, Any]:
+    """Return a folder as the API takes it where it may be published. Raises AuthorError."""
+    draft = draft_of_folder(checked_folder(journeys))
     return {"draft": draft, "in_flight": in_flight, "map": read_maps(said or [])}
 
 

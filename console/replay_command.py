@@ -7,14 +7,37 @@ from typing import Annotated, Final
 import typer
 
 from actors.errors import OperatorError
-from actors.frame import Frame
+from actors.folder import checked_folder
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
 from console.against.command import Asked, compare
-from console.against.options import Against, Html, Processes, Same, Since, Vary, Within
-from console.logbook import shard_folders
-from console.options import AsJson, ConsentOption, Format, KeyFile, print_json
-from console.recorded import moment_ms, read_recorded
+from console.against.options import (
+    Against,
+    Html,
+    Processes,
+    Same,
+    Since,
+    StatesOption,
+    Vary,
+    Within,
+)
+from console.control_client import Control, ControlClient, ControlKeyOption
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    ConsentOption,
+    Format,
+    KeyFile,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    print_json,
+    store_place,
+)
+from console.reading import read_at_once
+from console.recorded import moment_ms
+from console.remote_replay import compare_there
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
-from console.run import checked_folder
 from console.screen import errors, progress_bar, show_replay
 from console.source import chunks_of, consents_added
 from engine.decision import Outcome
@@ -22,8 +45,6 @@ from engine.limits import FAR_MS
 from ingest.readers import Chunk
 
 REJECTIONS_SHOWN: Final = 10
-BAR_EVERY: Final = 100
-"""The bar moves once in so many frames: to move it costs more than to read one."""
 
 
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -34,19 +55,29 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
     format: Format = "auto",
     consent: ConsentOption = "asked",
     from_log: Annotated[
-        Path | None, typer.Option(help="Folder of a store: the messages that really went out.")
+        Path | None,
+        typer.Option(
+            help="Folder of a store, or with --redis of this machine's part: what really went out."
+        ),
     ] = None,
     until: Annotated[
         str, typer.Option(help="With --from-log: as of this moment, ISO or epoch milliseconds.")
     ] = "",
     against: Against = None,
     vary: Vary = None,
+    state: StatesOption = None,
     since: Since = "",
     within: Within = "1d",
     html: Html = None,
     processes: Processes = 0,
     same: Same = False,  # noqa: FBT002
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     out: Annotated[
         Path | None, typer.Option(help="Write what came of each visit, or what differs, here.")
     ] = None,
@@ -54,30 +85,31 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Say what journeys would have done with a file of events, or what a store's log says.
 
-    Or, with --against, what a draft of the journeys would have done otherwise than the log says.
+    Or, with --against, what a draft of the journeys would have done otherwise than the log says;
+    with --control in place of --from-log, than that of the system there.
     """
+    if redis and not control and from_log is None and journeys is None and events is None:
+        from_log = Path("data")
     if against is not None:
-        _check_against(from_log, journeys, events, format, consent)
-        assert from_log is not None
-        asked = Asked(from_log, against, key_file, vary or [], since, until, within, processes)
-        compare(asked, out, html, json=json, same=same)
+        _check_no_file(journeys, events, format, consent)
+        client = _client_of(from_log, control, control_key)
+        store = store_place(from_log or Path(), redis, redis_prefix, redis_ca, archive)
+        spans = (since, until, within, processes)
+        asked = Asked(store, against, key_file, vary or [], state or [], *spans)
+        _compare(asked, client, out, html, same=same, json=json)
         return
-    for name, given in (("--vary", vary), ("--from", since), ("--html", html), ("--same", same)):
-        if given:
-            raise OperatorError(f"{name} goes with --against only; leave it out")
+    _check_with_against(vary, state, since, html, same=same)
     if from_log is None:
         if until:
             raise OperatorError("--until goes with --from-log only; leave it out")
-        if journeys is None or events is None:
-            missing = "--journeys" if journeys is None else "--events"
-            raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
-        outcomes, report = _replay_file(journeys, events, format, consent, out)
+        outcomes, report = _replay_file(*_named(journeys, events), format, consent, out)
         title = "Replay"
     else:
         _check_no_file(journeys, events, format, consent)
         until_ms = moment_ms(until) if until else FAR_MS
-        outcomes, report = _read_log(from_log, until_ms, key_file, out)
-        title = f"Log of {from_log}" + (f" until {until}" if until else "")
+        place = store_place(from_log, redis, redis_prefix, redis_ca, archive)
+        outcomes, report = _read_log(place, until_ms, key_file, processes, out)
+        title = f"Log of {place}" + (f" until {until}" if until else "")
     if out is not None:
         write_outcomes(out, outcomes.values())
     if json:
@@ -86,12 +118,54 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         show_replay(report, title)
 
 
-def _check_against(
-    from_log: Path | None, journeys: Path | None, events: Path | None, format: str, consent: str
+def _compare(
+    asked: Asked,
+    client: ControlClient | None,
+    out: Path | None,
+    html: Path | None,
+    *,
+    same: bool,
+    json: bool,
 ) -> None:
-    if from_log is None:
-        raise OperatorError("--against compares with a log; name its store with --from-log")
-    _check_no_file(journeys, events, format, consent)
+    """Compare here, or there; exit 1 where nothing is to differ and something does."""
+    if client is None:
+        differs = compare(asked, out, html, json=json)
+    else:
+        differs = compare_there(client, asked, out, html, json=json)
+    if same and differs:
+        raise typer.Exit(1)
+
+
+def _named(journeys: Path | None, events: Path | None) -> tuple[Path, Path]:
+    if journeys is None or events is None:
+        missing = "--journeys" if journeys is None else "--events"
+        raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
+    return journeys, events
+
+
+def _client_of(from_log: Path | None, control: str, control_key: str) -> ControlClient | None:
+    """Return who asks the system elsewhere; None where a folder is named. Raises OperatorError."""
+    if from_log is not None:
+        return None
+    if not control:
+        text = "--against compares with a log; name its store with --from-log"
+        raise OperatorError(f"{text}, or its system with --control")
+    return ControlClient(control, control_key)
+
+
+def _check_with_against(
+    vary: list[str] | None, state: list[str] | None, since: str, html: Path | None, *, same: bool
+) -> None:
+    """Refuse the options of a comparison."""
+    for name, given in (
+        ("--vary", vary),
+        ("--state", state),
+        ("--from", since),
+        ("--html", html),
+        ("--same", same),
+    ):
+        if given:
+            raise OperatorError(f"{name} goes with --against only; leave it out")
 
 
 def _check_no_file(journeys: Path | None, events: Path | None, format: str, consent: str) -> None:
@@ -137,24 +211,19 @@ def _replay_file(
 
 
 def _read_log(
-    data: Path, until_ms: int, key_file: Path | None, out: Path | None
+    data: StorePlace, until_ms: int, key_file: Path | None, processes: int, out: Path | None
 ) -> tuple[dict[str, Outcome], ReplayReport]:
     """Read what a store's archive and log say."""
-    shard_folders(data)  # It says so, before a bar is drawn, where this is none.
+    open_kept(data, key_file).close()  # It says so, before a bar is drawn, where this is none.
     if out is not None:
         check_writable(out)
-    with progress_bar() as bar:
+    with progress_bar("records") as bar:
         task = bar.add_task("records", total=None, rate=0.0)
         began = time.perf_counter()
-        records = frames = 0
 
-        def advance(frame: Frame) -> None:
-            nonlocal records, frames
-            records += len(frame.records)
-            frames += 1
-            if frames % BAR_EVERY == 0:
-                rate = records / (time.perf_counter() - began)
-                bar.update(task, completed=records, rate=rate)
+        def advance(records: float) -> None:
+            done = bar.tasks[0].completed + records
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
-        recorded, wall_s = read_recorded(data, until_ms, key_file, advance)
+        recorded, wall_s = read_at_once(data, until_ms, key_file, processes, advance)
     return recorded.outcomes, recorded.report(wall_s)

@@ -3,15 +3,15 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from actors.cluster import Cluster
 from actors.control.member import Member
-from actors.errors import OperatorError
-from actors.folder import Folder, read_folder
+from actors.errors import OperatorError, PassingError
+from actors.folder import checked_folder
 from actors.links.credentials import Credentials
 from actors.map import ClusterMap, even_map
 from actors.publications import Publications
@@ -24,7 +24,6 @@ from channels.email import EmailChannel
 from channels.webhook import check_webhooks
 from console.control_process import ControlProcess
 from console.control_settings import ControlStart, control_keys, read_address
-from engine.errors import AuthorError
 from engine.fold.succession import source_of
 from ingest.gateway import Gateway
 from ingest.gateway_process import GatewayStart, calm_collector
@@ -32,6 +31,10 @@ from ingest.gateways import Gateways
 from ingest.settings import GatewaySettings
 
 VARIABLE_SIGN: Final = "$"
+PUBLISH_S: Final = 60.0
+PUBLISH_AGAIN_S: Final = 0.25
+
+log = structlog.get_logger()
 
 
 class System:
@@ -107,6 +110,7 @@ class System:
 
     def _control_start(self) -> ControlStart:
         settings = self._settings
+        cluster = settings.cluster
         return ControlStart(
             data=str(settings.data.absolute()),
             lifeline=self.cluster.lifeline,
@@ -114,6 +118,9 @@ class System:
             keys=self._control_keys,
             operator={"keys": [], "channels": self._folder.operator.get("channels", {})},
             key_file=str(settings.key_file.absolute()) if settings.key_file else "",
+            redis=cluster.redis if cluster else None,
+            archive=cluster.archive if cluster else "",
+            certificates=cluster.keys if cluster else "",
         )
 
     @property
@@ -140,10 +147,27 @@ class System:
             number=0,
             lifeline=self.cluster.lifeline,
             keys=self._keys,
+            redis=self._settings.cluster.redis if self._settings.cluster else None,
         )
         await self._gateway.start(start)
 
     async def _publish(self) -> None:
+        """Put the folder in force; in a cluster also while slots move, or others start, too."""
+        end_s = asyncio.get_running_loop().time() + PUBLISH_S
+        while True:
+            try:
+                await self._publish_now()
+            except PassingError as error:
+                here = self.cluster
+                if not isinstance(here, Member) or asyncio.get_running_loop().time() > end_s:
+                    raise
+                log.info("a start waits to publish", why=str(error))
+                await here.look()
+                await asyncio.sleep(PUBLISH_AGAIN_S)
+            else:
+                return
+
+    async def _publish_now(self) -> None:
         """Put the folder in force where something else is, and note that; versions go on."""
         cluster = self.cluster
         publisher = Publisher(cluster.sockets, self._publications, cluster.credentials)
@@ -172,11 +196,15 @@ class System:
         return Gateway(settings, told, self._credentials, host, ask_store=ask_store)
 
     async def ended(self) -> None:
-        """Return when somebody elsewhere has all of it stopped; of a single machine, never."""
-        if isinstance(self.cluster, Member):
-            await self.cluster.ended()
-        else:
-            await asyncio.Event().wait()
+        """Return when somebody elsewhere has all of it stopped.
+
+        Raises OperatorError where the Ray that is its own ends.
+        """
+        cluster = self.cluster
+        waits = [cluster.ended()] if isinstance(cluster, Member) else []
+        if not (isinstance(cluster, Member) and cluster.joined):
+            waits.append(cluster.ray.ended())
+        await _first_of(*waits)
 
     @property
     def url(self) -> str:
@@ -191,14 +219,6 @@ class System:
         if self._gateway is not None:
             await self._gateway.stop()
         await self.cluster.stop()
-
-
-def checked_folder(path: Path) -> Folder:
-    """Read a folder of journeys. Raises AuthorError with every mistake in it."""
-    folder = read_folder(path)
-    if folder.mistakes:
-        raise AuthorError(folder.mistakes)
-    return folder
 
 
 def gateway_settings(

@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from actors.errors import OperatorError
+from actors.folder import checked_folder
 from console.options import AsJson, print_json
 from console.rehearsal import Rehearsal, Result
-from console.run import checked_folder
 from console.scenario import Script
 from console.scenario_reader import TESTS_FOLDER, read_scripts
 from console.screen import console, errors

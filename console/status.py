@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.clock import WallClock, process_age_s
+from actors.errors import OperatorError
 from actors.links.certificate import notices_of
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, LinkClient, LinkError, Status
@@ -133,7 +134,7 @@ async def ask_all(
                     client.close()
         except TimeoutError:
             return f"no answer within {ANSWER_S:.0f} s"
-        except (OSError, LinkError) as error:
+        except (OSError, LinkError, OperatorError) as error:
             return f"no answer: {error}"
         assert isinstance(reply, Status)
         return asyncio.get_running_loop().time(), reply.status
@@ -168,7 +169,7 @@ def line_of_shard(
         line.snapshots_written = status["snapshots"]
         line.snapshot_error = status["snapshot_error"]
     if not isinstance(was, str) and was[1]["pid"] == status["pid"]:
-        more = _events(status) - _events(was[1])
+        more = events_of(status) - events_of(was[1])
         line.events_per_s = round(more / (at_s - was[0]), 1)
     return line
 
@@ -218,7 +219,8 @@ def journeys_of(answers: list[tuple[float, dict[str, Any]] | str]) -> list[str] 
     return None
 
 
-def _events(status: dict[str, Any]) -> int:
+def events_of(status: dict[str, Any]) -> int:
+    """Return how many events a shard has folded since its process began."""
     return int(sum(status[f"events_{verdict}"] for verdict in ("applied", "repeated", "failed")))
 
 

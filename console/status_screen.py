@@ -7,22 +7,54 @@ import uvloop
 from rich.table import Table
 from rich.text import Text
 
+from console.cluster_screen import late_words, show_cluster_status
+from console.cluster_status import cluster_status_of
 from console.control_client import Control, ControlClient, ControlKeyOption
-from console.options import AsJson, Data, KeyFile, print_json
+from console.options import (
+    ArchiveUrl,
+    AsJson,
+    Data,
+    KeyFile,
+    Keys,
+    Redis,
+    RedisCa,
+    RedisPrefix,
+    archive_url,
+    print_json,
+    redis_settings,
+)
 from console.screen import console, size_words, span_words
 from console.status import ShardLine, SystemStatus, status_of
 
 NOT_KNOWN: Final = "-"
 
 
-def status(
+def status(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data = Path("data"),
     key_file: KeyFile = None,
+    redis: Redis = "",
+    redis_prefix: RedisPrefix = "anlass",
+    redis_ca: RedisCa = None,
+    archive: ArchiveUrl = "",
+    keys: Keys = None,
     control: Control = "",
     control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Show how each shard is: position, lag, sizes, memory, events/s; or what the folder holds."""
+    """Show how each shard is: position, lag, sizes, memory, events/s; or what the folder holds.
+
+    With --redis, of a whole cluster: shards by node, leases, slots, and the memory of the server.
+    """
+    if redis:
+        where = redis_settings(redis, redis_prefix, ca=redis_ca)
+        own = data / "archive"
+        place = archive_url(archive, data) if archive or own.is_dir() else ""
+        whole = uvloop.run(cluster_status_of(where, keys, place))
+        if json:
+            print_json(whole)
+        else:
+            show_cluster_status(whole)
+        return
     if control:
         found = ControlClient(control, control_key).ask("GET", "/v1/status", SystemStatus)
     else:
@@ -98,11 +130,6 @@ def _cells(line: ShardLine) -> dict[str, str]:
         "memory": NOT_KNOWN if line.memory_bytes is None else size_words(line.memory_bytes),
         "state": "STALLED" if line.stalled else state,
     }
-
-
-def late_words(late_ms: int) -> str:
-    """Return how late timers are, for a person."""
-    return f"{late_ms} ms" if late_ms < 1000 else span_words(late_ms / 1000)
 
 
 def _number(value: float | None) -> str:

@@ -15,11 +15,12 @@ from actors.frame import (
     EraseRecord,
     EventRecord,
     HandoverRecord,
+    OpenedRecord,
     PublishRecord,
     ReceiptRecord,
     Record,
 )
-from actors.shards.past import Applied
+from actors.kept.past import Applied
 from engine.decision import Decision, Fault, Outcome
 from engine.fact import Fact, PastEvent
 from engine.input import SESSION_END, Verdict, decode_payload
@@ -108,10 +109,11 @@ class Story:
         trace.clear()
         over = [i for i, each in enumerate(told) if isinstance(each, TimersOverNote)]
         cut = over[-1] + 1 if over else 0
-        if isinstance(applied.record, AdvanceRecord):
+        silent = _is_silent(applied.record)
+        if silent:
             cut = len(told)
         self._tell(told[:cut])
-        if not isinstance(applied.record, AdvanceRecord):
+        if not silent:
             self._remember(applied)
             self.entries.append(self._entry_of(applied))
             self._tell(told[cut:])
@@ -198,6 +200,13 @@ def key_of(note: Note | UnsetType) -> str:
     return note.key if isinstance(note, EntryNote | NodeNote | EndNote | StopNote) else ""
 
 
+def _is_silent(record: Record) -> bool:
+    """Say whether a record is no input that anybody knows of: time went on, a partition moved."""
+    return isinstance(record, AdvanceRecord) or (
+        isinstance(record, OpenedRecord) and not record.source
+    )
+
+
 def _told(outcome: Outcome) -> OutcomeTold:
     return OutcomeTold(*astuple(outcome))
 
@@ -214,7 +223,7 @@ def _describe(told: InputTold, record: Record) -> None:
             told.what, told.id = "receipt", receipt.key
             settled = "delivered" if receipt.delivered else "failed"
             told.said = f"{receipt.kind or settled}{': ' if receipt.reason else ''}{receipt.reason}"
-        case PublishRecord():
+        case PublishRecord() | OpenedRecord():
             told.what = "publish"
         case EraseRecord():
             told.what = "erase"

@@ -4,16 +4,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
-from msgspec import Struct
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from actors.store.key import store_key
+from actors.settings import RedisSettings
 from actors.store.redis_server import redacted
-from actors.verify.files import bytes_to_read, verify_store
+from actors.verify.files import bytes_to_read
 from actors.verify.finding import Counts, Finding
 from actors.verify.redis import verify_redis
+from console.control_client import Control, ControlClient, ControlKeyOption
 from console.options import (
     ArchiveUrl,
     AsJson,
@@ -25,62 +26,73 @@ from console.options import (
     print_json,
     redis_settings,
 )
+from console.remote_job import done_there
 from console.screen import console, errors, size_words
+from console.verified import Verified, said_of, verified_of
 
 
-class Verified(Struct, kw_only=True):
-    """What a verification came to."""
-
-    folder: str
-    equal: bool
-    """Whether nothing is damaged, and folding again gave what the snapshots hold."""
-    counts: Counts
-    findings: list[Finding]
-
-
-def verify(
+def verify(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Annotated[
-        Path, typer.Argument(help="Folder of the store, or of this machine's part.", metavar="DIR")
-    ] = Path("data"),
+        Path | None,
+        typer.Argument(help="Folder of the store, or of this machine's part.", metavar="[DIR]"),
+    ] = None,
     redis: Redis = "",
     redis_prefix: RedisPrefix = "anlass",
     redis_ca: RedisCa = None,
     archive: ArchiveUrl = "",
     key_file: KeyFile = None,
+    control: Control = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Read all of a store, check it, fold it again and compare; exit 1 where it is not as written.
 
-    Nothing is written. The system may run meanwhile.
+    Nothing is written. The system may run meanwhile. With --control and no DIR: the system's there.
     """
-    counts = Counts()
-    findings = []
-    total = None if redis else bytes_to_read(data)
-    with _bar() as bar:
-        task = bar.add_task("verify", total=total)
-
-        def progress(size: int) -> None:
-            bar.advance(task, size)
-
-        if redis:
-            settings = redis_settings(redis, redis_prefix, ca=redis_ca)
-            found = verify_redis(settings, archive_url(archive, data), data, key_file, counts)
-        else:
-            found = verify_store(data, store_key(data, key_file), counts, progress)
-        for finding in found:
-            findings.append(finding)
-            if not json:
-                bar.console.print(_line(finding), soft_wrap=True, highlight=False)
-    equal = not any(finding.damage for finding in findings)
-    verified = Verified(
-        folder=redacted(redis) or str(data), equal=equal, counts=counts, findings=findings
-    )
+    folder = data or Path("data")
+    if redis:
+        settings = redis_settings(redis, redis_prefix, ca=redis_ca)
+        verified = _verified_redis(
+            settings, archive_url(archive, folder), folder, key_file, json=json
+        )
+    elif control and data is None:
+        job = done_there(ControlClient(control, control_key), "/v1/verifications")
+        verified = msgspec.convert(job.summary, Verified)
+        for finding in () if json else verified.findings:
+            errors.print(_line(finding), soft_wrap=True, highlight=False)
+    else:
+        verified = _verified_files(folder, key_file, json=json)
     if json:
         print_json(verified)
     else:
         show_verified(verified)
-    if not equal:
+    if not verified.equal:
         raise typer.Exit(1)
+
+
+def _verified_files(data: Path, key_file: Path | None, *, json: bool) -> Verified:
+    total = bytes_to_read(data)
+    with _bar() as bar:
+        task = bar.add_task("verify", total=total)
+
+        def found(finding: Finding) -> None:
+            if not json:
+                bar.console.print(_line(finding), soft_wrap=True, highlight=False)
+
+        return verified_of(data, key_file, lambda size: bar.advance(task, size), found)
+
+
+def _verified_redis(
+    settings: RedisSettings, archive: str, data: Path, key_file: Path | None, *, json: bool
+) -> Verified:
+    counts, findings = Counts(), []
+    with _bar() as bar:
+        bar.add_task("verify", total=None)
+        for finding in verify_redis(settings, archive, data, key_file, counts):
+            findings.append(finding)
+            if not json:
+                bar.console.print(_line(finding), soft_wrap=True, highlight=False)
+    return said_of(redacted(settings.url), counts, findings)
 
 
 def show_verified(verified: Verified) -> None:

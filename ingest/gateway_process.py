@@ -14,11 +14,13 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
+from actors.control.charter import Charter
 from actors.errors import OperatorError
 from actors.lifeline import tie_to
 from actors.links.credentials import Credentials
 from actors.log_lines import log_to_stderr
 from actors.map import ClusterMap
+from actors.settings import RedisSettings
 from ingest.gateway import Gateway
 from ingest.report import Siblings
 from ingest.settings import GatewaySettings
@@ -42,6 +44,8 @@ class GatewayStart(Struct, frozen=True, kw_only=True):
     """Where this is, in a cluster; see actors.map.Site."""
     keys: str = ""
     """Folder of the certificate for shards on other hosts; empty where there are none."""
+    redis: RedisSettings | None = None
+    """Of the store that says where slots are where no shard can be asked, in a cluster."""
 
 
 def calm_collector() -> None:
@@ -68,7 +72,10 @@ async def _serve(start: GatewayStart) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     credentials = Credentials.open(start.keys, "gateway")
     siblings = Siblings(start.reports, start.number)
-    gateway = Gateway(start.settings, start.told, credentials, start.host, siblings)
+    ask_store = Charter(start.redis).where if start.redis is not None else None
+    gateway = Gateway(
+        start.settings, start.told, credentials, start.host, siblings, ask_store=ask_store
+    )
     await gateway.start()
     calm_collector()
     print(SERVES, flush=True)  # noqa: T201 - to who started it

@@ -4,6 +4,7 @@ Members write what a Ray cluster begins with, operators' commands what they want
 finds it at its next look. All by compare-and-set.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import Final
@@ -25,7 +26,7 @@ class Charter:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.map = RedisMap(RedisServer(settings))
-        self._name = redacted(settings.url)
+        self.name = redacted(settings.url)
 
     def read(self) -> tuple[Roster, ClusterMap]:
         """Return roster and map. Raises OperatorError where there is none, or no server."""
@@ -35,11 +36,15 @@ class Charter:
             raise OperatorError(f"{error}; does it run, and is --redis right?") from None
         roster = decode_roster(told.document)
         if roster is None or NOBODY in told.owners:
-            text = f"no cluster has begun in {self._name}"
+            text = f"no cluster has begun in {self.name}"
             raise OperatorError(f"{text}; start one with `anlass run --redis`")
         found = {slot: roster.site(slot) for slot in roster.holders}
         sites = {slot: site for slot, site in found.items() if site is not None}
         return roster, ClusterMap(told.version, told.owners, sites)
+
+    async def where(self) -> ClusterMap:
+        """Return which slots own the partitions, and where they are; see `read`."""
+        return (await asyncio.to_thread(self.read))[1]
 
     def change(self, change: Callable[[Roster], None], first: Roster | None = None) -> Roster:
         """Change the roster, and return it; `first` is the one of a new store.
@@ -63,7 +68,7 @@ class Charter:
                 raise OperatorError(f"{error}; does it run, and is --redis right?") from None
             else:
                 return roster
-        raise OperatorError(f"the roster in {self._name} changes all the time; try again")
+        raise OperatorError(f"the roster in {self.name} changes all the time; try again")
 
 
 def new_roster(shards: int) -> Roster:

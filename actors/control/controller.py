@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from actors.control.muster import Muster
 from actors.control.orders import Beat, Orders
 from actors.control.placement import first_owners, orders_for, place
-from actors.control.roster import Post, Roster, decode_roster, encode_roster
+from actors.control.roster import Roster, decode_roster, encode_roster
 from actors.map import ClusterMap, Site
 from actors.store.port import StoreStalledError
 from actors.store.redis_map import NOBODY, Map, MapChangedError
@@ -153,7 +153,9 @@ class Controller:
         }
 
     async def _begin(self) -> bool:
-        """Become the one that acts: with a term of its own."""
+        """Become the one that acts, with a term of its own; when nodes for shards are known."""
+        if not self._crew.nodes():
+            return False
         try:
             told = await asyncio.to_thread(self._map.read)
             roster = decode_roster(told.document)
@@ -186,6 +188,7 @@ class Controller:
         if stored is None:
             raise ReplacedError
         self._check(stored, self._term)
+        self._avoid(stored, self._census(told.owners))
         muster = self._census(told.owners)
         roster = place(stored, muster)
         owners = first_owners(roster) if NOBODY in told.owners and roster.holders else {}
@@ -211,6 +214,18 @@ class Controller:
             self._roster = Roster(wanted=0)
         if self.outlawed or roster.term != term:
             raise ReplacedError
+
+    def _avoid(self, roster: Roster, muster: Muster) -> None:
+        """Trust no node all of whose shards fell silent, before others are put there."""
+        posts = roster.posts.items()
+        silent = {
+            post.node
+            for name, post in posts
+            if name not in self._crew.ended and muster.lost(roster, name)
+        }
+        heard = {post.node for name, post in posts if not muster.lost(roster, name)}
+        until_s = self._loop.time() + NODE_AVOIDED_S
+        self._avoided |= dict.fromkeys(silent - heard, until_s)
 
     def _census(self, owners: list[int]) -> Muster:
         now_s = self._loop.time()
@@ -261,14 +276,8 @@ class Controller:
             if not (post.leaving or before.stopping):
                 why = "its process ended" if ended else "its lease is over"
                 log.error("a shard is lost", shard=name, node=post.node, why=why)
-                if not ended and not _on(after, post.node):
-                    self._avoided[post.node] = self._loop.time() + NODE_AVOIDED_S
         for name in after.posts.keys() - before.posts.keys():
             log.info("a shard is to start", shard=name, node=after.posts[name].node)
         for slot, holder in after.holders.items():
             if before.holders.get(slot) and holder and holder != before.holders[slot]:
                 log.warning("a slot is taken over", slot=slot, shard=holder)
-
-
-def _on(roster: Roster, node: str) -> list[Post]:
-    return [post for post in roster.posts.values() if post.node == node]

@@ -14,7 +14,12 @@ from typing import Any, Final
 import msgspec
 import ray
 import structlog
-from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    RayActorError,
+    RayTaskError,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.control.host import host_name
@@ -83,8 +88,6 @@ async def _serve(name: str, settings: ClusterSettings) -> None:
 
     async def open_tenure(tenure: Tenure) -> None:
         await tenure.open(key, host, tcp, credentials)
-        if tenure.service is not None:
-            tenure.service.more_status = process.status
 
     process = ShardProcess(name, voice.beat, new_tenure, open_tenure)
     try:
@@ -173,8 +176,8 @@ class RayCrew:
             log.error("a shard cannot run", shard=name, error=str(error.cause or error))  # noqa: TRY400
         except RayActorError:
             pass
-        except ValueError as error:
-            log.info("a shard is not there", shard=name, why=str(error))
+        except (ActorUnschedulableError, ValueError) as error:
+            log.warning("a shard is not there", shard=name, why=str(error))
         except Exception:
             log.exception("a shard cannot be started", shard=name)
         self.ended.add(name)
@@ -186,7 +189,8 @@ class RayCrew:
         Never restarted by Ray, and no call is tried again: it would come out of order, and as a
         process that remembers nothing under a name that holds slots.
         """
-        where = NodeAffinitySchedulingStrategy(node, soft=True) if node else "SPREAD"
+        # Not soft: then Ray puts it wherever it likes, also while the node is there.
+        where = NodeAffinitySchedulingStrategy(node, soft=False)
         return (
             ray.remote(ClusterShardActor)
             .options(
@@ -214,7 +218,9 @@ class RayCrew:
     async def _look_at_nodes(self) -> None:
         while True:
             try:
-                self._nodes = await asyncio.to_thread(alive_nodes)
+                before, self._nodes = self._nodes, await asyncio.to_thread(alive_nodes)
+                if not before:
+                    self._changed()
             except Exception as error:  # noqa: BLE001 - Ray's head is away: as it was, for now
                 log.warning("nobody knows which nodes are there", error=str(error))
             await asyncio.sleep(NODES_S)

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,14 +18,17 @@ from actors.clock import WallClock
 from actors.control.charter import Charter, new_roster, stop_shards
 from actors.control.controller_actor import ControllerActor, controller_options
 from actors.control.host import host_name
+from actors.control.publishing import Publishing
 from actors.control.roster import Roster, controller_name
+from actors.control.watch import Watch
 from actors.courier import Courier
 from actors.errors import OperatorError
 from actors.keeper import Keeper
 from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
-from actors.links.link import AskStatus, LinkClient, LinkError, PublishNow, RunOut, Status
+from actors.links.link import AskStatus, LinkClient, RunOut, Status
 from actors.map import ClusterMap
+from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
 from actors.running import forget_running, note_running
 from actors.settings import (
@@ -49,11 +51,7 @@ OBJECT_STORE_BYTES: Final = 80 << 20
 START_S: Final = 600.0
 LOOK_S: Final = 0.05
 WATCH_S: Final = 0.25
-SILENT_S: Final = 3.0
-"""A Controller that says nothing for so long is replaced by another one."""
-
 STOP_S: Final = 60.0
-PUBLISH_TRIES: Final = 100
 
 log = structlog.get_logger()
 
@@ -73,7 +71,7 @@ class RoundsActor:
         try:
             _, where = await asyncio.to_thread(charter.read)
             courier = Courier(where, channels, SERVED_CHANNELS, credentials, host_name())
-            courier.ask_store = partial(where_slots_are, charter)
+            courier.ask_store = charter.where
             await courier.run()
         except Exception:
             log.exception("the courier stops, and starts again")
@@ -108,7 +106,9 @@ class Member:
         self._keeper: Keeper | None = None
         self._started = False
         self.map = ClusterMap(-1, [], {})
-        """As it was when all was served."""
+        """As it was when all was served, the last time that was looked for."""
+        self.ray = OwnRay()
+        """Where it has joined none."""
 
     def _open_store(self, cluster: ClusterSettings, shards: int | None) -> ClusterSettings:
         settings = self._settings
@@ -178,9 +178,9 @@ class Member:
             roster.stopping = False
 
         await asyncio.to_thread(self._charter.change, enter)
-        await self._ensure_controller()
-        self._watch = asyncio.create_task(self._watch_controller())
-        await self._all_served()
+        watch = Watch(self._current_controller, self._ask_controller, self._replace_controller)
+        self._watch = asyncio.create_task(watch.run())
+        await self.look()
         self._start_courier(channels)
         self._started = True
 
@@ -202,7 +202,7 @@ class Member:
 
     async def where(self) -> ClusterMap:
         """Return where slots are, as the store says. Raises OperatorError."""
-        return await where_slots_are(self._charter)
+        return await self._charter.where()
 
     def announce(self, url: str, gateways: list[str]) -> None:
         """Write down that the system serves at `url`; see Cluster.announce."""
@@ -212,22 +212,8 @@ class Member:
 
     async def publish(self, source: bytes) -> bool:
         """Put a publication in force where another one is; return whether that was anywhere."""
-        changed = False
-        serial = 0
-        for _ in range(PUBLISH_TRIES):
-            try:
-                behind = [each for each in await self._sites() if await self._differs(each, source)]
-                if not behind:
-                    return changed
-                serial = serial or await self._next_serial()
-                for each in behind:
-                    async with self._client(each) as client:
-                        await client.ask(PublishNow(0, source, serial))
-                changed = True
-            except (OSError, LinkError) as error:  # It is being taken over, or moves.
-                log.info("a publication waits for a shard", why=str(error))
-                await asyncio.sleep(LOOK_S)
-        raise OperatorError("not all shards took the publication in; start again")
+        publishing = Publishing(self._charter, self.host, self.credentials)
+        return await publishing.publish(source)
 
     async def run_out(self, until_ms: int) -> None:
         """Let simulated time run on to `until_ms` (clock `events` only)."""
@@ -246,7 +232,7 @@ class Member:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        if self._started and not self.joined:
+        if self._started and not self.joined and not self.ray.lost:
             await self._stop_shards()
         await self._lifeline.close()
         ray.shutdown()
@@ -274,36 +260,38 @@ class Member:
                     return
             await asyncio.sleep(WATCH_S)
 
-    async def _ensure_controller(self) -> Any:
-        roster = await asyncio.to_thread(self._charter.change, _as_it_is)
-        name = controller_name(roster.controller)
-        return await asyncio.to_thread(self._make_controller, name)
-
     def _make_controller(self, name: str) -> Any:
+        # Here, where somebody surely is: Ray would put it on a node that was cut off just now. Not
+        # soft: then Ray puts it wherever it likes. Where this node ends, the next is elsewhere.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = controller_options(name, self._cluster.namespace)
+        options["scheduling_strategy"] = here
         settings = msgspec.json.encode(self._cluster)
         return ray.remote(ControllerActor).options(**options).remote(name, settings)
 
-    async def _watch_controller(self) -> None:
-        """Have another Controller where the one that is says nothing: Ray notices far later."""
-        loop = asyncio.get_running_loop()
-        heard_s = loop.time()
-        while True:
-            try:
-                controller = await self._ensure_controller()
-                async with asyncio.timeout(SILENT_S):
-                    await asyncio.wrap_future(controller.status.remote().future())
-                heard_s = loop.time()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at again
-                log.warning("the controller does not answer", why=str(error) or "too late")
-            if loop.time() - heard_s > SILENT_S:
-                with contextlib.suppress(OperatorError):
-                    await asyncio.to_thread(self._charter.change, _replace_controller)
-                heard_s = loop.time()
-            await asyncio.sleep(WATCH_S)
+    async def _current_controller(self) -> int:
+        return (await asyncio.to_thread(self._charter.change, _as_it_is)).controller
 
-    async def _all_served(self) -> None:
-        """Wait until each slot that owns something is served. Raises OperatorError."""
+    async def _ask_controller(self, number: int) -> None:
+        controller = await asyncio.to_thread(self._make_controller, controller_name(number))
+        await asyncio.wrap_future(controller.status.remote().future())
+
+    async def _replace_controller(self, number: int) -> None:
+        def replace(roster: Roster) -> None:
+            if roster.controller == number:  # Another machine may have been first.
+                roster.controller += 1
+
+        await asyncio.to_thread(self._charter.change, replace)
+        end = self._end_controller
+        asyncio.get_running_loop().run_in_executor(None, end, controller_name(number))
+
+    def _end_controller(self, name: str) -> None:
+        """End one that was replaced: one that never began would stay for ever."""
+        with contextlib.suppress(Exception):  # It is gone, or Ray's head is away.
+            ray.kill(ray.get_actor(name, namespace=self._cluster.namespace), no_restart=True)
+
+    async def look(self) -> None:
+        """Wait until each slot that owns something is served; see `map`. Raises OperatorError."""
         end = asyncio.get_running_loop().time() + START_S
         while True:
             with contextlib.suppress(OperatorError):
@@ -354,20 +342,11 @@ class Member:
         _, told = await asyncio.to_thread(self._charter.read)
         return [site.address(self.host) for _, site in sorted(told.sites.items())]
 
-    async def _differs(self, address: str, source: bytes) -> bool:
-        return bool((await self._status(address))["published"] != source)
-
     async def _status(self, address: str) -> dict[str, Any]:
         async with self._client(address) as client:
             reply = await client.ask(AskStatus(0))
             assert isinstance(reply, Status)
             return reply.status
-
-    async def _next_serial(self) -> int:
-        def raise_serial(roster: Roster) -> None:
-            roster.serial += 1
-
-        return (await asyncio.to_thread(self._charter.change, raise_serial)).serial
 
     @contextlib.asynccontextmanager
     async def _client(self, address: str) -> AsyncIterator[LinkClient]:
@@ -376,15 +355,6 @@ class Member:
             yield client
         finally:
             client.close()
-
-
-async def where_slots_are(charter: Charter) -> ClusterMap:
-    """Return which slots own the partitions, and where they are served. Raises OperatorError."""
-    return (await asyncio.to_thread(charter.read))[1]
-
-
-def _replace_controller(roster: Roster) -> None:
-    roster.controller += 1
 
 
 def _as_it_is(roster: Roster) -> None:

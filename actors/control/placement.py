@@ -122,9 +122,10 @@ def _add(now: Roster, muster: Muster) -> None:
     node = min(muster.nodes, key=lambda each: (nodes.count(each), each), default="")
     counts = muster.counts()
     free = [slot for slot, holder in now.holders.items() if not holder]
-    home = max(free, key=lambda slot: (counts.get(slot, 0), -slot), default=now.next_slot)
-    if home == now.next_slot:
-        now.next_slot += 1
+    # A number that no slot ever had, nor one that a store was moved here with.
+    fresh = max(now.next_slot, *(slot + 1 for slot in (*now.holders, *counts)), 0)
+    home = max(free, key=lambda slot: (counts.get(slot, 0), -slot), default=fresh)
+    now.next_slot = max(fresh, home + 1)
     name = f"{SHARD_PREFIX}{now.next_shard}"
     now.next_shard += 1
     now.posts[name] = Post(node=node, generation=now.generation, home=home)

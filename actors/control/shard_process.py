@@ -156,6 +156,8 @@ class ShardProcess:
 
     async def _open(self, tenure: Tenure) -> None:
         await self._open_tenure(tenure)
+        if tenure.service is not None:
+            tenure.service.more_status = self.status
         if tenure.mover is not None:
             tenure.mover.map = self.map
 

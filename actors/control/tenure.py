@@ -10,10 +10,12 @@ import structlog
 
 from actors.clock import CLOCKS
 from actors.control.orders import Held
+from actors.control.roster import decode_roster
 from actors.errors import LogCorruptError, OperatorError
 from actors.links.credentials import Credentials
 from actors.links.link import Drain, LinkClient, LinkError
 from actors.map import Site
+from actors.other_slots import Holders, OtherSlots, StoreAt
 from actors.redis_slot import open_redis_slot
 from actors.settings import ClusterSettings
 from actors.shards.mover import MoveError, Mover, Moving
@@ -107,7 +109,7 @@ class Tenure:
     ) -> None:
         settings = self._settings
         clock = CLOCKS[settings.clock]()
-        slot_log, snapshots, files = await asyncio.to_thread(
+        opened = await asyncio.to_thread(
             open_redis_slot,
             settings.redis,
             self.slot,
@@ -116,6 +118,8 @@ class Tenure:
             clock.read,
             archive=settings.archive,
         )
+        slot_log, snapshots, files = opened
+        place = StoreAt(settings.redis, settings.archive, key)
         try:
             # Asked now: who had the slot before can give nothing away any more.
             owners = (await asyncio.to_thread(self._map.read)).owners
@@ -127,7 +131,11 @@ class Tenure:
                 snapshots=snapshots,
                 settings=settings.snapshots,
                 files=files,
-                moving=Moving(MapOwnership(self._map, self.slot, slot_log.epoch), self._tell),
+                moving=Moving(
+                    MapOwnership(self._map, self.slot, slot_log.epoch),
+                    self._tell,
+                    OtherSlots(opened, place, self._holders),
+                ),
             )
             addresses = [str(self._socket), *([f"tcp://{tcp}:0"] if tcp else [])]
             await service.start(*addresses, credentials=credentials)
@@ -180,6 +188,15 @@ class Tenure:
             service, self.service = self.service, None
             await service.stop()
         self._socket.unlink(missing_ok=True)
+
+    def _holders(self) -> Holders:
+        """Return which slots somebody is to hold. Raises OperatorError, StoreStalledError."""
+        roster = decode_roster(self._map.read().document)
+        if roster is None:
+            return Holders(frozenset(), -1, 0)
+        holders = roster.holders
+        lowest = min((slot for slot, holder in holders.items() if holder), default=-1)
+        return Holders(frozenset(holders), lowest, roster.next_slot)
 
     def status(self) -> dict[str, Any]:
         """Return how long partitions were not served, in seconds, of the last that moved."""

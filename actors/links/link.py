@@ -311,8 +311,8 @@ class LinkClient:
         client: LinkClient | None = None
 
         def received(_: Link, data: bytes) -> None:
-            assert client is not None
-            client.receive(data)
+            if client is not None:  # Before, nothing was asked: it is pushed to all, at any time.
+                client.receive(data)
 
         def closed(_: Link) -> None:
             if client is not None:

@@ -1,6 +1,5 @@
 """Chronicle: the history of one slot wherever it is: its archive, then its log, file or stream."""
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -16,11 +15,10 @@ from actors.store.disk import REAL_DISK, Disk
 from actors.store.redis_server import RedisServer
 from actors.store.redis_stream import Reader, end_of, read_entries
 from actors.store.segment import position_of, segments_of
+from actors.store.slots import slots_in, slots_of
 
 EARLIER: Final = "earlier"
 """Folder of a store in files with the archives of slots it had in Redis."""
-
-SLOT_FOLDER: Final = re.compile(r"shard-(\d+)")
 
 Encoded = Iterable[tuple[Path, list[bytes]]]
 """Frames as they are kept, with the place that errors name."""
@@ -38,18 +36,19 @@ class Chronicle(Struct, frozen=True, kw_only=True):
     server: RedisServer | None = None
     """Where its stream is, if it has one."""
 
-    def portions(self) -> Iterator[tuple[int, Encoded]]:
+    def portions(self, position: int = 0) -> Iterator[tuple[int, Encoded]]:
         """Yield from which position on, and then the frames, file by file.
 
-        Each must be read to its end before the next. Raises LogCorruptError, OSError,
-        StoreStalledError.
+        Files wholly before `position` may be left out. Each must be read to its end before the
+        next. Raises LogCorruptError, OSError, StoreStalledError.
         """
         end = -1
         while True:
             before = end
             for file in archive_files(self.folder / ARCHIVE_FOLDER, self.disk):
                 if file.next > end:  # Else a crash left a shorter one of the same frames.
-                    yield file.first, self._archived(file.path)
+                    if file.next > position:
+                        yield file.first, self._archived(file.path)
                     end = file.next
             if self.server is None:
                 break
@@ -69,7 +68,7 @@ class Chronicle(Struct, frozen=True, kw_only=True):
 
         Raises as `portions`.
         """
-        for _, encoded in self.portions():
+        for _, encoded in self.portions(position):
             for place, frames in encoded:
                 for each in frames:
                     frame = read_frame(place, each)
@@ -109,12 +108,6 @@ class _Stream:
                 self._next = following
 
 
-def slots_in(disk: Disk, root: Path) -> list[int]:
-    """Return the slots that have a folder in an archive, or in a data folder."""
-    matches = (SLOT_FOLDER.fullmatch(name) for name in disk.names(root))
-    return sorted(int(match[1]) for match in matches if match)
-
-
 def earlier_chronicles(data: Path, key: bytes | None) -> list[Chronicle]:
     """Return what a store in files keeps of the time when it was in Redis."""
     root = data / EARLIER
@@ -136,10 +129,8 @@ def redis_chronicles(
     They are looked for up to the highest of `slots`, and in the archive.
     """
     disk, root = open_archive(archive)
-    count = max(slots) + 1
-    named = server.run_all([("EXISTS", server.key("slot", slot)) for slot in range(count)])
-    found = {slot for slot, there in enumerate(named) if there} | set(slots_in(disk, root))
+    found = slots_of(server, disk, root, max(slots) + 1)
     return {
         slot: Chronicle(slot=slot, folder=root / f"shard-{slot}", disk=disk, key=key, server=server)
-        for slot in sorted(found)
+        for slot in found
     }

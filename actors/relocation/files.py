@@ -8,10 +8,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from actors.clock import CLOCKS
+from actors.erasure import Erased, ErasedElsewhere
 from actors.errors import OperatorError
 from actors.frame import FOLD_VERSION, Frame, OpenedRecord, encode_frame, input_of
 from actors.map import partitions_of, shard_of
-from actors.relocation.chronicle import EARLIER, Chronicle, slots_in
+from actors.relocation.chronicle import EARLIER, Chronicle
 from actors.relocation.copied import Copied
 from actors.running import note_whole
 from actors.shards.outbox import Outbox
@@ -26,6 +27,7 @@ from actors.store.log import open_log
 from actors.store.manifest import MOVED, MOVING, Store, shard_folder, write_store
 from actors.store.published import FOLDER as PUBLICATIONS
 from actors.store.sighted import SightingsFile, encode_sightings
+from actors.store.slots import slots_in
 from actors.store.snapshots import open_snapshots
 from engine.input import Verdict
 
@@ -63,23 +65,25 @@ class FilesTarget:
         for path in left:
             shutil.rmtree(path)
 
-    def keep_earlier(self, history: Chronicle, erased: dict[str, int]) -> None:
+    def keep_earlier(self, history: Chronicle, erased: Erased, elsewhere: ErasedElsewhere) -> None:
         """Put a slot's history beside the store: new logs begin here."""
         folder = self._data / EARLIER / f"shard-{history.slot}" / ARCHIVE_FOLDER
         REAL_DISK.make_folder(folder)
         for first, frames in history.portions():
-            kept = Copied(frames, erased)
+            kept = Copied(frames, erased, elsewhere)
             archive_frames(first, kept, folder, self._key)
             self.records += kept.records
 
-    def go_on(self, history: Chronicle, number: int, erased: dict[str, int]) -> None:
+    def go_on(
+        self, history: Chronicle, number: int, erased: Erased, elsewhere: ErasedElsewhere
+    ) -> None:
         """Let a shard's log go on where a slot's ended: its last file becomes a segment."""
         folder = shard_folder(self._data, number)
         archive = folder / ARCHIVE_FOLDER
         REAL_DISK.make_folder(archive)
         last = max(first for first, _ in history.portions())
         for first, frames in history.portions():
-            kept = Copied(frames, erased)
+            kept = Copied(frames, erased, elsewhere)
             if first < last:
                 archive_frames(first, kept, archive, self._key)
             else:

@@ -15,7 +15,7 @@ from actors.control.roster import Roster, decode_roster, encode_roster
 from actors.errors import OperatorError
 from actors.map import partitions_of
 from actors.redis_slot import archive_place
-from actors.relocation.chronicle import Chronicle, slots_in
+from actors.relocation.chronicle import Chronicle
 from actors.relocation.copied import copied
 from actors.settings import ClockName
 from actors.shards.outbox import Outbox
@@ -33,6 +33,7 @@ from actors.store.redis_owner import RedisOwner, take_slot
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.sighted import SightingsFile, encode_sightings
+from actors.store.slots import slots_in
 
 PAGE: Final = 1_000
 

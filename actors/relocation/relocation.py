@@ -34,6 +34,7 @@ from actors.store.keyfile import find_key
 from actors.store.manifest import MOVED, Store, read_store, shard_folder
 from actors.store.port import StoreStalledError
 from actors.store.published import PublishedFiles
+from actors.store.redis_erasures import OpenErasures, erased_elsewhere
 from actors.store.redis_map import RedisMap
 from actors.store.redis_published import PublishedRedis
 from actors.store.redis_server import RedisServer
@@ -135,6 +136,7 @@ def move_to_files(
         target = FilesTarget(data, store, key)
         target.begin()
         ledger = Ledger()
+        elsewhere = erased_elsewhere(OpenErasures(server).read())
         for count, slot in enumerate(slots):
             numbers = [number for number, owner in enumerate(told.owners) if owner == slot]
             shard = Shard(slot, 0, CLOCKS[store.clock](), numbers)
@@ -145,13 +147,15 @@ def move_to_files(
                 recovered(shard, Outbox(), opened.files, opened.log, opened.snapshots)
                 ledger.note(shard)
                 if same:
-                    target.go_on(histories.pop(slot), count, opened.files.notes.erased)
+                    erased = opened.files.notes.erased
+                    target.go_on(histories.pop(slot), count, erased, elsewhere)
                 elif slot in histories:
-                    target.keep_earlier(histories.pop(slot), opened.files.notes.erased)
+                    erased = opened.files.notes.erased
+                    target.keep_earlier(histories.pop(slot), erased, elsewhere)
                 target.take(shard, count if same else None, opened.files, progress)
                 target.take_sightings(count, opened.files)
         for each in histories.values():
-            target.keep_earlier(each, {})
+            target.keep_earlier(each, {}, elsewhere)
         if not same:
             target.open_logs()
         _copy_publications(PublishedRedis(server, key), PublishedFiles(data, key))

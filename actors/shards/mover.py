@@ -16,6 +16,7 @@ from actors.shards.outbox import Outbox
 from actors.shards.recovery import Recovery, load_head
 from actors.shards.shard import Shard
 from actors.shards.snapshotter import Snapshotter
+from actors.shards.sweeper import Elsewhere
 from actors.store.port import FencedError, Ownership, Snapshots, StoreStalledError
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome
@@ -42,6 +43,8 @@ class Moving(Struct, frozen=True):
     ownership: Ownership
     tell: Callable[[int, int], Awaitable[None]]
     """`tell(slot, partition)` lets the new owner know; it may fail."""
+    elsewhere: Elsewhere | None = None
+    """Where contacts are erased that were in other slots before."""
 
 
 class Home(Protocol):
@@ -181,7 +184,7 @@ class Mover:
         version = await self._run(self._give_for_sure, partition, to_slot)
         self._leaving.discard(partition)
         self._snapshotter.forget(partition)
-        shard.serials.pop(partition, None)
+        shard.let_go(partition)
         move = Move(partition, to_slot, version, self.map.sites.get(to_slot))
         self._gone[partition] = move
         try:

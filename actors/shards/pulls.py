@@ -19,6 +19,8 @@ PULLS_MAX: Final = 64
 HANDED_MAX: Final = 128
 """Messages handed over in one slice to one courier, whatever it asks for."""
 
+SUPERSEDED: Final = "a later publication is in force"
+
 
 class Pulls:
     """Answers pulls: folds a Handover of each message, and sends templates along where needed."""
@@ -77,14 +79,17 @@ class Pulls:
     def publish(self, request: PublishNow, read_ms: int) -> Done | Refused:
         """Put a publication in force, if this version can.
 
-        One that is in force already folds nothing: it is answered when it is durable.
+        One that is in force already folds nothing: it is answered when it is durable. One that is
+        older than what a partition has brought here is refused.
         """
         try:
             programs_of(request.source)
         except (AuthorError, ValueError) as error:
             return Refused(request.seq, str(error))
         shard = self._shard
-        if request.source != shard.published or shard.serials:
+        if request.source != shard.published:
+            if 0 < request.serial < shard.serial:
+                return Refused(request.seq, SUPERSEDED)
             shard.publish(request.source, read_ms, request.serial)
         return Done(request.seq)
 

@@ -1,6 +1,6 @@
 """Recovery: a shard comes back from the latest snapshot of each partition and the log since."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -22,6 +22,7 @@ from actors.shards.outbox import Outbox
 from actors.shards.shard import Shard
 from actors.shards.tally import Durations
 from actors.slot_files import SlotFiles
+from actors.store.erased import Erasure
 from actors.store.port import Log, SnapshotHead, Snapshots
 from engine.contacts.contact import decode_contact
 from engine.contacts.erasure import digest_of
@@ -48,7 +49,7 @@ def recovered(
     shard: Shard, outbox: Outbox, files: SlotFiles | None, log: Log, snapshots: Snapshots | None
 ) -> "Recovery":
     """Bring a shard back, and say which snapshots were passed over. Raises as Recovery.run."""
-    recovery = Recovery(shard, outbox, {} if files is None else files.notes.erased)
+    recovery = Recovery(shard, outbox, [] if files is None else files.notes.open)
     recovery.run(log, snapshots)
     for fault in recovery.damaged:
         logger.error("a snapshot is damaged; the one before serves", error=fault)
@@ -63,10 +64,8 @@ class Recovery:
     message recorded as SENT will be delivered or settled, another one will not go out.
     """
 
-    def __init__(
-        self, shard: Shard, outbox: Outbox, erased: Mapping[str, int] | None = None
-    ) -> None:
-        """Read as if these contacts were taken out already: see actors.erasure.Erased."""
+    def __init__(self, shard: Shard, outbox: Outbox, erasures: Sequence[Erasure] = ()) -> None:
+        """Read as if these contacts were taken out already, that this slot erased."""
         self.refolded = 0
         """Records folded again, each counted once."""
         self.positions: dict[int, list[int]] = {number: [] for number in shard.partitions}
@@ -77,7 +76,8 @@ class Recovery:
         """Of partitions that came from another slot: from where on this log tells of them."""
         self._shard = shard
         self._outbox = outbox
-        self._erased = erased or {}
+        self._erasures = {each.digest: each for each in erasures}
+        self._erased = {each.digest: each.position for each in erasures}
         self._needed = dict.fromkeys(shard.partitions, 0)
         """From which position on each partition needs the log."""
         self._awaited: dict[int, int] = {}
@@ -135,8 +135,8 @@ class Recovery:
         return head.slot in (-1, self._shard.slot)
 
     def _is_erased(self, head: SnapshotHead, key: str) -> bool:
-        erased_at = self._erased.get(digest_of(key), -1)
-        return self._is_ours(head) and head.position <= erased_at
+        erasure = self._erasures.get(digest_of(key))
+        return erasure is not None and erasure.follows(head, self._shard.slot)
 
     def _take_publication(self, heads: list[SnapshotHead]) -> None:
         """Begin with what this slot had in force last, or where it never had anything, others."""

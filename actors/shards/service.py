@@ -145,11 +145,20 @@ class ShardService:
         committed = partial(self._do_or_end, self._committed)
         self._committer = Committer(self.log, committed, self._failed, self._stall)
         if self._files is not None:
-            self._eraser = self._inbox.eraser = Eraser(self._files, self._snapshotter)
+            self._eraser = self._inbox.eraser = Eraser(
+                self._files,
+                self._snapshotter,
+                self.shard.partitions.__contains__,
+                None if self._moving is None else self._moving.elsewhere,
+                self._sightings.forget,
+            )
             for frame, answer in self._eraser.resume(self.shard, self.outbox):
                 self.commit(frame, [answer])
         if self.mover is not None:
             self.mover.open_all(recovery.unopened)
+            self.shard.catch_up(self.shard.clock.read())
+            if (late := self.shard.cut()) is not None:
+                self.commit(late)
         for address in addresses:
             await self.door.open(address, credentials)
         self._loop.call_later(TICK_S, self._do_or_end, self._tick)
@@ -364,6 +373,7 @@ class ShardService:
             "refolded": self.refolded,
             "stalled": self.stalled,
             "published": self.shard.published,
+            "serial": self.shard.serial,
         }
         status |= self.more_status()
         if self._snapshotter is not None:

@@ -6,7 +6,7 @@ A plain class without sockets, threads or Ray; `actors.shards.service` puts it o
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from actors.clock import Clock
 from actors.frame import (
@@ -29,18 +29,13 @@ from actors.frame import (
 )
 from actors.links.link import LinkEvent
 from actors.map import partitions_of
+from actors.shards.capture import SESSIONS_ENDED, TOMBSTONES_DROPPED, captured
 from actors.shards.tally import Durations, PartitionTally, merge_tallies
 from actors.store.port import Row, SnapshotHead
 from engine.contacts.identity import partition_of
-from engine.contacts.idle import decode_idle
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.input import Advance, Publish, Receipt, Verdict
 from engine.partition import Partition
-
-SESSIONS_ENDED: Final = "sessions_ended"
-TOMBSTONES_DROPPED: Final = "tombstones_dropped"
-ROWS_PER_SLICE: Final = 250
-"""Rows of a snapshot made at once, in 0.4 ms: the thread that folds waits no longer for it."""
 
 
 class Shard:
@@ -60,7 +55,9 @@ class Shard:
         self.serial = 0
         """Of the publication in force: see PublishRecord."""
         self.serials: dict[int, int] = {}
-        """The same of partitions that moved here with another one than the rest has."""
+        """The same of partitions that came here with another one, until they are served."""
+        self._away: dict[int, Partition] = {}
+        """Those that were withdrawn, and may come back."""
         self.deliveries: list[Delivery] = []
         """What Handovers of the slice packed; taken by who asked for them."""
         self.tallies = {number: PartitionTally() for number in self.partitions}
@@ -107,8 +104,19 @@ class Shard:
     def publish(self, source: bytes, read_ms: int, serial: int = 0) -> None:
         """Put a publication in force in all partitions. It must compile."""
         record = PublishRecord(read_ms, source, serial)
-        self.put_in_force(record, list(self.partitions.values()))
+        # The log says that all have it, also where one comes back that is withdrawn just now.
+        self.put_in_force(record, [*self.partitions.values(), *self._away.values()])
         self._note(record, Verdict.APPLIED)
+
+    def catch_up(self, read_ms: int) -> None:
+        """Put the newest publication that a partition has in force in all, where they differ."""
+        newest = max(self.serials, key=lambda number: self.serials[number], default=None)
+        if newest is None:
+            return
+        source, serial = self.published, self.serial
+        if self.serials[newest] > serial:
+            source, serial = self.partitions[newest].published, self.serials[newest]
+        self.publish(source, read_ms, serial)
 
     def advance(self, until_ms: int | None, read_ms: int) -> bool:
         """Apply timers of the partition whose next is due first; False where none is due.
@@ -204,33 +212,15 @@ class Shard:
         return frame
 
     def snapshot(self, number: int) -> tuple[SnapshotHead, Iterator[list[Row]]]:
-        """Capture a partition as it is, between two slices; what comes later is not in it.
-
-        The rows are made while they are read, in slices, in whichever thread.
-        """
+        """Capture a partition between two slices: see actors.shards.capture."""
         assert not self._records, "a slice is open"
-        partition, tally = self.partitions[number], self.tallies[number]
-        states = partition.states()
-        head = SnapshotHead(
-            partition=number,
+        return captured(
+            self.partitions[number],
+            self.tallies[number],
             position=self.position,
-            pseq=partition.pseq,
-            now_ms=partition.now_ms,
-            published=partition.published,
-            tombstones=dict(partition.tombstones),
-            counts=tally.counts()
-            | {
-                SESSIONS_ENDED: partition.sessions_ended,
-                TOMBSTONES_DROPPED: partition.tombstones_dropped,
-            },
-            outcomes={name: dict(counts) for name, counts in tally.outcomes.by_journey.items()},
-            rows=len(states),
             slot=self.slot,
             serial=self.serials.get(number, self.serial),
-            waking_at_ms=partition.waking_at_ms,
-            numbers=partition.numbers.save(),
         )
-        return head, _rows_of(states, partition.pseq)
 
     def load(self, head: SnapshotHead, rows: Iterable[tuple[str, int, bytes]]) -> None:
         """Let a partition begin as a snapshot has it, and count on from there.
@@ -254,9 +244,10 @@ class Shard:
     def open(self, number: int, read_ms: int) -> None:
         """Take a partition into service that was loaded, and record it: the slice has only that.
 
-        It gets the publication in force here, if that is the newer one.
+        It gets the publication in force here, if that is the newer one; else all others get its
+        own, whose templates and settings it needs: it must not go back to an older one.
         """
-        partition = self.partitions[number]
+        partition = self.partitions.pop(number)
         serial = self.serials.pop(number, self.serial)
         source = b""
         if not self.published:
@@ -264,19 +255,26 @@ class Shard:
         elif serial < self.serial:
             source = self.published
         elif serial > self.serial:
-            self.serials[number] = serial
+            self.publish(partition.published, read_ms, serial)
+        self.partitions[number] = partition
         now_ms, pseq = self._now_ms(number, read_ms), self._next_pseq(number)
-        record = OpenedRecord(now_ms, number, pseq, source)
+        record = OpenedRecord(now_ms, number, pseq, source, serial)
         self._note(record, partition.fold(input_of(record), now_ms))
 
     def withdraw(self, number: int) -> tuple[Partition, PartitionTally]:
         """Take a partition out of service; `restore` brings it back. What it was given counts."""
         withdrawn = self.partitions.pop(number), self.tallies.pop(number)
+        self._away[number] = withdrawn[0]
         self.add_up()
         return withdrawn
 
+    def let_go(self, number: int) -> None:
+        """Forget a partition that was withdrawn: it is another slot's by now."""
+        del self._away[number]
+
     def restore(self, partition: Partition, tally: PartitionTally) -> None:
         """Bring a partition back into service as it was."""
+        self._away.pop(partition.number, None)
         self.partitions[partition.number], self.tallies[partition.number] = partition, tally
         self.add_up()
 
@@ -289,7 +287,9 @@ class Shard:
             self._fold_event(record, partition)
         else:
             partition.fold(input_of(record), record.now_ms)
-            if isinstance(record, OpenedRecord) and record.source:
+            if isinstance(record, OpenedRecord) and (
+                record.source or self.serials.get(number) == self.serial
+            ):
                 self.serials.pop(number, None)
         if isinstance(record, EventRecord) or (
             isinstance(record, ErasedRecord) and record.is_event
@@ -386,14 +386,3 @@ class Shard:
             else:
                 self._faults.append(decision)
         self.decisions.clear()
-
-
-def _rows_of(states: dict[str, bytes], pseq: int) -> Iterator[list[Row]]:
-    keys = list(states)
-    for start in range(0, len(keys), ROWS_PER_SLICE):
-        rows = []
-        for key in keys[start : start + ROWS_PER_SLICE]:
-            state = states[key]
-            idle = decode_idle(state)
-            rows.append(Row(key, pseq, idle.armed_at_ms, idle.has_pending, state))
-        yield rows

@@ -100,6 +100,12 @@ class ShardSightings:
         if self._saving is not None:
             await asyncio.wait([self._saving])
 
+    def forget(self, digest: str) -> None:
+        """Take back what rests on a contact that another slot erased, which had it since."""
+        self._take_in()
+        self._lookout.forget(digest)
+        self._changed = True
+
     def answer(self, request: AskSightings) -> Seen:
         """Say what was seen."""
         self._take_in()

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from actors.errors import LogCorruptError
 from actors.store.disk import Disk
+from actors.store.port import SnapshotHead
 
 NAME: Final = "erasures.json"
 
@@ -25,6 +26,24 @@ class Erasure(Struct, frozen=True, kw_only=True):
     position: int
     """Of the record that erases it: what comes after is not touched."""
     keep_out_ms: int
+    pseq: int = 0
+    """Number of that record in its partition, which holds in all slots; 0 in notes of before they
+    had it."""
+
+    @property
+    def elsewhere(self) -> tuple[int, int]:
+        """What other slots go by: see actors.erasure.ErasedElsewhere."""
+        return self.partition, self.pseq
+
+    def follows(self, head: SnapshotHead, slot: int) -> bool:
+        """Say whether it came after a snapshot was taken; for who holds a slot.
+
+        One that another slot wrote is older than anything in this log of its partition: so where
+        the note does not say the record's number.
+        """
+        if self.pseq:
+            return head.pseq < self.pseq
+        return head.slot not in {-1, slot} or head.position <= self.position
 
 
 class ErasureNotes:

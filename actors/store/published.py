@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from actors.errors import LogCorruptError, OperatorError, UnknownError
-from actors.publications import PublicationNote
+from actors.errors import LogCorruptError, PassingError, UnknownError
+from actors.publications import PublicationNote, too_many
 from actors.store.block import PUBLICATION, read_blocks
 from actors.store.disk import REAL_DISK, Disk
 from actors.store.lock import take_lock
@@ -57,13 +57,19 @@ class PublishedFiles:
             path = self._path(note.number)
             if path in self._files():
                 text = f"publication {note.number} was published meanwhile by somebody else"
-                raise OperatorError(f"{text}; look at `anlass history`, and try again")
+                raise PassingError(f"{text}; look at `anlass history`, and try again")
             with NewFile(path, PUBLICATION, self._key, self._disk, no_pause) as file:
                 file.add(_encode(note))
                 file.add(source)
                 file.finish()
+            self._let_go()
         finally:
             lock.release()
+
+    def _let_go(self) -> None:
+        sizes = {int(path.stem): self._disk.size(path) for path in self._files()}
+        for number in too_many(sizes):
+            self._disk.remove(self._path(number))
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:09}{SUFFIX}"

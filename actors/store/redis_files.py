@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 
 from actors.store.object_disk import ObjectDisk
-from actors.store.port import StoreLostError
 from actors.store.redis_owner import RedisOwner
 from actors.store.redis_server import RedisServer, script
 
@@ -23,10 +22,11 @@ _PUT: Final = script(
 class RedisFiles:
     """See Objects. Methods raise FencedError, StoreStalledError also."""
 
-    def __init__(self, server: RedisServer, owner: RedisOwner) -> None:
+    def __init__(self, server: RedisServer, slot: int, owner: RedisOwner | None = None) -> None:
+        """Made by who only reads without an owner."""
         self._server = server
         self._owner = owner
-        self._key = server.key("files", owner.slot)
+        self._key = server.key("files", slot)
 
     def put(self, path: Path, data: bytes) -> None:
         """See Objects."""
@@ -53,14 +53,18 @@ class RedisFiles:
 
     def _change(self, name: str, *data: bytes) -> None:
         owner = self._owner
+        assert owner is not None, "only a slot's owner writes"
         keys = [owner.key, self._key]
         said, *more = self._server.call(_PUT, keys, owner.epoch, name, *data)
         if said == b"FENCED":
-            if int(more[0]) > owner.epoch:
-                raise owner.fenced(int(more[0]))
-            raise StoreLostError(f"{self._server.name} has forgotten who owns {owner.key}")
+            raise owner.refused(int(more[0]))
 
 
 def files_disk(server: RedisServer, owner: RedisOwner) -> ObjectDisk:
     """Return the small files of a slot as a disk, for its owner."""
-    return ObjectDisk(RedisFiles(server, owner))
+    return ObjectDisk(RedisFiles(server, owner.slot, owner))
+
+
+def read_files_disk(server: RedisServer, slot: int) -> ObjectDisk:
+    """Return the small files of a slot as a disk, to be read only."""
+    return ObjectDisk(RedisFiles(server, slot))

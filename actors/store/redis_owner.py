@@ -10,7 +10,7 @@ import socket
 from typing import Final
 
 from actors.errors import LogCorruptError
-from actors.store.port import FencedError
+from actors.store.port import FencedError, StoreLostError
 from actors.store.redis_server import RedisServer, script
 
 _ACQUIRE: Final = script(
@@ -75,6 +75,12 @@ class RedisOwner:
             text = f"{self.server.name} has nothing of {self.key}: it was emptied, or is another"
             raise LogCorruptError(f"{text} database; restore it from a copy")
         return int(answer[1]), answer[2]
+
+    def refused(self, epoch: int) -> FencedError | StoreLostError:
+        """Return the error of a write that found the slot with another epoch."""
+        if epoch > self.epoch:
+            return self.fenced(epoch)
+        return StoreLostError(f"{self.server.name} has forgotten who owns {self.key}")
 
     def fenced(self, epoch: int) -> FencedError:
         """Return the error that says who it is that owns the slot."""

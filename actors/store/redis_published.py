@@ -4,8 +4,8 @@ from typing import Final
 
 import msgspec
 
-from actors.errors import LogCorruptError, OperatorError
-from actors.publications import PublicationNote
+from actors.errors import LogCorruptError, OperatorError, PassingError
+from actors.publications import PublicationNote, too_many
 from actors.store.redis_server import RedisServer
 from actors.store.seal import SALT_BYTES, Seal, SealBrokenError, new_salt
 
@@ -39,9 +39,19 @@ class PublishedRedis:
         # To do it again after a lost answer says 0, too: then it must be what is there.
         if not self._server.run("HSETNX", self._name, str(note.number), data):
             if self._read(note.number) == (note, source):
+                self._let_go()
                 return
             text = f"publication {note.number} was published meanwhile by somebody else"
-            raise OperatorError(f"{text}; look at `anlass history`, and try again")
+            raise PassingError(f"{text}; look at `anlass history`, and try again")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        numbers = [int(each) for each in self._server.run("HKEYS", self._name)]
+        asked = [("HSTRLEN", self._name, str(number)) for number in numbers]
+        sizes = dict(zip(numbers, self._server.run_all(asked), strict=True))
+        gone = too_many(sizes)
+        if gone:
+            self._server.run("HDEL", self._name, *map(str, gone))
 
     def _read(self, number: int) -> tuple[PublicationNote, bytes]:
         data = self._server.run("HGET", self._name, str(number))

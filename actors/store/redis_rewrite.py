@@ -123,9 +123,7 @@ class StreamRewriting:
         said, *more = self._server.call(code, keys, self._owner.epoch, *arguments)
         if said != b"FENCED":
             return list(more)
-        if int(more[0]) > self._owner.epoch:
-            raise self._owner.fenced(int(more[0]))
-        raise StoreLostError(f"{self._server.name} has forgotten who owns {self._owner.key}")
+        raise self._owner.refused(int(more[0]))
 
 
 def _portion(entries: list[Entry]) -> Iterator[Entry]:

@@ -140,8 +140,11 @@ class RedisSnapshots:
     def size_bytes(self) -> int:
         """What this slot's snapshots hold; all there are for who only reads."""
         own = None if self._owner is None else self._owner.slot
-        listed = self._listed(range(PARTITIONS))
-        return sum(each.kept.bytes for each in listed if own is None or each.slot == own)
+        return sum(each.kept.bytes for each in self.listed() if own is None or each.slot == own)
+
+    def listed(self) -> list[Listed]:
+        """Return what the indexes of all partitions name."""
+        return self._listed(range(PARTITIONS))
 
     def close(self) -> None:
         """Close the connection."""
@@ -256,6 +259,14 @@ class RedisSnapshots:
 
     def _parts_key(self, listed: Listed) -> str:
         return self._server.key("snap", listed.partition, listed.kept.id)
+
+
+def bytes_by_slot(server: RedisServer) -> dict[int, int]:
+    """Return what the snapshots of each slot hold. Raises StoreStalledError."""
+    found: dict[int, int] = {}
+    for each in RedisSnapshots(server, None).listed():
+        found[each.slot] = found.get(each.slot, 0) + each.kept.bytes
+    return found
 
 
 def _open(place: Path, blocks: Blocks, offset: int, part: bytes) -> bytes:

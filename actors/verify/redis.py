@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from msgspec import Struct
-
 from actors.clock import WallClock
 from actors.control.roster import decode_roster
 from actors.errors import LogCorruptError, OperatorError
-from actors.frame import Frame, OpenedRecord, PublishRecord, partition_number
+from actors.kept.stays import Stay, Stays
 from actors.relocation.chronicle import Chronicle, redis_chronicles
 from actors.settings import RedisSettings
 from actors.shards.shard import Shard
@@ -24,19 +22,6 @@ from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.redis_store import check_key, read_redis_store
 from actors.verify.finding import Counts, Finding
 from actors.verify.refold import Refold
-
-
-class Stay(Struct):
-    """Records of a partition in one slot, without a gap."""
-
-    slot: int
-    first: int
-    """`pseq` of the first record there is."""
-    last: int
-    position: int
-    """Of the first."""
-    opened: bool
-    """Whether the first says that the partition came there."""
 
 
 def verify_redis(
@@ -61,17 +46,17 @@ def verify_redis(
         for fault in snapshots.faults():
             yield Finding(text=str(fault))
         histories = redis_chronicles(server, archive, key, max(told.owners), roster.next_slot)
-        stays: list[list[Stay]] = [[] for _ in told.owners]
+        stays = Stays()
         broken: set[int] = set()
         for finding in read_stays(histories.values(), stays, counts):
             broken.add(finding.shard if finding.shard is not None else -1)
             yield finding
-        yield from check_stays(stays)
+        yield from check_stays(stays.found)
         for slot in sorted(set(told.owners) - broken):
             numbers = [number for number, owner in enumerate(told.owners) if owner == slot]
             shard = Shard(slot, 0, WallClock(), numbers)
             newest = {n: heads[n][0] for n in numbers if heads.get(n)}
-            start = {n: _start_of(heads[n], stays[n], slot) for n in newest}
+            start = {n: _start_of(heads[n], stays.found[n], slot) for n in newest}
             compared = {n: head for n, head in newest.items() if head.slot == slot}
             refold = Refold(shard, start, compared, snapshots, histories[slot].frames)
             refold.run(counts, lambda _: None)
@@ -80,12 +65,9 @@ def verify_redis(
         server.close()
 
 
-def read_stays(
-    histories: Iterable[Chronicle], stays: list[list[Stay]], counts: Counts
-) -> Iterator[Finding]:
+def read_stays(histories: Iterable[Chronicle], stays: Stays, counts: Counts) -> Iterator[Finding]:
     """Read all histories; `stays` gets, by partition, where its records are."""
     for history in histories:
-        here: dict[int, Stay] = {}
         follows: int | None = None
         try:
             for frame in history.frames():
@@ -95,7 +77,7 @@ def read_stays(
                 follows = frame.position + len(frame.records)
                 counts.frames += 1
                 counts.records += len(frame.records)
-                _note(frame, history.slot, here, stays)
+                stays.note(history.slot, frame)
         except LogCorruptError as error:
             yield Finding(text=str(error), shard=history.slot)
 
@@ -125,20 +107,6 @@ class ReadSnapshots(RedisSnapshots):
             raise FileNotFoundError(str(error)) from None
 
 
-def _note(frame: Frame, slot: int, here: dict[int, Stay], stays: list[list[Stay]]) -> None:
-    for position, record in enumerate(frame.records, frame.position):
-        if isinstance(record, PublishRecord):
-            continue
-        number = partition_number(record)
-        stay = here.get(number)
-        opened = isinstance(record, OpenedRecord)
-        if stay is None or opened or record.pseq != stay.last + 1:
-            here[number] = Stay(slot, record.pseq, record.pseq, position, opened)
-            stays[number].append(here[number])
-        else:
-            stay.last = record.pseq
-
-
 def _start_of(heads: list[SnapshotHead], stays: list[Stay], slot: int) -> SnapshotHead:
     """Return the oldest snapshot from which the slot's history goes on without a gap."""
     return next((head for head in reversed(heads) if _goes_on(head, stays, slot)), heads[0])
@@ -151,4 +119,4 @@ def _goes_on(head: SnapshotHead, stays: list[Stay], slot: int) -> bool:
     stay = stays[-1]
     if head.slot == slot and not (stay.opened and stay.first == head.pseq + 1):
         return stay.slot == slot and stay.first <= head.pseq + 1
-    return stay.slot == slot and stay.opened and stay.first == head.pseq + 1
+    return stay.slot == slot and stay.opened is not None and stay.first == head.pseq + 1

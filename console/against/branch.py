@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from console.against.reign import States, next_source
 from engine.decision import SENT, Decision, Fault, Outcome
 from engine.input import Advance, Handover, Input, Publish, Receipt
 from engine.limits import FAR_MS
@@ -27,14 +28,25 @@ class Branch:
         "_early",
         "_open",
         "_source",
+        "_states",
         "decisions",
         "faults",
         "outcomes",
         "partition",
     )
 
-    def __init__(self, number: int, source: bytes, hot_max: int, open: Mapping[str, None]) -> None:
-        """`open`: the messages really decided and not settled, as the log goes on."""
+    def __init__(
+        self,
+        number: int,
+        source: bytes,
+        hot_max: int,
+        open: Mapping[str, None],
+        states: States = (),
+    ) -> None:
+        """`open`: the messages really decided and not settled, as the log goes on.
+
+        `states`: of journeys that are in this state, whatever the log says.
+        """
         self.decisions: list[Decision] = []
         """Not looked at yet: `decide` does."""
         self.outcomes: list[Outcome] = []
@@ -42,6 +54,7 @@ class Branch:
         self.partition = Partition(number, self.decisions, hot_max)
         self.faults = 0
         self._source = source
+        self._states = states
         self._open = open
         self._awaiting: set[str] = set()
         """Messages of the draft that were really sent, and of which channels have still to say."""
@@ -58,7 +71,7 @@ class Branch:
         partition.waking_at_ms = base.waking_at_ms
         self._awaiting.update(self._open)
         if base.published:
-            self.publish(base.now_ms)
+            self.publish(base.now_ms, base.published)
 
     def fold(self, input: Input, now_ms: int) -> None:
         """Fold what does not come from a channel or a clock."""
@@ -66,12 +79,14 @@ class Branch:
         if self.decisions:
             self.decide()
 
-    def publish(self, now_ms: int) -> None:
-        """Take in that something was published: the first time, it is the draft."""
-        if self.partition.published == self._source:
+    def publish(self, now_ms: int, real: bytes) -> None:
+        """Take in that this was really published: see console.against.reign."""
+        published = self.partition.published
+        source = next_source(self._source, self._states, published, real)
+        if source == published:
             self.fold(Advance(0), now_ms)  # Only the clock moves.
         else:
-            self.fold(Publish(self._source), now_ms)
+            self.fold(Publish(source), now_ms)
 
     def run_to(self, until_ms: int) -> None:
         """Let the timers due by then apply, moment by moment: channels answer in between."""

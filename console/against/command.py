@@ -6,19 +6,20 @@ from pathlib import Path
 
 import msgspec
 import orjson
-import typer
 from msgspec import Struct
 
 from actors.errors import OperatorError
+from actors.folder import checked_folder
+from actors.kept.kept import StorePlace
 from console.against.comparison import Comparison, Question, compared, survey
 from console.against.page import page_of
+from console.against.reign import read_states
 from console.against.summary import summary_of
 from console.against.sweep import variants_of
 from console.against.table import show_comparison
 from console.options import print_json
 from console.recorded import moment_ms
 from console.replay import check_writable
-from console.run import checked_folder
 from console.screen import progress_bar
 from engine.calendar.span import SPAN_FORM, span_ms
 from engine.limits import FAR_MS
@@ -30,20 +31,22 @@ SMALL_RECORDS = 20_000
 class Asked(Struct):
     """What is to be compared, as the options say it."""
 
-    data: Path
+    data: StorePlace
+    """Of a system elsewhere nobody looks at it."""
     draft: Path
     key_file: Path | None
     vary: list[str]
+    states: list[str]
     since: str
     until: str
     within: str
     processes: int
 
 
-def compare(asked: Asked, out: Path | None, page: Path | None, *, json: bool, same: bool) -> None:
-    """Compare, show and write it; `same`: exit 1 where anything differs.
+def compare(asked: Asked, out: Path | None, page: Path | None, *, json: bool) -> bool:
+    """Compare, show and write it; say whether anything differs.
 
-    Raises typer.Exit, OperatorError, AuthorError, LogCorruptError.
+    Raises OperatorError, AuthorError, LogCorruptError.
     """
     question = _question(asked)
     stretches = survey(asked.data, asked.key_file)
@@ -64,13 +67,19 @@ def compare(asked: Asked, out: Path | None, page: Path | None, *, json: bool, sa
         with compared(question, stretches, advance) as comparison:
             bar.stop()
             _tell(comparison, out, page, json=json)
-    if same and any(sums.differences for sums in comparison.report.variants):
-        raise typer.Exit(1)
+    return any(sums.differences for sums in comparison.report.variants)
 
 
-def _question(asked: Asked) -> Question:
-    """Read the options. Raises OperatorError, AuthorError."""
-    variants = variants_of(checked_folder(asked.draft), asked.vary)
+class Limits(Struct):
+    """Of what is to be compared, what the options say in words."""
+
+    from_ms: int
+    until_ms: int
+    within_ms: int
+
+
+def limits_of(asked: Asked) -> Limits:
+    """Read the options that are moments and spans. Raises OperatorError."""
     within_ms = span_ms(asked.within)
     if within_ms is None:
         raise OperatorError(f"--within {asked.within!r} is no span; write {SPAN_FORM}")
@@ -78,13 +87,20 @@ def _question(asked: Asked) -> Question:
     until_ms = moment_ms(asked.until, "--until") if asked.until else FAR_MS
     if from_ms > until_ms:
         raise OperatorError(f"--from {asked.since} is after --until {asked.until}; swap them")
+    return Limits(from_ms, until_ms, within_ms)
+
+
+def _question(asked: Asked) -> Question:
+    """Read the options. Raises OperatorError, AuthorError."""
+    limits, draft = limits_of(asked), checked_folder(asked.draft)
     return Question(
         data=asked.data,
         key_file=asked.key_file,
-        variants=variants,
-        from_ms=from_ms,
-        until_ms=until_ms,
-        within_ms=within_ms,
+        variants=variants_of(draft, asked.vary),
+        states=read_states(asked.states, draft.source),
+        from_ms=limits.from_ms,
+        until_ms=limits.until_ms,
+        within_ms=limits.within_ms,
         processes=asked.processes or os.cpu_count() or 1,
     )
 

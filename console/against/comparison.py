@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from heapq import merge
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from actors.kept.kept import RedisPlace, StorePlace
+from actors.kept.redis import KeptRedis
 from actors.map import partitions_of
 from actors.store.history import first_position, read_history
 from actors.store.key import store_key
@@ -19,12 +21,14 @@ from actors.store.manifest import read_store, shard_folder
 from actors.store.segment import position_of, segments_of
 from actors.store.snapshots import SnapshotFiles
 from actors.verify.files import SNAPSHOT_FOLDER
-from console.against.course import Part, Task, no_snapshot
-from console.against.crew import parts_of
+from console.against.course import Part, Task, nodes_of, run_course
 from console.against.pairing import Difference
+from console.against.reader import no_snapshot
+from console.against.reign import States
 from console.against.sums import Sums, order_of
+from console.crew import parts_of
 from engine.language.journey import Publication, Settings
-from engine.limits import FAR_MS
+from engine.limits import FAR_MS, PARTITIONS
 
 STATE_BYTES_MAX: Final = 1 << 30
 RECORD_BYTES: Final = 100
@@ -45,9 +49,11 @@ class Variant(Struct, frozen=True):
 class Question(Struct, kw_only=True):
     """What is to be compared."""
 
-    data: Path
+    data: StorePlace
     key_file: Path | None = None
     variants: list[Variant]
+    states: States = ()
+    """Journeys that are in this state in all variants; of others, as the log has it."""
     from_ms: int = 0
     until_ms: int = FAR_MS
     within_ms: int = WITHIN_MS
@@ -55,9 +61,10 @@ class Question(Struct, kw_only=True):
 
 
 class Stretch(Struct, kw_only=True):
-    """What there is of one slot's log."""
+    """What there is of one slot's log, or together of all of a cluster."""
 
     slot: int
+    partitions: list[int]
     first: int
     end: int
     from_ms: int
@@ -80,6 +87,8 @@ class Report(Struct, kw_only=True):
     """Outcomes behind the end of the log, where time was let run on without events."""
     changed: list[str]
     """Files that are not in the draft, or one of its variants, as they were in force at the end."""
+    halted: list[str] = []
+    """Journeys that were paused or ended for a time, and are so in the drafts for that."""
     zone: str
     """Of the (first) draft's settings."""
     processes: int
@@ -88,8 +97,10 @@ class Report(Struct, kw_only=True):
     variants: list[Sums]
 
 
-def survey(data: Path, key_file: Path | None) -> list[Stretch]:
+def survey(data: StorePlace, key_file: Path | None) -> list[Stretch]:
     """Say what there is of each slot's log. Raises OperatorError, LogCorruptError."""
+    if not isinstance(data, Path):
+        return [_survey_of_cluster(data, key_file)]
     store = read_store(data)
     key = store_key(data, key_file)
     found = []
@@ -102,11 +113,25 @@ def survey(data: Path, key_file: Path | None) -> list[Stretch]:
             for number in partitions_of(slot, store.shards):
                 whole = [head for head in heads.get(number, []) if head.position >= first]
                 if not whole:
-                    raise no_snapshot(folder, number)
+                    raise no_snapshot(str(folder), number)
                 from_ms = max(from_ms, whole[-1].now_ms)
+        numbers = list(partitions_of(slot, store.shards))
         end = _end(folder, key, first)
-        found.append(Stretch(slot=slot, first=first, end=end, from_ms=from_ms))
+        found.append(Stretch(slot=slot, partitions=numbers, first=first, end=end, from_ms=from_ms))
     return found
+
+
+def _survey_of_cluster(place: RedisPlace, key_file: Path | None) -> Stretch:
+    from_ms = 0
+    numbers = list(range(PARTITIONS))
+    with closing(KeptRedis(place, key_file)) as kept:
+        for number in numbers:
+            if not kept.is_whole(number):
+                heads = kept.heads(number)
+                if not heads:
+                    raise no_snapshot(kept.name, number)
+                from_ms = max(from_ms, heads[0].now_ms)
+        return Stretch(slot=-1, partitions=numbers, first=0, end=kept.records, from_ms=from_ms)
 
 
 def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list[Task]:
@@ -114,14 +139,15 @@ def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list
     sides = 1 + len(question.variants)
     tasks = []
     for stretch in stretches:
-        numbers = list(partitions_of(stretch.slot, len(stretches)))
+        numbers = stretch.partitions
         large = (stretch.end - stretch.first) * RECORD_BYTES * sides // STATE_BYTES_MAX + 1
         groups = min(len(numbers), max(-(-question.processes // len(stretches)), large))
         for group in range(groups):
             own = folder / f"{stretch.slot}-{group}"
             own.mkdir()
             task = Task(
-                data=question.data,
+                data=question.data if isinstance(question.data, Path) else question.data.data,
+                redis=None if isinstance(question.data, Path) else question.data,
                 key_file=question.key_file,
                 slot=stretch.slot,
                 partitions=numbers[group::groups],
@@ -130,6 +156,7 @@ def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list
                 until_ms=question.until_ms,
                 names=[each.name for each in question.variants],
                 sources=[each.source for each in question.variants],
+                states=question.states,
                 within_ms=question.within_ms,
                 share=1 / groups,
                 folder=own,
@@ -164,7 +191,7 @@ def compared(
     try:
         began = time.perf_counter()
         tasks = tasks_of(question, stretches, folder)
-        parts = parts_of(tasks, question.processes, progress)
+        parts = parts_of(run_course, tasks, question.processes, progress)
         wall_s = time.perf_counter() - began
         report = _report(question, parts, wall_s, answers_ms)
         yield Comparison(report, [path for part in parts for path in part.files])
@@ -199,12 +226,20 @@ def _report(question: Question, parts: list[Part], wall_s: float, answers_ms: in
                 for name in changed_files(source, variant.source)
             }
         ),
+        halted=_halted(question, parts),
         zone=zone_of(question.variants[0].source),
         processes=question.processes,
         wall_s=round(wall_s, 3),
         events_per_s=round(events / wall_s) if wall_s else 0,
         variants=variants,
     )
+
+
+def _halted(question: Question, parts: list[Part]) -> list[str]:
+    """Name the journeys of drafts that are paused or ended as the log has it."""
+    there = {name for variant in question.variants for name in nodes_of(variant.source)}
+    said = {journey for journey, _ in question.states}
+    return sorted({name for part in parts for name in part.halted} & there - said)
 
 
 def changed_files(published: bytes, draft: bytes) -> set[str]:

@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from actors.errors import OperatorError
 from actors.frame import (
     EventRecord,
     Frame,
@@ -17,15 +16,13 @@ from actors.frame import (
     event_of,
     partition_number,
 )
-from actors.store.history import first_position, read_history
-from actors.store.key import store_key
-from actors.store.manifest import shard_folder
-from actors.store.snapshots import SnapshotFiles
-from actors.verify.files import SNAPSHOT_FOLDER
+from actors.kept.kept import RedisPlace
 from console.against.entries import note_entries
 from console.against.glimpse import visits_of
 from console.against.lane import Lane
 from console.against.pairing import Difference, Pairing, Side
+from console.against.reader import reader_of
+from console.against.reign import States, halted_in
 from console.against.spool import Spool
 from console.against.sums import Reason, Sums, note_reasons, order_of, picked, ranked
 from console.replay import RUN_ON_MS
@@ -46,6 +43,8 @@ class Task(Struct, kw_only=True):
 
     data: Path
     key_file: Path | None
+    redis: RedisPlace | None = None
+    """Where the store is, if not in `data`; then all its slots are read."""
     slot: int
     partitions: list[int]
     end: int
@@ -56,6 +55,8 @@ class Task(Struct, kw_only=True):
     names: list[str]
     sources: list[bytes]
     """Of each variant, the name and the publication."""
+    states: States = ()
+    """Journeys that are in this state in all of them, whatever the log says."""
     within_ms: int
     share: float
     """Of the slot's records those that count as its progress: others read them as well."""
@@ -78,8 +79,15 @@ class Part(Struct, kw_only=True):
     """The moments of the first and the last record that was compared."""
     published: bytes = b""
     """What was really in force at the end."""
+    halted: set[str] = set()
+    """Journeys that were really paused or ended for a time, of what was compared."""
     files: list[Path] = []
     """Differences, each file in order, as msgpack."""
+
+
+def run_course(task: Task, progress: Callable[[float], None]) -> Part:
+    """Do one task. What a process of the crew does."""
+    return Course(task).run(progress)
 
 
 class Course:
@@ -87,8 +95,8 @@ class Course:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._key = store_key(task.data, task.key_file)
-        self._folder = shard_folder(task.data, task.slot)
+        place = task.redis or task.data
+        self._reader = reader_of(place, task.key_file, task.slot, task.end)
         self._spool = Spool(task.folder)
         self._part = Part(sums=[Sums(variant=name) for name in task.names])
         self._event_ms = 0
@@ -97,7 +105,9 @@ class Course:
         hot_max = max(16, min(HOT_CONTACTS_MAX, HOT_MAX // (sides * len(task.partitions))))
         self._lanes: list[Lane | None] = [None] * PARTITIONS
         for number in task.partitions:
-            self._lanes[number] = Lane(number, task.sources, task.from_ms, hot_max, self._spool)
+            self._lanes[number] = Lane(
+                number, task.sources, task.from_ms, hot_max, self._spool, task.states
+            )
         self._own = [lane for lane in self._lanes if lane is not None]
 
     def run(self, progress: Callable[[float], None]) -> Part:
@@ -110,12 +120,12 @@ class Course:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            since = first_position(self._folder)
-            if since:
-                self._load(since)
+            published = self._reader.load(self._own)
+            if published:
+                self._part.halted = halted_in(published)
             told, share = 0, self._task.share
-            for frame in self._frames(since):
-                self._take(frame)
+            for slot, frame in self._reader.frames():
+                self._take(slot, frame)
                 told += len(frame.records)
                 if told >= TOLD_EVERY:
                     progress(told * share)
@@ -127,68 +137,56 @@ class Course:
             if collecting:
                 gc.enable()
 
-    def _frames(self, since: int) -> Iterator[Frame]:
-        for frame in read_history(self._folder, self._key, since):
-            if frame.position >= self._task.end:
-                return
-            yield frame
-
-    def _load(self, since: int) -> None:
-        """Begin with the oldest snapshots from which the log goes on without a gap."""
-        files = SnapshotFiles(self._folder / SNAPSHOT_FOLDER, self._key)
-        heads = files.all_heads()
-        for lane in self._own:
-            found = [head for head in heads.get(lane.number, []) if head.position >= since]
-            if not found:
-                raise no_snapshot(self._folder, lane.number)
-            head = found[-1]
-            rows = [
-                (row.key, row.armed_at_ms, row.state) for part in files.rows(head) for row in part
-            ]
-            lane.load(head, rows)
-
-    def _take(self, frame: Frame) -> None:
+    def _take(self, slot: int, frame: Frame) -> None:
         """Fold a frame's records, each in its lane; then see what it recorded."""
         lanes, until_ms, part = self._lanes, self._task.until_ms, self._part
-        recorded = self._recorded(frame)
+        there = self._reader.is_there
+        recorded = self._recorded(slot, frame)
         touched = set(recorded)
         part.records += len(frame.records)
         for position, record in enumerate(frame.records, frame.position):
             now_ms = record.now_ms
             if now_ms > until_ms:
-                self._end(record)
+                for each in self._lanes_of(record, slot, position):
+                    each.over = True  # Neither this record is to count, nor what comes after it.
                 continue
             part.last_ms = max(part.last_ms, now_ms)
             if type(record) is EventRecord:
                 link = record.event
-                lane = lanes[link.partition]
-                if lane is not None and position >= lane.needed:
+                number = link.partition
+                lane = lanes[number]
+                if lane is not None and position >= lane.needed and there(number, slot, position):
                     self._note_event(now_ms)
                     if lane.event(event_of(link), now_ms):
                         touched.add(lane.number)
             else:
-                touched.update(self._fold_other(record, position))
+                touched.update(self._fold_other(record, slot, position))
         for number in sorted(touched):
             lane = lanes[number]
             assert lane is not None
             lane.close(recorded.get(number, []))
 
-    def _fold_other(self, record: Record, position: int) -> Iterator[int]:
+    def _fold_other(self, record: Record, slot: int, position: int) -> Iterator[int]:
         """Fold what is no event; yield the lanes that are to be closed."""
-        for lane in self._lanes_of(record):
+        own = self._own[0]
+        if (
+            isinstance(record, PublishRecord)
+            and position >= own.needed
+            and self._reader.is_there(own.number, slot, position)
+        ):
+            halted, part = halted_in(record.source), self._part
+            part.halted = part.halted | halted if record.now_ms >= self._task.from_ms else halted
+        for lane in self._lanes_of(record, slot, position):
             if position >= lane.needed and lane.other(record, self._event_ms + RUN_ON_MS):
                 yield lane.number
 
-    def _end(self, record: Record) -> None:
-        """Take in that a record is not to count any more, nor what comes after it."""
-        for lane in self._lanes_of(record):
-            lane.over = True
-
-    def _lanes_of(self, record: Record) -> list[Lane]:
+    def _lanes_of(self, record: Record, slot: int, position: int) -> list[Lane]:
+        """Return the lanes that a record is for, of those whose partitions were there."""
+        there = self._reader.is_there
         if isinstance(record, PublishRecord):
-            return self._own
+            return [lane for lane in self._own if there(lane.number, slot, position)]
         lane = self._lanes[partition_number(record)]
-        return [] if lane is None else [lane]
+        return [] if lane is None or not there(lane.number, slot, position) else [lane]
 
     def _note_event(self, now_ms: int) -> None:
         self._part.events += 1
@@ -196,13 +194,17 @@ class Course:
         if self._task.from_ms <= now_ms < self._part.from_ms:
             self._part.from_ms = now_ms
 
-    def _recorded(self, frame: Frame) -> dict[int, list[Outcome]]:
+    def _recorded(self, slot: int, frame: Frame) -> dict[int, list[Outcome]]:
         """Return a frame's outcomes by partition; what was sent is on its way from now on."""
         recorded: dict[int, list[Outcome]] = {}
         for outcome in frame.outcomes:
             number = partition_of(outcome.contact)
             lane = self._lanes[number]
-            if lane is not None and frame.position >= lane.needed:
+            if (
+                lane is not None
+                and frame.position >= lane.needed
+                and self._reader.is_there(number, slot, frame.position)
+            ):
                 recorded.setdefault(number, []).append(outcome)
                 if outcome.outcome == SENT:
                     lane.open[outcome.key] = None
@@ -279,12 +281,6 @@ def nodes_of(source: bytes) -> dict[str, set[str]]:
         journey["journey"]: {node["id"] for node in journey["nodes"]}
         for journey in publication.journeys.values()
     }
-
-
-def no_snapshot(folder: Path, partition: int) -> OperatorError:
-    """Say that a partition's state at the beginning of what is kept of the log is not there."""
-    text = f"{folder}: the log begins late, and partition {partition} has no snapshot from which it"
-    return OperatorError(f"{text} goes on; run the system until it has taken one")
 
 
 def _count_waiting(sums: Sums, visits: dict[str, list[Visit]], name: str) -> None:

@@ -6,6 +6,7 @@ from actors.frame import AdvanceRecord, Record, input_of
 from actors.store.port import SnapshotHead
 from console.against.branch import Branch
 from console.against.glimpse import visits_of
+from console.against.reign import States
 from console.against.spool import REAL, Spool
 from engine.contacts.idle import decode_idle
 from engine.decision import DECLINED, SENT, Decision, Outcome
@@ -35,7 +36,13 @@ class Lane:
     )
 
     def __init__(
-        self, number: int, sources: list[bytes], from_ms: int, hot_max: int, spool: Spool
+        self,
+        number: int,
+        sources: list[bytes],
+        from_ms: int,
+        hot_max: int,
+        spool: Spool,
+        states: States = (),
     ) -> None:
         self.number = number
         self._decisions: list[Decision] = []
@@ -59,7 +66,7 @@ class Lane:
         """The position from which on it folds; what was before it is in its snapshot."""
         self.open: dict[str, None] = {}
         """Messages really decided, and not settled."""
-        self.branches = [Branch(number, source, hot_max, self.open) for source in sources]
+        self.branches = [Branch(number, source, hot_max, self.open, states) for source in sources]
 
     def load(self, head: SnapshotHead, rows: list[tuple[str, int, bytes]]) -> None:
         """Begin with a snapshot's state instead of nothing.
@@ -106,7 +113,7 @@ class Lane:
                 case Advance() if isinstance(record, AdvanceRecord):
                     branch.advance(input, now_ms, last_ms)
                 case Publish():
-                    branch.publish(now_ms)
+                    branch.publish(now_ms, self.base.published)
                 case _:
                     branch.fold(input, now_ms)
             self.decided |= bool(branch.outcomes)

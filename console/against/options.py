@@ -12,6 +12,13 @@ Vary = Annotated[
     list[str] | None,
     typer.Option(help="With --against: FILE:PATH=VALUE,VALUE; each value makes a draft."),
 ]
+StatesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state",
+        help="With --against: JOURNEY=live, paused or ended, from the beginning; else as it was.",
+    ),
+]
 Since = Annotated[
     str, typer.Option("--from", help="With --against: the draft is in force from then on.")
 ]
@@ -20,6 +27,6 @@ Within = Annotated[
 ]
 Html = Annotated[Path | None, typer.Option(help="With --against: write a page with plots here.")]
 Processes = Annotated[
-    int, typer.Option(min=0, help="With --against: so many at once; 0 is one for each core.")
+    int, typer.Option(min=0, help="With --from-log: so many at once; 0 is one for each core.")
 ]
 Same = Annotated[bool, typer.Option("--same", help="With --against: exit 1 if anything differs.")]

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from console.against.comparison import Report
-from console.against.sums import HOUR_MS, Sums
+from console.against.sums import HOUR_MS, Reason, Sums
 from console.against.table import notes_of
 
 
@@ -15,6 +15,24 @@ def summary_of(report: Report) -> dict[str, Any]:
     told["notes"] = notes_of(report)
     told["variants"] = [_variant(sums) for sums in report.variants]
     return told
+
+
+def report_of(told: dict[str, Any]) -> Report:
+    """Return the report that was told so. Raises msgspec.ValidationError where it was none."""
+    return msgspec.convert(told | {"variants": [_sums(each) for each in told["variants"]]}, Report)
+
+
+def _sums(told: dict[str, Any]) -> dict[str, Any]:
+    """Undo what `_variant` does to lists and hours; what it adds is passed over."""
+    reasons = [
+        ({name: each[name] for name in Reason.__struct_fields__}, each["count"])
+        for each in told["reasons"]
+    ]
+    hours = {
+        journey: {at_ms // HOUR_MS: [real, draft] for at_ms, real, draft in course}
+        for journey, course in told["hours"].items()
+    }
+    return told | {"reasons": reasons, "hours": hours}
 
 
 def _variant(sums: Sums) -> dict[str, Any]:

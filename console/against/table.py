@@ -56,6 +56,11 @@ def notes_of(report: Report) -> list[str]:
             f"{report.run_on:,} outcomes are behind the last record: what really was in force "
             "would have come to them without further events"
         )
+    if report.halted:
+        notes.append(
+            f"{', '.join(report.halted)}: paused or ended for a time, and so in the draft as well; "
+            "to ask without that: --state JOURNEY=live"
+        )
     return notes + [
         f"{sums.variant}: {sums.faults:,} inputs or timers failed in its fold"
         for sums in report.variants

@@ -10,6 +10,7 @@ from console.control.draft import Draft, checked
 from console.control.endpoint import LONG_S, Call, Endpoint
 from console.control.faults import RefusedError, fault_of, refused
 from console.diff import Diff
+from console.events import sightings_of
 from console.publication import (
     Considered,
     Make,
@@ -20,6 +21,7 @@ from console.publication import (
     to_older,
     to_state,
 )
+from console.validation import Checked, checked_of
 from engine.fold.succession import State
 
 DAYS_MAX: Final = 400
@@ -28,15 +30,6 @@ NOTE_CHARS_MAX: Final = 1_000
 InFlight = Literal["follow", "stay", "migrate"]
 Note = Annotated[str, Meta(max_length=NOTE_CHARS_MAX)]
 Number = Annotated[int, Meta(ge=0, le=10**9)]
-
-
-class Checked(Struct, kw_only=True):
-    """A draft that is in order."""
-
-    journeys: int
-    templates: int
-    notes: list[str]
-    """What is no mistake, yet may not be meant."""
 
 
 class DiffBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -100,18 +93,18 @@ def _put_draft(call: Call) -> Checked:
 
 
 def _validate(call: Call) -> Checked:
-    folder = checked(call.body, call.system.operator)
-    return Checked(
-        journeys=len(folder.publication.journeys),
-        templates=len(folder.publication.templates),
-        notes=folder.notes,
-    )
+    system = call.system
+    folder = checked(call.body, system.operator)
+    seen, faults = system.wait(lambda: sightings_of(system.data, system.key_file))
+    return checked_of(folder, seen, tuple(faults))
 
 
 def _diff(call: Call) -> Considered:
     body: DiffBody = call.body
     make = of_draft(call.system.source(body.draft), body.in_flight, body.map)
-    return _considered(call, Request(data=call.system.data, what="diff", make=make, days=body.days))
+    return _considered(
+        call, Request(data=call.system.store, what="diff", make=make, days=body.days)
+    )
 
 
 def _publish(call: Call) -> Considered:
@@ -141,7 +134,7 @@ def _change(call: Call, what: str, make: Make) -> Considered:
         if body.after is not None and body.after != last:
             text = f"publication {last} is in force, not {body.after}; look at what it changed"
             raise refused(HTTPStatus.CONFLICT, text, "$.after")
-        request = Request(data=system.data, what=what, make=make, note=body.note)
+        request = Request(data=system.store, what=what, make=make, note=body.note)
         found = _considered(call, request, publish=not body.dry)
     if found.problems and not body.dry:
         raise RefusedError(HTTPStatus.CONFLICT, *map(fault_of, found.problems))

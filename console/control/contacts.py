@@ -52,7 +52,7 @@ class EraseQuery(Struct, forbid_unknown_fields=True):
 def _show(call: Call) -> Any:
     contact, at = _contact(call), call.query.at
     at_ms = _moment(at, "at") if at else None
-    known, kept = known_of(call.system.data, contact, at_ms, call.system.key_file)
+    known, kept = known_of(call.system.store, contact, at_ms, call.system.key_file)
     if kept is None:
         when = f" at {at}" if at else ""
         raise no_such(f"Nothing is known of {contact}{when}.")
@@ -65,7 +65,7 @@ def _show(call: Call) -> Any:
 
 def _explain(call: Call) -> Any:
     since_ms = _moment(call.query.since, "since") if call.query.since else 0
-    found = explanation_of(call.system.data, _contact(call), call.system.key_file)
+    found = explanation_of(call.system.store, _contact(call), call.system.key_file)
     found.entries = narrowed(found.entries, call.query.journey, since_ms)
     if call.accept != TEXT:
         return found
@@ -75,7 +75,7 @@ def _explain(call: Call) -> Any:
 
 
 def _export(call: Call) -> Held:
-    return held_of(call.system.data, _contact(call), call.system.key_file)
+    return held_of(call.system.store, _contact(call), call.system.key_file)
 
 
 def _erase(call: Call) -> ErasureReport:
@@ -88,14 +88,14 @@ def _erase(call: Call) -> ErasureReport:
     system.running()
     try:
         return system.wait(
-            lambda: erase_contact(system.data, contact, keep_out_ms, system.key_file)
+            lambda: erase_contact(system.store, contact, keep_out_ms, system.key_file)
         )
     finally:
         system.jobs.forget()
 
 
 def _failed(call: Call) -> list[FailedInput]:
-    return failed_inputs(call.system.data, call.system.key_file)
+    return failed_inputs(call.system.store, call.system.key_file)
 
 
 def _contact(call: Call) -> str:

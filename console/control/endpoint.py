@@ -19,6 +19,7 @@ LONG_S: Final = 600.0
 JSON: Final = "application/json"
 HTML: Final = "text/html"
 TEXT: Final = "text/plain"
+LINES: Final = "application/x-ndjson"
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""Jobs: comparisons of drafts with the log, each in a process of its own, one at a time."""
+"""Jobs: what takes long, such as comparing drafts with the log: a process each, one at a time."""
 
 import os
 import subprocess
@@ -11,57 +11,26 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+import zstandard
 from msgspec import Struct
 
 from actors.clock import WallClock
-from console.against.comparison import Question, Variant
 from console.control.faults import fault_of, refused
-from engine.limits import FAR_MS
+from console.control.work import DIFFERENCES, PAGE, RESULT_BYTES_MAX, SUMMARY, JobLine, Work
 
 KEPT_MAX: Final = 8
 """Jobs that are remembered, with what they came to."""
 JOB_S_MAX: Final = 3_600.0
-RESULT_BYTES_MAX: Final = 64 << 20
 
 State = Literal["works", "done", "failed", "ended"]
-
-
-class JobStart(Struct, kw_only=True):
-    """What the process of a job needs to know."""
-
-    data: str
-    key_file: str
-    variants: list[Variant]
-    from_ms: int
-    until_ms: int
-    within_ms: int
-    out: str
-    """Folder to write into: `summary.json` and `page.html`."""
-
-    def question(self) -> Question:
-        """Return what is to be compared; one process for it: the shards need the others."""
-        return Question(
-            data=Path(self.data),
-            key_file=Path(self.key_file) if self.key_file else None,
-            variants=self.variants,
-            from_ms=self.from_ms,
-            until_ms=self.until_ms or FAR_MS,
-            within_ms=self.within_ms,
-            processes=1,
-        )
-
-
-class JobLine(Struct):
-    """What the process of a job says, a line of JSON each."""
-
-    share: float = 0.0
-    refusal: str = ""
+What = Literal["replay", "verify"]
 
 
 class Job(Struct, kw_only=True):
-    """One comparison, and how far it is."""
+    """What takes long, and how far it is."""
 
     id: str
+    what: What
     state: State
     by: str
     begun_at_ms: int
@@ -71,8 +40,10 @@ class Job(Struct, kw_only=True):
     problem: str = ""
     """Why it failed."""
     summary: dict[str, Any] | None = None
-    """What it came to, as `anlass replay --against --json` prints it, contacts as samples among it.
-    Not in lists of jobs."""
+    """What it came to, as `anlass replay --against --json` or `anlass verify --json` prints it,
+    contacts as samples among it. Not in lists of jobs."""
+    kept: int | None = None
+    """How many of its differences are kept, the first by time, where that is not all of them."""
 
 
 class Jobs:
@@ -81,12 +52,13 @@ class Jobs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._pages: dict[str, str] = {}
+        self._files: dict[str, dict[str, bytes]] = {}
+        """By job and name, compressed."""
         self._process: subprocess.Popen[bytes] | None = None
         self._works = ""
         self._number = 0
 
-    def begin(self, by: str, start: Callable[[str], JobStart]) -> Job:
+    def begin(self, by: str, what: What, start: Callable[[str], Work]) -> Job:
         """Begin one; `start` is told the folder for its results. Raises RefusedError: one works."""
         with self._lock:
             if self._works:
@@ -94,11 +66,11 @@ class Jobs:
                 raise refused(HTTPStatus.CONFLICT, text)
             self._number += 1
             id = f"{self._number}-{os.urandom(6).hex()}"
-            job = Job(id=id, state="works", by=by, begun_at_ms=WallClock().read())
+            job = Job(id=id, what=what, state="works", by=by, begun_at_ms=WallClock().read())
             self._jobs[id], self._works = job, id
             for old in list(self._jobs)[:-KEPT_MAX]:
                 del self._jobs[old]
-                self._pages.pop(old, None)
+                self._files.pop(old, None)
         threading.Thread(target=self._see_through, args=[job, start], daemon=True).start()
         return job
 
@@ -113,10 +85,11 @@ class Jobs:
         with self._lock:
             return self._jobs.get(id)
 
-    def page(self, id: str) -> str | None:
-        """Return the page of one that is done."""
+    def file(self, id: str, name: str) -> bytes | None:
+        """Return a file that one left which is done, if it left it."""
         with self._lock:
-            return self._pages.get(id)
+            data = self._files.get(id, {}).get(name)
+        return None if data is None else zstandard.decompress(data)
 
     def end(self, id: str) -> None:
         """End one that works."""
@@ -133,19 +106,22 @@ class Jobs:
         self.end(self._works)
         with self._lock:
             self._jobs = {id: each for id, each in self._jobs.items() if id == self._works}
-            self._pages.clear()
+            self._files.clear()
 
     def close(self) -> None:
         """End what works."""
         self.end(self._works)
 
-    def _see_through(self, job: Job, start: Callable[[str], JobStart]) -> None:
+    def _see_through(self, job: Job, start: Callable[[str], Work]) -> None:
+        summary: dict[str, Any] = {}
+        files: dict[str, bytes] = {}
         try:
             with tempfile.TemporaryDirectory(prefix="anlass-job-") as folder:
                 problem = self._work(job, start(folder))
-                summary, page = ({}, "") if problem else _results(Path(folder))
+                if not problem:
+                    summary, files = _results(Path(folder))
         except Exception as error:  # noqa: BLE001 - whatever it was, who asks is told
-            problem, summary, page = str(error) or type(error).__name__, {}, ""
+            problem = str(error) or type(error).__name__
         with self._lock:
             self._works, self._process = "", None
             job.ended_at_ms = WallClock().read()
@@ -154,12 +130,12 @@ class Jobs:
             job.state, job.problem = ("failed", problem) if problem else ("done", "")
             if not problem:
                 job.progress, job.summary = 1.0, summary
-                self._pages[job.id] = page
+                self._files[job.id] = files
 
-    def _work(self, job: Job, start: JobStart) -> str:
+    def _work(self, job: Job, work: Work) -> str:
         """Let a process do it; return why it could not."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "console.control.comparing"],
+            [sys.executable, "-m", "console.control.job_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -174,12 +150,13 @@ class Jobs:
             with process:
                 assert process.stdin is not None
                 assert process.stdout is not None
-                process.stdin.write(msgspec.json.encode(start) + b"\n")
+                process.stdin.write(msgspec.json.encode(work) + b"\n")
                 process.stdin.flush()  # It stays open: the process ends when this end closes.
                 for text in process.stdout:
                     line = msgspec.json.decode(text, type=JobLine)
                     job.progress = max(job.progress, line.share)
                     refusal = line.refusal or refusal
+                    job.kept = line.kept
         finally:
             timer.cancel()
         if refusal or process.returncode == 0:
@@ -187,14 +164,25 @@ class Jobs:
         return f"its process ended with {process.returncode}; maybe for lack of memory or time"
 
 
-def _results(folder: Path) -> tuple[dict[str, Any], str]:
-    summary, page = folder / "summary.json", folder / "page.html"
-    for path in (summary, page):
-        if path.stat().st_size > RESULT_BYTES_MAX:
-            raise ValueError(f"{path.name} is larger than {RESULT_BYTES_MAX >> 20} MiB; ask less")
-    return msgspec.json.decode(summary.read_bytes()), page.read_text(encoding="utf-8")
+def _results(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what a job came to, and the files that it left beside that."""
+    summary = _read(folder / SUMMARY)
+    files = {
+        name: zstandard.compress(_read(folder / name))
+        for name in (PAGE, DIFFERENCES)
+        if (folder / name).exists()
+    }
+    return msgspec.json.decode(summary), files
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_size > RESULT_BYTES_MAX:
+        raise ValueError(f"{path.name} is larger than {RESULT_BYTES_MAX >> 20} MiB; ask less")
+    return path.read_bytes()
 
 
 def failed_words(job: Job) -> str:
-    """Say why a job has no page."""
-    return fault_of(job.problem).problem if job.problem else f"it is not done: it {job.state}"
+    """Say why a job has no such file."""
+    if job.problem:
+        return fault_of(job.problem).problem
+    return "it makes none" if job.state == "done" else f"it is not done: it {job.state}"

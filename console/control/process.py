@@ -40,7 +40,7 @@ async def serve(start: ControlStart) -> None:
 
 async def _serve(start: ControlStart) -> None:
     key_file = Path(start.key_file) if start.key_file else None
-    system = System(Path(start.data), key_file, start.operator)
+    system = System(Path(start.data), key_file, start.operator, start.place())
     app, api = app_of(system, start.keys)
     config = uvicorn.Config(
         app,

@@ -1,4 +1,4 @@
-"""Replays: what a draft would have sent, by folding the log again; each a job in the background."""
+"""Replays: what drafts would have sent; verifications; and the jobs in which both are done."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -6,12 +6,16 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from actors.errors import OperatorError
 from console.against.comparison import WITHIN_MS
+from console.against.reign import checked_states
 from console.against.sweep import VARIANTS_MAX, variants_of
 from console.control.draft import Draft, checked
-from console.control.endpoint import HTML, Call, Endpoint, Reply, no_such
+from console.control.endpoint import HTML, LINES, Call, Endpoint, Reply, no_such
 from console.control.faults import refused
-from console.control.jobs import Job, JobStart, failed_words
+from console.control.jobs import Job, failed_words
+from console.control.work import DIFFERENCES, PAGE, RESULT_BYTES_MAX, Comparing, Verifying
+from engine.fold.succession import State
 from engine.limits import FAR_MS
 
 Moment = Annotated[int, Meta(ge=0, le=FAR_MS)]
@@ -25,6 +29,8 @@ class ReplayBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """Left out: the draft that is kept."""
     vary: Annotated[list[Text], Meta(max_length=VARIANTS_MAX)] = []
     """`FILE:PATH=VALUE,VALUE`: each value makes a draft."""
+    states: dict[str, State] = {}
+    """Journeys of the draft that are in this state from the beginning; others as the log has it."""
     from_ms: Moment = 0
     """The draft is in force from then on, and what was before is not compared."""
     until_ms: Moment = FAR_MS
@@ -38,20 +44,34 @@ def _begin(call: Call) -> Reply:
     if body.from_ms > body.until_ms:
         text = f"from_ms {body.from_ms} is after until_ms {body.until_ms}; swap them"
         raise refused(HTTPStatus.BAD_REQUEST, text, "$.from_ms")
-    variants = variants_of(checked(system.draft(body.draft), system.operator), body.vary)
+    draft = checked(system.draft(body.draft), system.operator)
+    variants = variants_of(draft, body.vary)
+    try:
+        states = checked_states(body.states, draft.source, "states")
+    except OperatorError as error:
+        raise refused(HTTPStatus.BAD_REQUEST, str(error), "$.states") from None
 
-    def start(out: str) -> JobStart:
-        return JobStart(
-            data=str(system.data.absolute()),
-            key_file="" if system.key_file is None else str(system.key_file.absolute()),
+    def start(out: str) -> Comparing:
+        return Comparing(
+            place=system.place(out),
             variants=variants,
+            states=states,
             from_ms=body.from_ms,
             until_ms=body.until_ms,
             within_ms=body.within_ms,
-            out=out,
+            bytes_max=RESULT_BYTES_MAX,
         )
 
-    return Reply(system.jobs.begin(call.caller.name, start), HTTPStatus.ACCEPTED)
+    return Reply(system.jobs.begin(call.caller.name, "replay", start), HTTPStatus.ACCEPTED)
+
+
+def _verify(call: Call) -> Reply:
+    system = call.system
+
+    def start(out: str) -> Verifying:
+        return Verifying(place=system.place(out))
+
+    return Reply(system.jobs.begin(call.caller.name, "verify", start), HTTPStatus.ACCEPTED)
 
 
 def _jobs(call: Call) -> list[Job]:
@@ -67,12 +87,20 @@ def _job(call: Call) -> Job:
 
 
 def _page(call: Call) -> Reply:
+    return _file(call, PAGE, "page", HTML)
+
+
+def _differences(call: Call) -> Reply:
+    return _file(call, DIFFERENCES, "differences", LINES)
+
+
+def _file(call: Call, name: str, word: str, media: str) -> Reply:
     job = _job(call)
-    page = call.system.jobs.page(job.id)
-    if page is None:
-        text = f"job {job.id} has no page; {failed_words(job)}"
+    data = call.system.jobs.file(job.id, name)
+    if data is None:
+        text = f"job {job.id} has no {word}; {failed_words(job)}"
         raise refused(HTTPStatus.CONFLICT, text)
-    return Reply(page, media=HTML)
+    return Reply(data.decode(), media=media)
 
 
 def _end(call: Call) -> Job:
@@ -92,6 +120,16 @@ ENDPOINTS: Final = (
         answer=Job,
         status=HTTPStatus.ACCEPTED,
         what="replay",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/verifications",
+        scope="operate",
+        summary="Begin to read all of the store and fold it again; the job says what is wrong.",
+        handle=_verify,
+        answer=Job,
+        status=HTTPStatus.ACCEPTED,
+        what="verify",
     ),
     Endpoint(
         method="GET",
@@ -117,6 +155,15 @@ ENDPOINTS: Final = (
         handle=_page,
         answer={"type": "string"},
         medias=(HTML,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/jobs/{job}/differences",
+        scope="contacts",
+        summary="The messages that differ, a line of JSON each, by time.",
+        handle=_differences,
+        answer={"type": "string"},
+        medias=(LINES,),
     ),
     Endpoint(
         method="DELETE",

@@ -1,11 +1,14 @@
 """How the system is, what it was sent, and what was changed through this API."""
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from actors.errors import OperatorError
+from actors.kept.opening import store_of
+from console.cluster_status import cluster_status_of, system_status_of
 from console.control.audit import AuditLine
 from console.control.endpoint import Call, Endpoint, no_such
 from console.control.faults import refused
@@ -42,8 +45,12 @@ class NumbersQuery(Struct, forbid_unknown_fields=True):
 
 def _status(call: Call) -> SystemStatus:
     system = call.system
-    system.running()
-    return system.wait(lambda: status_of(system.data, system.key_file))
+    running = system.running()
+    place = system.store
+    if isinstance(place, Path):
+        return system.wait(lambda: status_of(place, system.key_file))
+    whole = system.wait(lambda: cluster_status_of(place.redis, place.keys, place.archive))
+    return system_status_of(whole, running, store_of(place).clock)
 
 
 def _numbers(call: Call) -> NumbersReport:
@@ -53,9 +60,9 @@ def _numbers(call: Call) -> NumbersReport:
         asked = asked_for(query.journey, query.since, query.by)
     except OperatorError as error:
         raise refused(HTTPStatus.BAD_REQUEST, str(error).removeprefix("--"), "since") from None
-    found = system.wait(lambda: numbers_of(system.data, asked, system.key_file))
+    found = system.wait(lambda: numbers_of(system.store, asked, system.key_file))
     if query.journey and not found.journeys:
-        whole = system.wait(lambda: numbers_of(system.data, Asked(), system.key_file))
+        whole = system.wait(lambda: numbers_of(system.store, Asked(), system.key_file))
         known = [each.journey for each in whole.journeys]
         raise no_such(f"there is no journey {query.journey!r}; {nearest(query.journey, known)}")
     return found
@@ -78,7 +85,7 @@ def _event(call: Call) -> EventReport:
 def _seen(call: Call) -> tuple[Sightings, list[str]]:
     system = call.system
     system.running()
-    return system.wait(lambda: sightings_of(system.data, system.key_file))
+    return system.wait(lambda: sightings_of(system.store, system.key_file))
 
 
 def _audit(call: Call) -> list[AuditLine]:

@@ -8,17 +8,17 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from actors.links.credentials import Credentials
-from actors.publications import PublicationNote
+from actors.kept.kept import StorePlace
+from actors.kept.opening import key_of, publications_of
+from actors.kept.served import served_store
+from actors.publications import PublicationNote, Publications
 from actors.publisher import Publisher
 from actors.running import Running, running_system
-from actors.store.key import store_key
-from actors.store.published import PublishedFiles
 from console.control.audit import Audit
 from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
-from console.publication import publications_of
+from console.control.work import Place
 from engine.language.journey import Publication
 
 CHANGING_S: Final = 30.0
@@ -31,13 +31,19 @@ class System:
     """What runs on a data folder; used by several threads."""
 
     def __init__(
-        self, data: Path, key_file: Path | None = None, operator: dict[str, Any] | None = None
+        self,
+        data: Path,
+        key_file: Path | None = None,
+        operator: dict[str, Any] | None = None,
+        store: StorePlace | None = None,
     ) -> None:
+        """`data` is this machine's folder; `store` where the store is, if it is not there."""
         self.data = data
+        self.store: StorePlace = data if store is None else store
         self.key_file = key_file
         self.operator = operator or {"keys": [], "channels": {}}
         self.audit = Audit(data)
-        self.drafts = DraftFile(data, store_key(data, key_file))
+        self.drafts = DraftFile(data, key_of(self.store, key_file))
         self.jobs = Jobs()
         self._changing = threading.Lock()
 
@@ -49,9 +55,9 @@ class System:
             raise refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
         return running
 
-    def publications(self) -> PublishedFiles:
+    def publications(self) -> Publications:
         """Return what was ever published."""
-        return publications_of(self.data, self.key_file)
+        return publications_of(self.store, self.key_file)
 
     def notes(self) -> list[PublicationNote]:
         """Return who published what when."""
@@ -59,9 +65,13 @@ class System:
 
     def publisher(self) -> Publisher:
         """Return who asks the shards what is in force."""
-        running = self.running()
-        here = Credentials.open(running.keys, "operator")
-        return Publisher(running.sockets, self.publications(), here)
+        self.running()
+        served = served_store(self.store)
+        if served is None:
+            text = "no shard is served just now; try again in a moment"
+            raise refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
+        addresses = list(served.addresses.values())
+        return Publisher(addresses, self.publications(), served.credentials, served.next_serial)
 
     def in_force(self) -> Publication:
         """Return what is in force."""
@@ -74,6 +84,14 @@ class System:
     def source(self, sent: Draft | None) -> Publication:
         """Return that draft, in order. Raises AuthorError."""
         return checked(self.draft(sent), self.operator).publication
+
+    def place(self, out: str) -> Place:
+        """Return where a job reads, and writes what it comes to."""
+        key_file = "" if self.key_file is None else str(self.key_file.absolute())
+        place = Place(data=str(self.data.absolute()), key_file=key_file, out=out)
+        if not isinstance(self.store, Path):
+            place.redis, place.archive = self.store.redis, self.store.archive
+        return place
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """Publication -> Programs: every check that an author can fail happens here, all at once."""
 
 from functools import lru_cache
+from typing import Final
 from zlib import crc32
 
 import msgspec
@@ -21,8 +22,12 @@ from engine.language.rules import Rules
 from engine.limits import HAPPENING_KEPT_MAX, JOURNEYS_MAX, SEGMENTS_MAX
 from engine.program import Program
 
+REMEMBERED: Final = 32
+"""Publications whose programs are: more than a comparison has variants, which each partition asks
+for in turn. With fewer than it asks for, all would be compiled anew each time."""
 
-@lru_cache(maxsize=8)
+
+@lru_cache(maxsize=REMEMBERED)
 def programs_of(source: bytes) -> Programs:
     """Compile the source of a Publish. Pure, so remembered: 256 partitions ask for the same one.
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from actors.control.charter import Charter, new_roster
@@ -12,6 +12,7 @@ from actors.control.orders import Beat, Orders
 from actors.control.roster import Roster
 from actors.control.shard_process import ShardProcess
 from actors.control.tenure import Tenure
+from actors.links.credentials import Credentials
 from actors.links.link import (
     Accept,
     Accepted,
@@ -44,6 +45,7 @@ class Body:
         self.tells = True
         """Whether it can tell others that a partition is theirs."""
         self._ground = ground
+        self._host = f"host of {name}" if ground.credentials else "here"
         self._loop = asyncio.get_running_loop()
         self.process = ShardProcess(name, self._beat, self._tenure, self._open, self._end)
         self.task = asyncio.create_task(self._run())
@@ -66,12 +68,14 @@ class Body:
         return Tenure(slot, ground.settings, told, socket, self._tell, lambda _: self._end(70))
 
     async def _open(self, tenure: Tenure) -> None:
-        await tenure.open(None, "here", "", None)
+        keys = self._ground.credentials
+        await tenure.open(None, self._host, "127.0.0.1" if keys else "", keys)
 
     async def _tell(self, slot: int, partition: int) -> None:
         if not self.tells:
             raise OSError("it cannot be told")
-        client = await LinkClient.connect(self.process.map.sites[slot].socket)
+        address = self.process.map.sites[slot].address(self._host)
+        client = await LinkClient.connect(address, self._ground.credentials)
         with contextlib.closing(client):
             await client.ask(OpenPartition(0, slot, partition))
 
@@ -93,12 +97,18 @@ class Body:
 class Ground:
     """Stands in for Ray: a Crew for the Controller."""
 
-    def __init__(self, folder: Path, redis: RedisSettings) -> None:
+    def __init__(
+        self, folder: Path, redis: RedisSettings, credentials: Credentials | None = None
+    ) -> None:
+        """With `credentials`, each shard is on a host of its own, and links go by TCP."""
+        self.credentials = credentials
         self.folder = folder
         self.settings = ClusterSettings(redis=redis, archive=str(folder / "archive"))
         self.charter = Charter(redis)
         self.bodies: dict[str, Body] = {}
         self.ended: set[str] = set()
+        self.there = ["here"]
+        """Its nodes."""
         self.controller: Controller | None = None
         self._watched: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -123,7 +133,7 @@ class Ground:
         return set(self._watched)
 
     def nodes(self) -> list[str]:
-        return ["here"]
+        return self.there
 
     def kill(self, name: str) -> None:
         """End a process at once, and let the Controller know, as Ray does."""
@@ -188,8 +198,8 @@ class Ground:
         event = LinkEvent(partition_of(contact), contact, id, "tick", None, b"{}")
         while True:
             told = self.map
-            address = socket or told.sites[told.owners[event.partition]].socket
-            client = await LinkClient.connect(address)
+            address = socket or told.sites[told.owners[event.partition]].address("here")
+            client = await LinkClient.connect(address, self.credentials)
             with contextlib.closing(client):
                 reply = await client.ask(Accept(0, [event]))
             assert isinstance(reply, Accepted)
@@ -199,7 +209,7 @@ class Ground:
 
     async def publish(self, source: bytes = SOURCE) -> None:
         for site in self.map.sites.values():
-            client = await LinkClient.connect(site.socket)
+            client = await LinkClient.connect(site.address("here"), self.credentials)
             with contextlib.closing(client):
                 await client.ask(PublishNow(0, source, 1))
 
@@ -211,10 +221,16 @@ class Ground:
 
 
 @contextlib.asynccontextmanager
-async def ground(redis: RedisSettings, shards: int) -> AsyncIterator[Ground]:
+async def ground(
+    redis: RedisSettings,
+    shards: int,
+    credentials: Credentials | None = None,
+    nodes: Sequence[str] = ("here",),
+) -> AsyncIterator[Ground]:
     """Have a cluster of so many shards that serve."""
     with tempfile.TemporaryDirectory(prefix="crew-", ignore_cleanup_errors=True) as name:
-        here = Ground(Path(name), redis)
+        here = Ground(Path(name), redis, credentials)
+        here.there = list(nodes)
 
         def enter(roster: Roster) -> None:
             roster.enter("session")

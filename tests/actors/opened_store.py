@@ -50,16 +50,25 @@ class Opened:
             event = LinkEvent(partition, contact, f"e-{number}", name, at_ms, b'{"n": 1}')
             verdicts.append(shard.apply_event(event, 0))
             self.commit(shard, log, outbox)
-            for sent in outbox.take("email", 100):
-                partition = partition_of(sent.contact)
-                shard.hand_over(partition, sent, 0)
-                delivered = len(sent.key) % 3 != 0
-                receipt = Receipt(sent.contact, sent.key, delivered=delivered, reason="no")
-                shard.settle(partition, receipt, 0)
-                outbox.settle(None, sent.key)
-            shard.deliveries.clear()
-            self.commit(shard, log, outbox)
+            self.deliver(shard, log, outbox)
         return verdicts
+
+    def slots(self) -> list[tuple[Shard, Log, Outbox]]:
+        """Return each shard once, by its slot."""
+        found = {each[0].slot: each for each in self.shards.values()}
+        return [found[slot] for slot in sorted(found)]
+
+    def deliver(self, shard: Shard, log: Log, outbox: Outbox, read_ms: int = 0) -> None:
+        """Settle what a shard has sent; some of it fails."""
+        for sent in outbox.take("email", 100):
+            partition = partition_of(sent.contact)
+            shard.hand_over(partition, sent, read_ms)
+            delivered = sum(sent.key.encode()) % 3 != 0
+            receipt = Receipt(sent.contact, sent.key, delivered=delivered, reason="no")
+            shard.settle(partition, receipt, read_ms)
+            outbox.settle(None, sent.key)
+        shard.deliveries.clear()
+        self.commit(shard, log, outbox)
 
     def states(self) -> dict[int, dict[str, bytes]]:
         return {n: each[0].partitions[n].states() for n, each in sorted(self.shards.items())}

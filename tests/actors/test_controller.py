@@ -1,16 +1,19 @@
 """Controller and shards over a real Redis, without Ray: what is lost, late or there twice."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from actors.control.controller import ReplacedError
 from actors.control.orders import Beat
 from actors.control.roster import Roster
+from actors.errors import OperatorError
 from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from actors.settings import RedisSettings
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
+from tests.actors.credentials import credentials
 from tests.actors.crew import Ground, ground
 
 
@@ -112,6 +115,18 @@ async def test_a_shard_that_others_took_over_from_is_refused_and_ends(
         assert await here.send(contact, "from the past") == Verdict.APPLIED, "it was never taken"
 
 
+async def test_a_node_whose_shards_fell_silent_gets_none_of_those_that_replace_them(
+    redis_settings: RedisSettings,
+) -> None:
+    async with ground(redis_settings, 2, nodes=["a", "b"]) as here:
+        assert sorted(post.node for post in here.roster.posts.values()) == ["a", "b"]
+        cut_off = next(name for name, post in here.roster.posts.items() if post.node == "b")
+        here.bodies[cut_off].deaf = True
+        await here.until(lambda: cut_off not in here.roster.posts, "its lease is over")
+        await here.until(lambda: here.settled(2), "it is replaced")
+        assert [post.node for post in here.roster.posts.values()] == ["a", "a"]
+
+
 async def test_an_idle_zombie_ends_when_it_reaches_the_controller_again(
     redis_settings: RedisSettings,
 ) -> None:
@@ -177,3 +192,20 @@ async def test_a_stop_drains_all_and_the_next_start_has_nothing_to_fold(
             assert reply.status["refolded"] == 0
             client.close()
         await check_all_are_there(here, events)
+
+
+async def test_between_hosts_partitions_move_and_events_come_by_tcp_under_certificates(
+    redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    keys = credentials(tmp_path)
+    async with ground(redis_settings, 1, keys) as here:
+        events = await send_some(here, "e", 20)
+        here.scale(2)
+        await here.until(lambda: here.settled(2), "two")
+        sites = here.map.sites.values()
+        assert all(site.address("here").startswith("tcp://127.0.0.1:") for site in sites)
+        await check_all_are_there(here, events)
+        told = [each for each in here.bodies.values() if each.process.map.sites]
+        assert len(told) == 2, "each was told of the other"
+        with pytest.raises(OperatorError, match="reached by TLS"):
+            await LinkClient.connect(next(iter(sites)).address("here"))

@@ -4,8 +4,9 @@ Real sockets on the loopback. The kernel's part (a cut cable) is in test_cut.py.
 """
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import structlog
 
 from actors.clock import EventClock
 from actors.errors import OperatorError
+from actors.links import link as link_module
 from actors.links.address import Address, RefusedConnectionError, connect
 from actors.links.credentials import Credentials
 from actors.links.door import Door
@@ -26,6 +28,7 @@ from actors.links.link import (
     Link,
     LinkClient,
     LinkEvent,
+    Moves,
     PublishNow,
     Pull,
     RefusedError,
@@ -351,3 +354,28 @@ def test_an_address_is_read_as_people_write_it(text: str, address: Address) -> N
 def test_what_is_no_address_is_said_so(text: str) -> None:
     with pytest.raises(OperatorError, match="write tcp://HOST:PORT"):
         Address.parse(text)
+
+
+async def test_what_is_pushed_before_anything_is_asked_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Moves are told to all links, also to one that is just being made."""
+    ends = socket.socketpair()
+    wired: list[Link] = []
+
+    async def connect_slowly(address: str, make: Callable[[], Link], credentials: None) -> Link:
+        theirs = make()
+        _, mine = await asyncio.get_running_loop().create_connection(
+            lambda: Link(lambda *_: None, lambda _: None), sock=ends[0]
+        )
+        mine.send(Moves(0, []))
+        await asyncio.get_running_loop().create_connection(lambda: theirs, sock=ends[1])
+        wired.append(mine)
+        await asyncio.sleep(0.05)
+        return theirs
+
+    monkeypatch.setattr(link_module, "connect", connect_slowly)
+    client = await LinkClient.connect("anywhere")
+    assert client.open
+    client.close()
+    wired[0].close()

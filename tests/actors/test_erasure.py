@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from actors.clock import EventClock
-from actors.erasure import erase_from_frame
+from actors.erasure import erase_earlier_from_frame, erase_from_frame
 from actors.frame import (
     ErasedRecord,
     EraseRecord,
@@ -22,6 +22,7 @@ from actors.links.link import LinkEvent
 from actors.shards.outbox import Outbox
 from actors.shards.recovery import Recovery
 from actors.shards.shard import Shard
+from actors.store.erased import Erasure
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.decision import SENT, Outcome
@@ -131,7 +132,11 @@ def refolded(
 ) -> tuple[Shard, Outbox]:
     shard, outbox, log = Shard(0, 1, EventClock()), Outbox(), MemoryLog()
     log.kept = frames
-    Recovery(shard, outbox, erased).run(log, snapshots)
+    noted = [
+        Erasure(digest=digest, partition=HOME, position=position, keep_out_ms=0)
+        for digest, position in (erased or {}).items()
+    ]
+    Recovery(shard, outbox, noted).run(log, snapshots)
     return shard, outbox
 
 
@@ -174,6 +179,17 @@ def test_refolded_from_nothing_all_others_are_as_they_were_and_it_never_was(
     assert ERASED.encode() not in held
     assert SECRET.encode() not in held
     assert rewrite(rewritten, erased) == rewritten, "to do it again changes nothing"
+    elsewhere = {digest_of(ERASED): (HOME, pseq_of_erasure(story))}
+    assert [
+        encode_frame(erase_earlier_from_frame(decode_frame(frame), elsewhere))
+        for frame in story.frames
+    ] == rewritten, "in another slot, the record's number says the same as its position here"
+
+
+def pseq_of_erasure(story: Story) -> int:
+    records = [record for frame in story.frames for record in decode_frame(frame).records]
+    (found,) = [record.pseq for record in records if isinstance(record, EraseRecord)]
+    return found
 
 
 def unsettled_of(shard: Shard) -> list[str]:

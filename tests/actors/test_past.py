@@ -7,9 +7,9 @@ import pytest
 
 from actors.clock import WallClock
 from actors.frame import encode_frame
+from actors.kept.past import Past
 from actors.links.link import LinkEvent
 from actors.shards.outbox import Outbox
-from actors.shards.past import Past
 from actors.shards.shard import Shard
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment
 from actors.store.disk import REAL_DISK

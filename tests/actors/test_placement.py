@@ -125,6 +125,17 @@ def test_what_starts_badly_is_not_started_again_and_again_at_once() -> None:
     assert roster.holders[0] == "shard-1"
 
 
+def test_slots_that_a_store_was_moved_here_with_keep_their_numbers_to_themselves() -> None:
+    world = World(3)
+    world.owners = [number % 3 + 2 for number in range(PARTITIONS)]
+    world.owners[:20] = [4] * 20
+    world.stored = encode_roster(Roster(wanted=3))
+    world.look()
+    assert set(world.roster.holders) == {2, 3, 4}
+    change(world, wanted=4)
+    assert set(world.roster.holders) == {2, 3, 4, 5}
+
+
 def test_growth_moves_no_more_than_the_new_shards_share() -> None:
     world = settled(2)
     before = list(world.owners)

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import decode_frame, encode_frame
-from actors.shards.shard import ROWS_PER_SLICE
+from actors.shards.capture import ROWS_PER_SLICE
 from engine.contacts.contact import decode_contact
 from engine.contacts.identity import partition_of
 from tests.actors.life import CONTACTS, PARTITIONS, Life, picture_of

@@ -3,6 +3,8 @@
 import argparse
 import secrets
 import sys
+import tempfile
+from pathlib import Path
 
 import orjson
 import structlog
@@ -10,8 +12,10 @@ from msgspec import to_builtins
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.cluster_harms import CLUSTER_HARMS
 from tests.chaos.cluster_play import play_cluster
 from tests.chaos.play import Report, play
+from tests.chaos.ray_nodes import RayNodes
 
 SEEDS = 100
 screen = Console(stderr=True)
@@ -56,6 +60,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
     parser.add_argument("--first", type=int, help="the first of them; else one by chance")
     parser.add_argument("--cluster", action="store_true", help="a cluster, with its store in Redis")
+    parser.add_argument(
+        "--harm", action="append", default=[], choices=CLUSTER_HARMS, help="with --cluster: only it"
+    )
     parser.add_argument("--json", action="store_true", help="a line of JSON a seed on stdout")
     asked = parser.parse_args()
     structlog.configure(
@@ -64,13 +71,14 @@ def main() -> int:
     first = secrets.randbelow(1_000_000) if asked.first is None else asked.first
     seeds = [asked.seed] if asked.seed is not None else range(first, first + asked.seeds)
     reports = []
-    for seed in seeds:
-        report = play_cluster(seed) if asked.cluster else play(seed)
-        reports.append(report)
-        show(report)
-        if asked.json:
-            sys.stdout.buffer.write(orjson.dumps(to_builtins(report, str_keys=True)) + b"\n")
-            sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as folder, RayNodes(Path(folder)) as nodes:
+        for seed in seeds:
+            report = play_cluster(seed, nodes, asked.harm) if asked.cluster else play(seed)
+            reports.append(report)
+            show(report)
+            if asked.json:
+                sys.stdout.buffer.write(orjson.dumps(to_builtins(report, str_keys=True)) + b"\n")
+                sys.stdout.flush()
     screen.print(table_of(reports))
     red = [report.seed for report in reports if report.wrong]
     screen.print(f"{len(reports) - len(red)} of {len(reports)} seeds green", highlight=False)

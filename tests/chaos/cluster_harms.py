@@ -200,11 +200,9 @@ def kill_node(world: ClusterWorld, random: Random) -> str:
         world.restart()
         return said
     said = _kill("raylet", world.pid_of(RAYLET))
-    acknowledged = world.ledger.acknowledged
-    time.sleep(random.uniform(1.0, 6.0))
-    if alive(world.system.pid):
-        said += f", and `anlass run` lives ({world.ledger.acknowledged - acknowledged} events)"
-        world.kill_all()
+    world.wait(lambda: not world.system.running, "without its raylet `anlass run` ends")
+    if not world.system.wait():
+        world.faults.append("without its raylet `anlass run` ends as if all were well")
     world.restart()
     return said
 
@@ -239,10 +237,10 @@ CLUSTER_HARMS = PLAIN | CHANGING | ENDING
 
 
 def cluster_script_of(random: Random) -> list[str]:
-    """Choose the harms of one seed."""
-    chosen = random.choices(list(PLAIN), k=random.randint(4, 6))
-    chosen += random.sample(list(CHANGING), k=random.choice([1, 1, 2]))
-    chosen += random.sample(list(ENDING), k=random.choice([0, 1, 1]))
+    """Choose the harms of one seed: few, as many seeds have all of them, and many pairs."""
+    chosen = random.choices(list(PLAIN), k=random.choice([1, 2, 2]))
+    chosen += random.sample(list(CHANGING), k=random.choice([0, 1, 1]))
+    chosen += random.sample(list(ENDING), k=random.choice([0, 1]))
     random.shuffle(chosen)
     return chosen
 

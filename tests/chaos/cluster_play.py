@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -11,33 +11,44 @@ from tests.chaos.cluster_harms import cluster_script_of, do_cluster_harm
 from tests.chaos.cluster_verdict import wrong_in_cluster
 from tests.chaos.cluster_world import ClusterWorld
 from tests.chaos.play import WAITS_MS, Report
+from tests.chaos.ray_nodes import RayNodes
 
 PAUSE_S = 1.0
+JOINED = 0.6
+"""Part of the seeds with several nodes and members."""
 
 
-def play_cluster(seed: int) -> Report:
-    """Play a seed: its harms, in a cluster of its own, and the verdict."""
+def play_cluster(seed: int, nodes: RayNodes, harms: Sequence[str] = ()) -> Report:
+    """Play a seed: its harms, or these instead, in a cluster of its own, and the verdict.
+
+    Some join `nodes`, which stay for the next seed where all went well.
+    """
     random = Random(seed)
-    joined, replicas = random.random() < 0.5, random.choice([0, 1])
+    joined, replicas = random.random() < JOINED, random.choice([0, 1])
     smtp = joined or random.random() < 0.3
-    script = cluster_script_of(random)
-    return play_cluster_script(seed, script, smtp=smtp, replicas=replicas, joined=joined)
+    script = harms or cluster_script_of(random)
+    where = nodes if joined else None
+    report = play_cluster_script(seed, script, smtp=smtp, replicas=replicas, nodes=where)
+    if report.wrong:
+        nodes.close()
+    return report
 
 
 def play_cluster_script(
-    seed: int, script: Iterable[str], *, smtp: bool, replicas: int, joined: bool
+    seed: int, script: Iterable[str], *, smtp: bool, replicas: int, nodes: RayNodes | None
 ) -> Report:
     """Do these harms, with the seed's own choices in each, and judge; see ClusterWorld.
 
-    `smtp` is needed where it is joined: two members would write two files.
+    `smtp` is needed where there are nodes: two members would write two files.
     """
     began = time.monotonic()
     random = Random(seed)
     folder = Path(tempfile.mkdtemp(prefix=f"anlass-chaos-{seed}-"))
-    world = ClusterWorld(folder, random, smtp=smtp, replicas=replicas, joined=joined)
+    world = ClusterWorld(folder, random, smtp=smtp, replicas=replicas, nodes=nodes)
     wrong: list[str] = []
     try:
         with world:
+            started = time.monotonic()
             for name in script:
                 time.sleep(random.expovariate(1 / PAUSE_S))
                 do_cluster_harm(world, name, random)
@@ -51,15 +62,22 @@ def play_cluster_script(
             if wrong:
                 world.keep_store()
             world.messages = len(history.sent)
-            took = f"end {judging - ending:.1f} s, verdict {time.monotonic() - judging:.1f} s"
-            world.notes.append(took)
+            judged = time.monotonic()
+        spans = {
+            "start": started - began,
+            "harms": ending - started,
+            "end": judging - ending,
+            "verdict": judged - judging,
+            "close": time.monotonic() - judged,
+        }
+        world.notes.append(", ".join(f"{name} {span:.1f} s" for name, span in spans.items()))
     except Exception as error:  # noqa: BLE001 - a world that breaks is a verdict too
         wrong.append(f"{type(error).__name__}: {error}")
     connections = world.ledger.connections
     report = Report(
         seed=seed,
         ways=[
-            "joined" if joined else "own Ray",
+            "own Ray" if nodes is None else "joined",
             "smtp" if smtp else "file",
             f"{replicas} replicas waited for",
         ],

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -23,7 +24,7 @@ from tests.chaos.kernel import send_signal, title_of
 from tests.chaos.ledger import Ledger
 from tests.chaos.ray_nodes import RayNodes
 from tests.chaos.world import RUN_OUT_MS, patiently, write_journeys
-from tests.system.clustered import Cluster, alive
+from tests.system.clustered import Cluster
 from tests.system.mailbox import Mailbox
 from tests.system.process import AnlassProcess
 
@@ -33,6 +34,7 @@ SHARDS = 2
 ASK_S = 10.0
 REST_S = 240.0
 """Another two processes for each core may run beside it."""
+REST_LOOK_S = 0.3
 LOOKS_ALIKE = 3
 
 
@@ -40,11 +42,11 @@ class ClusterWorld:
     """Everything that one seed has: made with `with`, and gone without a trace but `folder`."""
 
     def __init__(
-        self, folder: Path, random: Random, *, smtp: bool, replicas: int, joined: bool
+        self, folder: Path, random: Random, *, smtp: bool, replicas: int, nodes: RayNodes | None
     ) -> None:
         """`replicas`: how many must have an event before it is acknowledged, 0 or 1.
 
-        `joined`: two members share a Ray of several nodes; else one has a Ray of its own.
+        `nodes`: two members share this Ray of several nodes; else one has a Ray of its own.
         """
         self.folder = folder
         self.random = random
@@ -55,7 +57,8 @@ class ClusterWorld:
         self.faults: list[str] = []
         """What a harm itself found wrong."""
         self.mailbox = Mailbox() if smtp else None
-        self.clock = ShiftedClock(folder / "clock")
+        self.nodes = nodes
+        self.clock = nodes.clock if nodes is not None else ShiftedClock(folder / "clock")
         self._stack = contextlib.ExitStack()
         self.primary = self._stack.enter_context(serving(port=free_port()))
         self.replica = self._stack.enter_context(serving(port=free_port()))
@@ -65,14 +68,13 @@ class ClusterWorld:
         options = ["--shards", str(SHARDS), "--redis-replicas", str(replicas)]
         port = free_port()
         self.members = [self.here.run(*options, port=port)]
-        if joined:
+        if nodes is not None:
             self.members.append(self.here.run(*options, name="two"))
         for member in self.members:
             member.command[2] = "tests.chaos.driver"
             member.environment |= self.clock.environment
         self.system = self.members[0]
         """The one that senders reach."""
-        self.nodes = RayNodes(self.system.environment) if joined else None
         none_erased = Erasures(folder, self.system.environment)
         self.ledger = Ledger(port, CONNECTIONS, CONTACTS, random, none_erased)
 
@@ -82,11 +84,10 @@ class ClusterWorld:
             self._stack.enter_context(self.mailbox)
         write_journeys(self._journeys, 1, self.mailbox)
         if self.nodes is not None:
-            self._stack.callback(self.nodes.close)
             self.nodes.start()
         for member in self.members:
-            self._join(member)
-            self._stack.enter_context(member)
+            self._stack.push(member)
+        self.restart()
         self.ledger.start()
         return self
 
@@ -152,11 +153,12 @@ class ClusterWorld:
             return []
 
     def restart(self) -> None:
-        """Start again what ended, on the same store and port."""
-        for member in self.members:
-            if not alive(member.pid):
-                self._join(member)
-                member.start()
+        """Start what is not there, all at once, on the same store and ports."""
+        ended = [member for member in self.members if not member.running]
+        for member in ended:
+            self._join(member)
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(AnlassProcess.start, ended))
 
     def kill_all(self) -> None:
         """End every process at once by kill -9, but Redis; where Ray has nodes, they come anew."""
@@ -247,7 +249,7 @@ class ClusterWorld:
         before: list[list[int]] = []
 
         def at_rest() -> bool:
-            time.sleep(0.5)
+            time.sleep(REST_LOOK_S)
             said = self.statuses()
             if not said or any(each["outbox"] or each["timers_due"] for each in said):
                 before.clear()

@@ -68,6 +68,8 @@ class Connection(threading.Thread):
         while not self._ending.is_set():
             self._send(self._make_events())
             time.sleep(self._random.expovariate(1 / PAUSE_S))
+        for contact in sorted(self._erasures.done & set(self.contacts))[:1]:
+            self._send([self._event(contact, "tick", {})])  # Late, also where chance sent none.
         self._hang_up()
 
     def end(self) -> None:

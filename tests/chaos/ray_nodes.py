@@ -2,14 +2,16 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from pathlib import Path
 from random import Random
+from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
 from ray.cluster_utils import Cluster as RayCluster
 
 from actors.settings import set_ray_environment
+from tests.chaos.clock import ShiftedClock
 from tests.chaos.kernel import send_signal
 
 NODES = 2
@@ -17,26 +19,48 @@ OBJECT_STORE_BYTES = 80 << 20
 
 
 class RayNodes:
-    """A head that offers no CPU, and nodes that do: those of `ray start`, without the command."""
+    """A head that offers no CPU, and nodes that do: those of `ray start`, without the command.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    They may outlive a world: clusters come and go on them, each with a store and a namespace of
+    its own. Their time of day is one for all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Its clock is in `folder`; nothing is started yet."""
+        self.clock = ShiftedClock(folder / "clock")
+        environment = {**os.environ, **self.clock.environment}
         self._environment = {
             name: value for name, value in environment.items() if not name.startswith("RAY_")
         }
         self._cluster: Any = None
+
+    def __enter__(self) -> "RayNodes":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
 
     def start(self) -> None:
+        """Start all, if nothing is there."""
+        if self._cluster is not None:
+            return
         with patch.dict(os.environ, self._environment, clear=True):
             set_ray_environment()
             head = {"num_cpus": 0, "include_dashboard": False}
             head["object_store_memory"] = OBJECT_STORE_BYTES
             self._cluster = RayCluster(initialize_head=True, head_node_args=head)
         for _ in range(NODES):
-            self._add()
+            self._add(wait=False)
+        self._cluster.wait_for_nodes()
 
     def lose_one(self, random: Random) -> str:
         """Kill -9 of a raylet, or of all of a node at once; another node comes."""
@@ -49,11 +73,13 @@ class RayNodes:
         return "a node" if whole else "a raylet, and then its node"
 
     def close(self) -> None:
+        """End all, and what runs on it."""
         if self._cluster is not None:
             self._cluster.shutdown()
             self._cluster = None
 
-    def _add(self) -> None:
+    def _add(self, *, wait: bool = True) -> None:
         with patch.dict(os.environ, self._environment, clear=True):
             set_ray_environment()
-            self._cluster.add_node(num_cpus=2, object_store_memory=OBJECT_STORE_BYTES)
+            of_store = {"object_store_memory": OBJECT_STORE_BYTES}
+            self._cluster.add_node(wait, num_cpus=2, **of_store)

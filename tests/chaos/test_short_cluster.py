@@ -11,7 +11,7 @@ SCRIPT = ["kill_shard", "fail_over", "scale_without_controller", "zombie"]
 @pytest.mark.ray
 @pytest.mark.timeout(500)
 def test_a_cluster_that_is_harmed_keeps_its_word() -> None:
-    report = play_cluster_script(1, SCRIPT, smtp=True, replicas=1, joined=False)
+    report = play_cluster_script(1, SCRIPT, smtp=True, replicas=1, nodes=None)
     assert report.wrong == []
     assert report.unacknowledged == 0
     assert report.acknowledged > 100

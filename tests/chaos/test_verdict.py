@@ -30,7 +30,6 @@ from engine.input import Receipt
 from tests.chaos.erased import erased_wrong, verify_wrong
 from tests.chaos.erasing import Erasures
 from tests.chaos.ledger import Connection
-from tests.chaos.replayed import replay_wrong
 from tests.chaos.verdict import (
     History,
     Refold,
@@ -315,15 +314,6 @@ def test_what_verify_finds_is_wrong(tmp_path: Path) -> None:
     data[200] ^= 1
     path.write_bytes(data)
     assert "verify: shard-0/" in " ".join(verify_wrong(tmp_path))
-
-
-def test_what_does_not_go_out_again_in_a_replay_is_wrong(tmp_path: Path) -> None:
-    frames = frames_of_a_day()
-    write(tmp_path / "whole", frames)
-    assert list(replay_wrong(tmp_path / "whole")) == []
-    next(frame.outcomes for frame in frames if frame.outcomes).pop()
-    write(tmp_path / "part", frames)
-    assert "replayed unchanged, 1 messages differ" in " ".join(replay_wrong(tmp_path / "part"))
 
 
 def test_a_message_to_an_erased_contact_may_have_left_before(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.actors.store.redis_server import free_port
 from tests.chaos.clock import ShiftedClock
 from tests.chaos.erasing import Erasures
 from tests.chaos.kernel import SmallDisk, title_of
@@ -51,13 +51,6 @@ JOURNEYS = [
 
 
 GAUGES = ("events_applied", "contacts", "sessions_ended", "position")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def write_journeys(folder: Path, edition: int, mailbox: Mailbox | None) -> None:

@@ -33,7 +33,10 @@ from console.against.spool import REAL
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome
+from engine.fold.succession import State, with_state
+from engine.fold.succession import source_of as encoded
 from engine.input import Receipt
+from engine.language.journey import Publication
 from engine.limits import PARTITIONS
 from tests.engine.situation import MINUTE_MS, NOON_MS
 from tests.publications import source_of
@@ -65,6 +68,17 @@ class Past:
         if source != self.shard.published:
             self.shard.publish(source, self.now_ms)
         self.commit()
+
+    def change(self, after: Publication) -> None:
+        """Publish as the Publisher does: when all have taken over the publication before."""
+        while self.shard.advance(None, self.now_ms):
+            self.commit()
+        self.put_in_force(encoded(after))
+
+    def set_state(self, journey: str, state: State) -> None:
+        """Pause a journey, resume it, or end it."""
+        before = msgspec.json.decode(self.shard.published, type=Publication)
+        self.change(with_state(before, journey, state))
 
     def event(
         self, contact: str, name: str = "hi", payload: Any = None, *, id: str = "", late_ms: int = 0
@@ -164,10 +178,10 @@ class Past:
         with compared(question, survey(self.data, None), lambda _: None) as comparison:
             return comparison.report, list(comparison.differences())
 
-    def drafted(self, source: bytes) -> dict[str, Outcome]:
+    def drafted(self, source: bytes, **asked: Any) -> dict[str, Outcome]:
         """Return what folding with a draft comes to, by key, not compared with anything."""
         with tempfile.TemporaryDirectory() as folder:
-            question = Question(data=self.data, variants=[Variant("", source)])
+            question = Question(data=self.data, variants=[Variant("", source)], **asked)
             (task,) = tasks_of(question, survey(self.data, None), Path(folder))
             spool = Course(task).fold(lambda _: None)
             told = [each for number in range(PARTITIONS) for each in spool.take(number)]

@@ -277,8 +277,9 @@ def test_a_message_that_was_really_stopped_does_not_stay_open_in_the_draft(
 
 def test_of_messages_that_are_settled_nothing_is_kept() -> None:
     open: dict[str, None] = {}
-    branch = Branch(partition_of("c"), source_of(AT_ONCE), 16, open)
-    branch.publish(NOON_MS)
+    source = source_of(AT_ONCE)
+    branch = Branch(partition_of("c"), source, 16, open)
+    branch.publish(NOON_MS, source)
     sent = Situation(AT_ONCE).event(contact="c", id="e")
     assert isinstance(sent[0], Outcome)
     open[sent[0].key] = None
@@ -300,9 +301,9 @@ def test_a_draft_is_published_once() -> None:
     """Whatever is really published later: a schedule is not planned anew each time."""
     weekly = journey("weekly", entry={"schedule": "0 9 * * mon", "segment": "seen"})
     branch = Branch(0, source_of(weekly, segments=[SEEN]), 16, {})
-    branch.publish(NOON_MS)
+    branch.publish(NOON_MS, source_of(JOURNEY))
     branch.run_to(NOON_MS)
-    branch.publish(NOON_MS + HOUR_MS)
+    branch.publish(NOON_MS + HOUR_MS, source_of(AT_ONCE))
     assert (branch.partition.waking_at_ms, branch.partition.now_ms) == (0, NOON_MS + HOUR_MS)
 
 

@@ -9,8 +9,11 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.recorded import read_recorded
+from console.reading import read_at_once
 from console.replay import write_outcomes
+from engine.fold.succession import Choice, succeed
+from engine.fold.succession import source_of as encoded
+from engine.language.journey import Publication
 from engine.limits import FAR_MS
 from tests.console.past import Past, minutes
 from tests.engine.model import JOURNEYS, SETTINGS
@@ -48,6 +51,11 @@ happening = st.one_of(
     st.tuples(st.just("late"), st.sampled_from([6, 45])),
     st.tuples(st.just("hand_over"), st.integers(1, 3)),
     st.tuples(st.just("settle"), st.sampled_from(["", "", "failed", "opened", "clicked"])),
+    st.tuples(
+        st.just("state"),
+        st.sampled_from([each["journey"] for each in IN_FORCE]),
+        st.sampled_from(["paused", "live", "live", "ended"]),
+    ),
     st.tuples(st.just("crash")),
     st.tuples(st.just("erase"), contact),
 )
@@ -83,6 +91,8 @@ def lived(past: Past, happenings: list[tuple[Any, ...]]) -> None:  # noqa: C901 
                 past.crash()
             case "erase":
                 past.erase(what[0])
+            case "state":
+                past.set_state(*what)
             case _:
                 pass
 
@@ -109,7 +119,7 @@ def test_an_unchanged_draft_gives_what_went_out_byte_for_byte(
         report, differences = past.against(source)
         assert differences == []
         assert report.refolded_otherwise == 0
-        recorded, _ = read_recorded(past.data, FAR_MS, None, lambda _: None)
+        recorded, _ = read_at_once(past.data, FAR_MS, None, 1, lambda _: None)
         drafted = past.drafted(source)
         for name, outcomes in (("real", recorded.outcomes), ("draft", drafted)):
             write_outcomes(past.data / name, outcomes.values())
@@ -136,6 +146,38 @@ def test_from_and_until_any_moment_an_unchanged_draft_differs_in_nothing(
             assert differences == []
 
     of_a_past(happenings, check)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(happening, min_size=2, max_size=15),
+    st.lists(happening, min_size=2, max_size=15),
+    st.lists(happening, min_size=5, max_size=25),
+    st.sampled_from(["follow", "stay"]),
+)
+def test_from_after_the_last_change_of_a_file_what_is_in_force_differs_in_nothing(
+    before: list[tuple[Any, ...]],
+    between: list[tuple[Any, ...]],
+    after: list[tuple[Any, ...]],
+    in_flight: Any,
+) -> None:
+    """Whichever versions visits are in, and whatever is paused."""
+
+    def check(past: Past) -> None:
+        first = IN_FORCE[0]["journey"]
+        changed = [*IN_FORCE[1:], IN_FORCE[0] | {"title": "Otherwise", "exit_on": []}]
+        draft = msgspec.json.decode(source_of(*changed, **RULES), type=Publication)
+        now = msgspec.json.decode(past.shard.published, type=Publication)
+        past.change(succeed(now, draft, {first: Choice(in_flight)}))
+        lived(past, between)
+        past.commit()
+        from_ms = past.now_ms
+        lived(past, after)
+        report, differences = past.against(encoded(draft), from_ms=from_ms)
+        assert differences == []
+        assert report.refolded_otherwise == 0
+
+    of_a_past(before, check)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

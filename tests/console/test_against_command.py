@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from operator import is_not
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,12 +14,13 @@ import pytest
 from actors.errors import OperatorError
 from actors.folder import read_folder
 from console.against.comparison import Question, Variant, compared, survey, tasks_of
-from console.against.crew import parts_of
+from console.against.course import run_course
 from console.against.page import page_of
 from console.against.plot import heat_of, nice_top, slot_ms
 from console.against.summary import summary_of
 from console.against.sums import HOUR_MS
 from console.against.sweep import variants_of
+from console.crew import parts_of
 from console.replay_command import replay
 from console.simulator import START_MS, simulate
 from engine.input import Event
@@ -171,10 +173,10 @@ def test_what_a_process_refuses_is_refused_and_a_dead_one_named(
     for task in tasks:
         task.data = tmp_path / "none"
     with pytest.raises(OperatorError, match="is no data folder of Anlass"):
-        parts_of(tasks, 2, lambda _: None)
-    monkeypatch.setattr("console.against.crew.serve", exit)
-    with pytest.raises(OperatorError, match="a process of the comparison has died"):
-        parts_of(tasks, 2, lambda _: None)
+        parts_of(run_course, tasks, 2, lambda _: None)
+    monkeypatch.setattr("console.crew.serve", is_not)
+    with pytest.raises(OperatorError, match="a process that read the log has died"):
+        parts_of(run_course, tasks, 2, lambda _: None)
 
 
 def test_the_temporary_files_go(data: Path, draft: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from msgspec.yaml import encode as yaml
 
 from actors.errors import OperatorError
 from actors.folder import read_folder
+from actors.kept.opening import publications_of
 from actors.links.link import Accept, LinkClient, LinkEvent
 from actors.publications import PublicationNote
 from actors.publisher import Publisher
@@ -21,7 +22,6 @@ from console.publication import (
     Request,
     considered,
     of_folder,
-    publications_of,
     read_maps,
     to_older,
     to_state,
@@ -192,6 +192,7 @@ async def test_the_history_says_who_put_what_in_force_and_why(tmp_path: Path) ->
         said = await shop.publish("follow", "hello:a=b")
         assert said == shop.notes()[1]
         assert (said.journeys[0].in_flight, said.journeys[0].map) == ("migrate", {"a": "b"})
+        assert said.numbers == {"hello": 2}, "so that the notes before can go"
 
 
 async def test_a_start_carries_versions_on_and_notes_what_it_put_in_force(tmp_path: Path) -> None:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from msgspec.yaml import encode as yaml
 
+from actors.publications import PublicationNote
 from actors.store.manifest import open_store
+from actors.store.published import PublishedFiles
+from console.publish_command import show_history
+from console.screen import console
 from tests.console.test_command import anlass
 from tests.engine.situation import mail, wait
 from tests.publications import journey
@@ -39,3 +43,13 @@ def test_a_journey_is_published_and_paused_and_the_history_tells(
     whats = [(each["number"], each["what"], each["note"], each["by"]) for each in history]
     assert whats[0] == (1, "publish", "", "ada")
     assert whats[1][:3] == (2, "pause", "wrong")
+
+
+def test_the_history_says_what_it_does_not_tell_any_more(tmp_path: Path) -> None:
+    open_store(tmp_path, 1, "events", encrypted=False)
+    kept = PublishedFiles(tmp_path, None)
+    for number in (42, 43):
+        kept.add(PublicationNote(number=number, at_ms=0, by="a", what="pause", digest=""), b"")
+    with console.capture() as said:
+        show_history(kept.notes())
+    assert "The first 41 are not kept any more" in said.get()

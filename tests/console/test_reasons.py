@@ -16,8 +16,8 @@ from actors.frame import (
     ReceiptRecord,
     Record,
 )
+from actors.kept.past import Applied
 from actors.links.link import LinkEvent
-from actors.shards.past import Applied
 from console import rehearsal as rehearsal_module
 from console.rehearsal import Rehearsal
 from console.scenario_reader import read_scripts

@@ -20,7 +20,8 @@ from actors.shards.outbox import Outbox
 from actors.shards.shard import Shard
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
-from console.recorded import Recorded, moment_ms, read_recorded
+from console.reading import read_at_once
+from console.recorded import Recorded, moment_ms
 from console.replay import Replay, sorted_outcomes, write_outcomes
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome
@@ -34,6 +35,11 @@ JOURNEYS = (
     journey("now"),
     journey("later", nodes=[{"id": "w", "wait": "2h"}, MAIL], exit_on=["bye"]),
 )
+
+
+def read_recorded(data: Path, until_ms: int = FAR_MS) -> Recorded:
+    """Read in one process."""
+    return read_at_once(data, until_ms, None, 1, lambda _: None)[0]
 
 
 def event(contact: str, name: str, at_ms: int) -> Event:
@@ -98,7 +104,7 @@ def test_the_log_of_a_played_stream_says_what_a_replay_of_it_says(tmp_path: Path
     replay = Replay(source_of(*JOURNEYS))
     replay.fold(events)
     replay.run_out()
-    recorded, _ = read_recorded(tmp_path, FAR_MS, None, lambda _: None)
+    recorded = read_recorded(tmp_path)
     assert sorted_outcomes(recorded.outcomes.values()) == sorted_outcomes(replay.outcomes.values())
     assert len(recorded.outcomes) > 40
 
@@ -110,8 +116,8 @@ def test_as_of_a_moment_is_as_if_nothing_had_come_after_it(tmp_path: Path, hours
     before = [each for each in events if each.at_ms is not None and each.at_ms <= until_ms]
     played_store(tmp_path / "whole", events)
     played_store(tmp_path / "part", before, run_out=False)
-    part, _ = read_recorded(tmp_path / "part", FAR_MS, None, lambda _: None)
-    recorded, _ = read_recorded(tmp_path / "whole", until_ms, None, lambda _: None)
+    part = read_recorded(tmp_path / "part")
+    recorded = read_recorded(tmp_path / "whole", until_ms)
     assert recorded.outcomes == part.outcomes != {}
     report = recorded.report(1.0)
     assert (report.events, report.contacts) == (len(before), min(5, len(before)))
@@ -119,7 +125,7 @@ def test_as_of_a_moment_is_as_if_nothing_had_come_after_it(tmp_path: Path, hours
 
 def test_the_command_writes_the_lines_of_the_log(tmp_path: Path) -> None:
     played_store(tmp_path / "data", some_events())
-    recorded, _ = read_recorded(tmp_path / "data", 9 * HOUR_MS, None, lambda _: None)
+    recorded = read_recorded(tmp_path / "data", 9 * HOUR_MS)
     write_outcomes(tmp_path / "wanted", recorded.outcomes.values())
     until = ["--until", "1970-01-01T09:00Z", "--out", tmp_path / "out", "--json"]
     said = json.loads(anlass("replay", "--from-log", tmp_path / "data", *until).stdout)

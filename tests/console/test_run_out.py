@@ -1,7 +1,6 @@
 """Time runs out after the last event, also where schedules would go on for ever."""
 
-from actors.cluster import LAST_MS
-from console.demo import last_ms
+from console.demo import LAST_MS, last_ms
 from console.replay import RUN_ON_MS, Replay
 from engine.decision import SENT
 from engine.input import Event

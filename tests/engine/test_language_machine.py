@@ -350,5 +350,5 @@ def state_of(partition: Partition) -> dict[str, bytes | None]:
     return {key: partition.contact_bytes(key) for key in partition.contact_keys()}
 
 
-Language.TestCase.settings = tried(max_examples=250, stateful_step_count=40)
+Language.TestCase.settings = tried(max_examples=150, stateful_step_count=40)
 TestLanguage = pytest.mark.timeout(300)(Language.TestCase)

@@ -100,7 +100,7 @@ def test_the_fold_leaves_nothing_to_the_cyclic_collector(
     assert gc.collect() == 0
 
 
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(derandomize=True, max_examples=150, deadline=None)
 @given(
     name=some.sampled_from([*STANDARD_NAMES, "identify", "consent", SESSION_END, "smile", ""]),
     sent=some.lists(payloads, min_size=1, max_size=4),

@@ -66,7 +66,7 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=120, deadline=None)
 @given(data=some.data())
 def test_what_the_reader_refuses_for_its_shape_the_schema_refuses(data: some.DataObject) -> None:
     """One place of a good journey is taken out, renamed, or given another value."""

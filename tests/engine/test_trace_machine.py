@@ -136,8 +136,8 @@ def says_so(note: Note, outcome: Outcome) -> None:
         assert (note.outcome, note.reason) == (outcome.outcome, outcome.reason)
 
 
-Explained.TestCase.settings = tried(max_examples=150, stateful_step_count=40)
+Explained.TestCase.settings = tried(max_examples=60, stateful_step_count=40)
 TestExplained = pytest.mark.timeout(300)(Explained.TestCase)
 
-ExplainedVersions.TestCase.settings = tried(max_examples=100, stateful_step_count=40)
+ExplainedVersions.TestCase.settings = tried(max_examples=50, stateful_step_count=40)
 TestExplainedVersions = pytest.mark.timeout(300)(ExplainedVersions.TestCase)

@@ -199,5 +199,5 @@ class Versions(RuleBasedStateMachine):
             self.patch.undo()
 
 
-Versions.TestCase.settings = tried(max_examples=300, stateful_step_count=40)
+Versions.TestCase.settings = tried(max_examples=200, stateful_step_count=40)
 TestVersions = pytest.mark.timeout(300)(Versions.TestCase)

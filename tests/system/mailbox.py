@@ -1,6 +1,5 @@
 """A real SMTP server in a thread, for systems that run in processes of their own."""
 
-import socket
 from email import message_from_bytes
 from types import TracebackType
 from typing import Any
@@ -8,14 +7,14 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.actors.store.redis_server import free_port
+
 
 class Mailbox:
     """Takes every mail, and keeps its Message-ID in the order of arrival."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.message_ids: list[str] = []
         self.addresses: dict[str, str] = {}
         """To whom each of them went."""

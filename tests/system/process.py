@@ -67,6 +67,11 @@ class AnlassProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def family(self) -> list[int]:
         """Return the pids of the process and all its descendants."""
         parents = {}
@@ -114,7 +119,7 @@ class AnlassProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             self.kill_all()
 
 
@@ -132,6 +137,8 @@ class Ledger(threading.Thread):
         """(contact, id) in order."""
         self.refused = ""
         """What became of the last try that was not acknowledged."""
+        self.refusals: list[int] = []
+        """What was answered instead of 202; 0 where the connection was lost."""
         self.tries = 0
         self._contacts = contacts
         self._name = name
@@ -149,12 +156,14 @@ class Ledger(threading.Thread):
                     answer = client.post(f"{self.url}/v1/events", json=event)
                 except httpx.HTTPError as error:
                     self.refused = f"{contact} {id}: {error!r}"
+                    self.refusals.append(0)
                     time.sleep(0.05)
                     continue
                 if answer.status_code == 202:
                     self.acknowledged.append((contact, id))
                     break
                 self.refused = f"{contact} {id}: {answer.status_code} {answer.text}"
+                self.refusals.append(answer.status_code)
                 time.sleep(0.05)
             self._number += 1
         client.close()

@@ -39,6 +39,7 @@ def test_it_grows_and_shrinks_under_a_stream_and_survives_a_kill_and_a_zombie(
         assert here.command("scale", "3")["shards"] == 3
         assert here.settled(3)
         ledger.reach(len(ledger.acknowledged) + 50)
+        assert set(ledger.refusals) <= {429}
 
         name = next(iter(here.roster.posts))
         slot = here.roster.posts[name].home
@@ -78,6 +79,7 @@ def test_shards_are_replaced_one_by_one_and_the_whole_comes_back_from_the_store(
             assert not before & set(here.roster.posts)
             assert here.settled(2)
             ledger.reach(len(ledger.acknowledged) + 50)
+            assert set(ledger.refusals) <= {429}, "whoever repeats what gets 429 sees nothing of it"
             port = int(system.url.rpartition(":")[2])
             system.kill_all()
         with here.run(port=port) as again:

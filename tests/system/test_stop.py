@@ -1,7 +1,9 @@
 """SIGTERM: the shards take snapshots, so that the next start folds nothing again."""
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -13,6 +15,7 @@ from actors.frame import PublishRecord
 from actors.running import running_system
 from actors.store.key import store_key
 from actors.store.log import read_log
+from tests.chaos.kernel import title_of
 from tests.publications import journey
 from tests.system.process import AnlassProcess, Ledger
 from tests.system.test_recovery import check_ledger, write_journeys
@@ -50,6 +53,16 @@ def test_after_a_stop_in_good_order_the_next_start_folds_nothing_again(tmp_path:
     lines = (data / "messages.jsonl").read_text().splitlines()
     keys = [json.loads(line)["key"] for line in lines]
     assert len(keys) == len(set(keys)) == len(ledger.acknowledged)
+
+
+def test_it_ends_with_a_word_where_its_ray_does(tmp_path: Path) -> None:
+    journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}))
+    with AnlassProcess(tmp_path / "data", journeys) as system:
+        raylets = [pid for pid in system.family() if "raylet/raylet" in title_of(pid)]
+        os.kill(raylets[0], signal.SIGKILL)
+        assert system.wait() == 2
+        assert "Ray's raylet has ended" in "".join(system.lines)
+        assert system.start().stop() == 0
 
 
 def test_a_start_that_is_refused_publishes_nothing(tmp_path: Path) -> None:

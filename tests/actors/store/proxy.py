@@ -57,6 +57,8 @@ class Proxy:
             if isinstance(client, ssl.SSLSocket):
                 client.do_handshake()
             with socket.create_connection(("127.0.0.1", self.target)) as server:
+                for each in (client, server):  # Or an answer in two parts waits 40 ms for an ACK.
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open |= {client, server}
                 losing = threading.Event()
                 back = threading.Thread(

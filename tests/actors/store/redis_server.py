@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import itertools
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -154,10 +155,15 @@ class Server:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody has just now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a port of loopback that nobody has just now, and no connection gets by chance.
+
+    Those that the kernel gives begin at 32,768: one of them may be taken while its server is down.
+    """
+    while True:
+        port = secrets.randbelow(12_000) + 20_000
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager

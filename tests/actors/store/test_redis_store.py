@@ -9,9 +9,11 @@ from actors.settings import RedisSettings
 from actors.store.keyfile import fingerprint_of
 from actors.store.manifest import Store
 from actors.store.redis_owner import take_slot
+from actors.store.redis_published import PublishedRedis
 from actors.store.redis_server import RedisServer
 from actors.store.redis_store import open_redis_store, read_redis_store
 from tests.actors.store.frames import KEY
+from tests.actors.store.test_published import note
 
 
 @pytest.fixture
@@ -63,3 +65,16 @@ def test_what_is_left_of_a_store_is_not_taken_for_a_new_one(server: RedisServer)
     take_slot(server, 0)
     with pytest.raises(OperatorError, match="holds a part of a store"):
         open_redis_store(server, 2, "wall", encrypted=None, key=KEY)
+
+
+def test_of_too_many_publications_the_oldest_go(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.publications.PUBLICATIONS_MAX", 2)
+    kept = PublishedRedis(server, KEY)
+    for number in range(1, 5):
+        kept.add(note(number), b"%d" % number)
+    assert [each.number for each in kept.notes()] == [3, 4]
+    assert kept.source(3) == b"3"
+    with pytest.raises(OperatorError, match="publication 2 is not kept"):
+        kept.source(2)

@@ -63,6 +63,16 @@ def test_variants_are_checked_before_a_job_begins(busy: Served) -> None:
     assert busy.asks("GET", "/v1/jobs") == []
 
 
+def test_a_journey_of_a_draft_may_be_said_to_be_paused_all_along(busy: Served) -> None:
+    body: dict[str, Any] = {"draft": CAPPED, "states": {"helo": "paused"}}
+    (error,) = busy.asks("POST", "/v1/replays", json=body, status=400)["errors"]
+    assert (error["path"], error["fix"]) == ("$.states", "did you mean `hello`?")
+    body["states"] = {"hello": "paused"}
+    id = busy.asks("POST", "/v1/replays", json=body, status=202)["id"]
+    total = ended(busy, id)["summary"]["variants"][0]["total"]
+    assert (total["real"], total["draft"]) == (2, 0)
+
+
 def test_a_job_that_is_ended_has_no_process_any_more(busy: Served) -> None:
     id = busy.asks("POST", "/v1/replays", json={"draft": CAPPED}, status=202)["id"]
     while busy.system.jobs._process is None:
@@ -91,11 +101,11 @@ def test_only_the_last_few_are_remembered() -> None:
         raise ValueError("no")
 
     found = Jobs()
-    job = found.begin("anna", fail)
+    job = found.begin("anna", "replay", fail)
     for _ in range(jobs.KEPT_MAX + 3):
         while found.get(job.id).ended_at_ms is None:  # type: ignore[union-attr]
             time.sleep(0.001)
-        job = found.begin("anna", fail)
+        job = found.begin("anna", "replay", fail)
     while found.get(job.id).ended_at_ms is None:  # type: ignore[union-attr]
         time.sleep(0.001)
     assert len(found.all()) == jobs.KEPT_MAX

@@ -17,17 +17,15 @@ from actors.frame import (
     AdvanceRecord,
     EraseRecord,
     Frame,
+    OpenedRecord,
     PublishRecord,
     Record,
     input_of,
 )
-from actors.map import shard_of
+from actors.kept.kept import StorePlace
+from actors.kept.opening import open_kept
 from actors.shards.recovery import NOT_RECORDED
-from actors.store.history import first_position, read_history
-from actors.store.key import store_key
-from actors.store.manifest import read_store, shard_folder
 from actors.store.port import SnapshotHead
-from actors.store.snapshots import SnapshotFiles
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.decision import DECLINED, Decision, Outcome
@@ -60,11 +58,11 @@ class Applied(Struct, frozen=True):
 
 
 class Past:
-    """A contact's past. Raises OperatorError where the folder is no store, or lacks its key."""
+    """A contact's past. Raises OperatorError where there is no store, or it lacks its key."""
 
     def __init__(
         self,
-        data: Path,
+        data: StorePlace,
         contact: str,
         key_file: Path | None = None,
         decisions: list[Decision] | None = None,
@@ -74,15 +72,14 @@ class Past:
 
         With `near_ms` it begins as late before that moment as snapshots let it.
         """
-        store = read_store(data)
+        self._kept = open_kept(data, key_file)
         self.contact = contact
-        self.simulated = store.clock == "events"
+        self.simulated = self._kept.store.clock == "events"
         """Whether time goes by what events say: then timers are applied at their very moments."""
         self.decisions: list[Decision] = [] if decisions is None else decisions
         self.partition = Partition(partition_of(contact), self.decisions)
-        self._folder = shard_folder(data, shard_of(self.partition.number, store.shards))
-        self._key = store_key(data, key_file)
         self._digest = digest_of(contact)
+        self._head: SnapshotHead | None = None
         self.begin = self._begin(near_ms)
 
     def walk(
@@ -92,19 +89,29 @@ class Past:
 
         Whoever walks takes the decisions out of the list after each. Raises LogCorruptError.
         """
+        try:
+            yield from self._walk(until_ms, progress)
+        finally:
+            self._kept.close()
+
+    def _walk(self, until_ms: int, progress: Callable[[Frame], None]) -> Iterator[Applied]:
         partition = self.partition
         outcomes: list[Outcome] = []
-        for frame in read_history(self._folder, self._key, self.begin.position):
+        for frame in self._kept.history(partition.number, self._head):
             progress(frame)
             applied: Applied | None = None
             outcomes = []
             for at, record in enumerate(frame.records):
                 position = frame.position + at
-                if position < self.begin.position or not self._concerns(record):
+                if not self._concerns(record):
                     continue
                 if record.now_ms > until_ms:
                     self._come_to(until_ms)
                     return
+                if isinstance(record, PublishRecord) and record.source == partition.published:
+                    # It came to a slot where the partition had brought it already.
+                    partition.fold(input_of(record), record.now_ms)
+                    continue
                 if applied is not None:
                     yield applied
                 before = len(self.decisions)
@@ -121,38 +128,36 @@ class Past:
             self.partition.fold(Advance(until_ms), until_ms)
 
     def _begin(self, near_ms: int | None) -> Begin:
-        """Begin with nothing, or with a snapshot where the archive does not reach back so far."""
-        first = first_position(self._folder)
-        if first == 0 and near_ms is None:
+        """Begin with nothing, or with a snapshot where what is kept does not reach back so far."""
+        kept, number = self._kept, self.partition.number
+        whole = kept.is_whole(number)
+        if whole and near_ms is None:
             return Begin(from_snapshot=False)
-        files = SnapshotFiles(self._folder / "snapshots", self._key)
-        number = self.partition.number
-        heads = sorted(
-            (head for head in files.heads(number) if head.position >= first),
-            key=lambda head: head.position,
-        )
+        heads = kept.heads(number)
         if near_ms is not None:
             before = [head for head in heads if head.now_ms <= near_ms]
-            heads = before[-1:] if before or first == 0 else heads
+            heads = before[-1:] if before or whole else heads
         if heads:
-            self._load(files, heads[0])
+            self._load(heads[0])
             return Begin(from_snapshot=True, now_ms=heads[0].now_ms, position=heads[0].position)
-        if first == 0:
+        if whole:
             return Begin(from_snapshot=False)
-        text = f"{self._folder} begins at position {first}, and no snapshot of partition {number}"
-        raise LogCorruptError(f"{text} lies behind that; restore log and snapshots from a copy")
+        text = f"{kept.name} does not reach back to the beginning, and no snapshot of partition"
+        text = f"{text} {number} lies behind that"
+        raise LogCorruptError(f"{text}; restore log and snapshots from a copy")
 
-    def _load(self, files: SnapshotFiles, head: SnapshotHead) -> None:
+    def _load(self, head: SnapshotHead) -> None:
         partition, contact = self.partition, self.contact
-        rows = (row for part in files.rows(head) for row in part if row.key == contact)
+        rows = (row for part in self._kept.rows(head) for row in part if row.key == contact)
         partition.load(head.published, ((row.key, row.armed_at_ms, row.state) for row in rows))
         partition.tombstones = dict(head.tombstones)
+        self._head = head
 
     def _concerns(self, record: Record) -> bool:
         match record:
             case PublishRecord():
                 return True
-            case AdvanceRecord(partition=number):
+            case AdvanceRecord(partition=number) | OpenedRecord(partition=number):
                 return number == self.partition.number
             case EraseRecord(digest=digest):
                 return digest == self._digest

@@ -1,0 +1,1 @@
+"""What a store keeps, in files or in Redis, read without owning any of it."""

@@ -1,0 +1,133 @@
+"""Stays: in which slot a partition was when, as the logs of all slots tell."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from actors.errors import LogCorruptError
+from actors.frame import Frame, OpenedRecord, PublishRecord, partition_number
+from engine.limits import PARTITIONS
+
+AS_BY_TIME: Final = -1
+
+
+class Stay(Struct):
+    """Records of a partition in one slot, without a gap."""
+
+    slot: int
+    first: int
+    """`pseq` of the first record there is."""
+    last: int
+    position: int
+    """Of the first."""
+    last_position: int
+    opened: OpenedRecord | None = None
+    """The first, where it says that the partition came there."""
+
+
+class Published(Struct, frozen=True):
+    """A publication in a slot's log."""
+
+    position: int
+    serial: int
+    now_ms: int
+
+
+class Span(Struct, frozen=True):
+    """A part of a slot's log in which a partition was there."""
+
+    slot: int
+    first: int
+    next: int | None
+    """The position behind; None: to the end of the log."""
+
+
+class Stays:
+    """Where all partitions were, filled frame by frame, each slot's in order."""
+
+    def __init__(self) -> None:
+        self.found: list[list[Stay]] = [[] for _ in range(PARTITIONS)]
+        """By partition; sorted by `sort`."""
+        self.firsts: dict[int, int] = {}
+        """By slot, where its history begins."""
+        self.ends: dict[int, int] = {}
+        """By slot, where its history ended when it was read."""
+        self._published: dict[int, list[Published]] = {}
+        self._here: dict[tuple[int, int], Stay] = {}
+
+    def note(self, slot: int, frame: Frame) -> None:
+        """Take in a frame."""
+        self.firsts.setdefault(slot, frame.position)
+        self.ends[slot] = frame.position + len(frame.records)
+        for position, record in enumerate(frame.records, frame.position):
+            if isinstance(record, PublishRecord):
+                published = Published(position, record.serial, record.now_ms)
+                self._published.setdefault(slot, []).append(published)
+                continue
+            number = partition_number(record)
+            stay = self._here.get((slot, number))
+            opened = record if isinstance(record, OpenedRecord) else None
+            if stay is None or opened or record.pseq != stay.last + 1:
+                stay = Stay(slot, record.pseq, record.pseq, position, position, opened)
+                self._here[slot, number] = stay
+                self.found[number].append(stay)
+            else:
+                stay.last, stay.last_position = record.pseq, position
+
+    def sort(self) -> None:
+        """Bring the stays of each partition into order, when all is noted."""
+        for stays in self.found:
+            stays.sort(key=lambda stay: (stay.first, stay.last))
+
+    def is_whole(self, number: int, owner: int) -> bool:
+        """Say whether all that a partition ever did is there."""
+        stays = self.found[number]
+        slot = stays[0].slot if stays else owner
+        return self.firsts.get(slot, 0) == 0 and self.goes_on(number, 0)
+
+    def goes_on(self, number: int, pseq: int) -> bool:
+        """Say whether all that a partition did after an input is there."""
+        following = pseq + 1
+        for stay in self.found[number]:
+            if stay.last >= following:
+                if stay.first > following:
+                    return False
+                following = stay.last + 1
+        return True
+
+    def spans(self, number: int, slot: int, first: int, pseq: int) -> list[Span]:
+        """Return where a partition's inputs after `pseq` are, and its publications, in order.
+
+        It is in `slot` at the position `first` then. Raises LogCorruptError where it is in another
+        one afterwards, and nothing says that it came there.
+        """
+        spans = []
+        following = first
+        began = slot, first
+        for stay in self.found[number]:
+            if stay.last <= pseq:
+                continue
+            if stay.opened is None or stay.first <= pseq or (stay.slot, stay.position) == began:
+                if stay.slot != slot:
+                    text = f"partition {number}: input {stay.first} is in slot {stay.slot}, and"
+                    text = f"{text} nothing says how it came there"
+                    raise LogCorruptError(f"{text}; see what `anlass verify` says")
+            else:
+                spans.append(Span(slot, first, self._left(slot, following, stay.opened)))
+                slot, first = stay.slot, stay.position
+            following = stay.last_position + 1
+        return [*spans, Span(slot, first, None)]
+
+    def _left(self, slot: int, position: int, opened: OpenedRecord) -> int:
+        """Return behind which position a partition has left a slot, whose last record is before.
+
+        What was published there afterwards was its own only if it came with it to the next.
+        """
+        for each in self._published.get(slot, []):
+            if each.position < position:
+                continue
+            by_time = opened.serial == AS_BY_TIME and each.now_ms <= opened.now_ms
+            if not by_time and each.serial > opened.serial:
+                break
+            position = each.position + 1
+        return position

@@ -1,0 +1,114 @@
+"""How the status of a cluster looks to a person."""
+
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from console.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
+from console.screen import console, size_words, span_words
+
+NOT_KNOWN: Final = "-"
+FULL_SHARE: Final = 0.8
+"""A server with so much of its memory in use is shown in red."""
+
+TEXTS: Final = {"shard", "node", "state"}
+
+
+def show_cluster_status(found: ClusterStatus) -> None:
+    """Print it: the whole, then shards by node, then slots."""
+    head = f"Cluster in {found.redis}: {found.wanted} shards wanted, generation {found.generation}"
+    console.print(f"{head}, {found.controller}", soft_wrap=True, highlight=False)
+    journeys = "not known" if found.journeys is None else ", ".join(found.journeys) or "none"
+    console.print(f"Journeys in force: {journeys}", soft_wrap=True, highlight=False, markup=False)
+    text, full = server_words(found.server)
+    console.print(Text(text, style="red" if full else ""), soft_wrap=True)
+    if found.stopping:
+        console.print("It stops." if found.shards else "It is stopped.")
+    if found.moving:
+        console.print(f"{found.moving} partitions are to move", highlight=False)
+    if found.shards:
+        console.print(_table([_member_cells(line) for line in found.shards]))
+    if found.slots:
+        console.print(_table([_slot_cells(line) for line in found.slots]))
+    for line in found.slots:
+        for why in (line.stalled and f"takes no events: {line.stalled}", line.snapshot_error):
+            if why and not found.stopping:
+                console.print(Text(f"slot {line.slot}: {why}", style="red"), soft_wrap=True)
+
+
+def server_words(line: ServerLine) -> tuple[str, bool]:
+    """Return what to say of a server's memory, and whether it is nearly full."""
+    if line.used_bytes is None or line.max_bytes is None:
+        return "Redis: its user may not ask how much memory it uses", False
+    replicas = "" if line.replicas is None else f", {line.replicas} replicas"
+    peak = "" if line.peak_bytes is None else f" (at most {size_words(line.peak_bytes)})"
+    used = f"Redis: {size_words(line.used_bytes)} in use{peak}"
+    if not line.max_bytes:
+        return f"{used}, without a bound: set maxmemory{replicas}", False
+    share = line.used_bytes / line.max_bytes
+    text = f"{used} of {size_words(line.max_bytes)}, {share:.0%}{replicas}"
+    if share < FULL_SHARE:
+        return text, False
+    return f"{text}: beyond that nothing is accepted; raise maxmemory", True
+
+
+def _table(rows: list[dict[str, str]]) -> Table:
+    """Return a table with the columns of which something is known."""
+    table = Table()
+    shown = [name for name in rows[0] if any(row[name] != NOT_KNOWN for row in rows)]
+    for name in shown:
+        table.add_column(name, justify="left" if name in TEXTS else "right")
+    for row in rows:
+        table.add_row(*[Text(row[name]) for name in shown])
+    return table
+
+
+def _member_cells(line: MemberLine) -> dict[str, str]:
+    return {
+        "shard": line.shard,
+        "node": line.node,
+        "state": line.state,
+        "pid": NOT_KNOWN if line.pid is None else str(line.pid),
+        "gen": str(line.generation),
+        "slots": " ".join(map(str, line.slots)),
+        "partitions": str(line.partitions),
+        "events/s": _number(line.events_per_s),
+        "lease": NOT_KNOWN if line.heard_ms is None else f"{line.heard_ms} ms ago",
+        "lag": NOT_KNOWN if line.lag_ms is None else f"{line.lag_ms} ms",
+        "memory": _size(line.memory_bytes),
+    }
+
+
+def _slot_cells(line: SlotLine) -> dict[str, str]:
+    return {
+        "slot": str(line.slot),
+        "shard": line.shard or "nobody",
+        "epoch": str(line.epoch),
+        "partitions": str(line.partitions),
+        "contacts": _number(line.contacts),
+        "position": _number(line.position),
+        "events/s": _number(line.events_per_s),
+        "not durable": _number(line.uncommitted),
+        "queued": _number(line.queue),
+        "timers late": NOT_KNOWN
+        if line.timers_late_ms is None
+        else late_words(line.timers_late_ms),
+        "outbox": _number(line.outbox),
+        "log": size_words(line.log_bytes),
+        "snapshots": size_words(line.snapshot_bytes),
+        "archive": _size(line.archive_bytes),
+    }
+
+
+def late_words(late_ms: int) -> str:
+    """Return how late timers are, for a person."""
+    return f"{late_ms} ms" if late_ms < 1000 else span_words(late_ms / 1000)
+
+
+def _size(value: int | None) -> str:
+    return NOT_KNOWN if value is None else size_words(value)
+
+
+def _number(value: float | None) -> str:
+    return NOT_KNOWN if value is None else f"{value:,.0f}"

@@ -1,0 +1,48 @@
+"""Remote job: what takes long on a system elsewhere: begun there, waited for, and ended with us."""
+
+import contextlib
+import time
+from typing import Any, Final
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from actors.errors import OperatorError
+from console.control.jobs import Job
+from console.control_client import ControlClient, part
+from console.screen import errors
+
+LOOK_S: Final = 0.2
+
+
+def done_there(client: ControlClient, path: str, body: Any = None) -> Job:
+    """Begin a job, and return it when it is done; one that is given up here is ended there.
+
+    Raises OperatorError, also with what the job was refused for, and AuthorError.
+    """
+    job = client.ask("POST", path, Job, body)
+    try:
+        job = _awaited(client, job)
+    except BaseException:
+        with contextlib.suppress(OperatorError):
+            client.raw("DELETE", job_path(job))
+        raise
+    if job.state == "done":
+        return job
+    text = f"job {job.id} was ended there; ask again"
+    raise OperatorError(job.problem or text)
+
+
+def job_path(job: Job) -> str:
+    """Return where a job is asked about."""
+    return f"/v1/jobs/{part(job.id)}"
+
+
+def _awaited(client: ControlClient, job: Job) -> Job:
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task(job.what, total=1.0)
+        while job.state == "works":
+            bar.update(task, completed=job.progress)
+            time.sleep(LOOK_S)
+            job = client.ask("GET", job_path(job), Job)
+    return job

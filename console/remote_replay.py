@@ -1,0 +1,60 @@
+"""Remote replay: a draft compared with what went out on a system elsewhere."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from actors.folder import checked_folder
+from console.against.command import Asked, limits_of
+from console.against.reign import read_states
+from console.against.summary import report_of
+from console.against.table import show_comparison
+from console.control.endpoint import HTML, LINES
+from console.control.jobs import Job
+from console.control_client import ControlClient
+from console.options import print_json
+from console.remote_job import done_there, job_path
+from console.remote_publication import draft_of_folder
+from console.replay import check_writable
+from console.screen import errors
+
+
+def compare_there(
+    client: ControlClient, asked: Asked, out: Path | None, page: Path | None, *, json: bool
+) -> bool:
+    """Compare, show and write it as it is done here; say whether anything differs.
+
+    Raises OperatorError, AuthorError.
+    """
+    limits, draft = limits_of(asked), checked_folder(asked.draft)
+    body = {
+        "draft": draft_of_folder(draft),
+        "vary": asked.vary,
+        "states": dict(read_states(asked.states, draft.source)),
+        "from_ms": limits.from_ms,
+        "until_ms": limits.until_ms,
+        "within_ms": limits.within_ms,
+    }
+    for path in (out, page):
+        if path is not None:
+            check_writable(path)
+    job = done_there(client, "/v1/replays", body)
+    told: dict[str, Any] = job.summary or {}
+    report = report_of(told)
+    if out is not None:
+        out.write_bytes(client.raw("GET", f"{job_path(job)}/differences", media=LINES))
+        _say_what_is_kept(job, sum(each.differences for each in report.variants))
+    if page is not None:
+        page.write_bytes(client.raw("GET", f"{job_path(job)}/page", media=HTML))
+    if json:
+        print_json(told)
+    else:
+        show_comparison(report)
+    return any(each.differences for each in report.variants)
+
+
+def _say_what_is_kept(job: Job, differences: int) -> None:
+    if job.kept is not None:
+        text = f"note: only the first {job.kept:,} of {differences:,} differences are kept there"
+        errors.print(Text(f"{text}; ask for less with --from and --until"), soft_wrap=True)
