@@ -106,3 +106,10 @@ def test_test_mode_keeps_what_its_caps_count_and_what_those_of_others_do() -> No
         contact.messages = sent = [mailed(0), mailed(1, dry=True), *texts[2:]]
         forget_uncounted(contact, rules, DAY_MS - 1, **({"dry": True} if dry else {}))
         assert contact.messages == sent[:gone] + sent[gone + 1 :]
+
+
+def test_what_test_mode_sent_goes_first_however_new_it_is() -> None:
+    contact = Contact("c-1")
+    contact.messages = sent = [mailed(at_ms, dry=at_ms == 5) for at_ms in range(MESSAGES_KEPT_MAX)]
+    forget_uncounted(contact, Rules(), DAY_MS)
+    assert contact.messages == sent[:5] + sent[6:]
