@@ -1,7 +1,7 @@
 """Publisher: puts publications in force on all shards of a store, and keeps note of each."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -62,13 +62,13 @@ class Publisher:
         sockets: list[str],
         publications: Publications,
         credentials: Credentials | None = None,
-        next_serial: Callable[[], int] = lambda: 0,
+        put: Callable[[bytes], Awaitable[object]] | None = None,
     ) -> None:
-        """`next_serial` numbers publications of a cluster; it blocks."""
+        """`put` puts one in force in a cluster, where partitions move meanwhile."""
         self._credentials = credentials
         self._sockets = sockets
         self._publications = publications
-        self._next_serial = next_serial
+        self._put_in_cluster = put
 
     async def in_force(self) -> Publication:
         """Return what is in force; an empty one where nothing is.
@@ -111,9 +111,11 @@ class Publisher:
             await self._settled()
         said = self._note(before, after, source, by, what, note)
         try:
-            serial = await asyncio.to_thread(self._next_serial)
+            if self._put_in_cluster is not None:
+                await self._put_in_cluster(source)
+                return said
             for socket in self._sockets:
-                await self._put(socket, source, serial)
+                await self._put(socket, source)
         except (OSError, LinkError) as error:
             raise OperatorError(
                 f"not all shards have publication {said.number}: {error}; "
@@ -175,10 +177,10 @@ class Publisher:
                     raise OperatorError(f"{text}; try again in a minute, see `anlass status`")
                 await asyncio.sleep(LOOK_S)
 
-    async def _put(self, socket: str, source: bytes, serial: int) -> None:
+    async def _put(self, socket: str, source: bytes) -> None:
         client = await LinkClient.connect(socket, self._credentials)
         try:
-            await client.ask(PublishNow(0, source, serial))
+            await client.ask(PublishNow(0, source))
         finally:
             client.close()
 

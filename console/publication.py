@@ -218,7 +218,7 @@ async def considered(
     async with opened_store(request.data, request.key_file) as served:
         publications = publications_of(request.data, request.key_file)
         addresses = list(served.addresses.values())
-        publisher = Publisher(addresses, publications, served.credentials, served.next_serial)
+        publisher = Publisher(addresses, publications, served.credentials, served.put)
         before = await publisher.in_force()
         change = await request.make(publisher, before)
         visits = await publisher.visits(source_of(change.after))

@@ -1,11 +1,12 @@
 """Served: where the shards of a store are reached, for commands that ask them."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from actors.control.charter import Charter
 from actors.control.host import host_name
-from actors.control.roster import Roster
+from actors.control.publishing import Publishing
 from actors.kept.kept import StorePlace
 from actors.links.credentials import Credentials
 from actors.map import even_map
@@ -24,15 +25,12 @@ class Served:
     charter: Charter | None = None
     """Of a cluster."""
 
-    def next_serial(self) -> int:
-        """Return the number of a publication to come; 0 where partitions do not move. Blocks."""
+    @property
+    def put(self) -> Callable[[bytes], Awaitable[object]] | None:
+        """Puts a publication in force in a cluster; None where partitions stay."""
         if self.charter is None:
-            return 0
-
-        def raise_serial(roster: Roster) -> None:
-            roster.serial += 1
-
-        return self.charter.change(raise_serial).serial
+            return None
+        return Publishing(self.charter, host_name(), self.credentials).publish
 
 
 def served_store(place: StorePlace) -> Served | None:
