@@ -187,18 +187,17 @@ def _places(slot: int, frame: Frame) -> list[tuple[int, int]]:
 
 
 def _cut(frame: Frame, span: Span) -> Frame:
-    """Return the part of a frame that lies in a span: it was cut where a partition came or left."""
-    end = frame.position + len(frame.records)
-    return frame if span.next is None or end <= span.next else _before(frame, span.next)
+    """Return the part of a frame that lies in a span.
 
-
-def _before(frame: Frame, position: int) -> Frame:
-    count = position - frame.position
-    return Frame(
-        frame.position,
-        frame.fold_version,
-        frame.records[:count],
-        frame.verdicts[:count],
-        frame.outcomes,
-        frame.faults,
-    )
+    A partition's own records are in whole frames of it; but where one comes with a publication, the
+    slot records that in the same frame before, and where one has left, another may follow.
+    """
+    first = max(span.first - frame.position, 0)
+    last = len(frame.records)
+    if span.next is not None:
+        last = min(span.next - frame.position, last)
+    if first == 0 and last == len(frame.records):
+        return frame
+    records, verdicts = frame.records[first:last], frame.verdicts[first:last]
+    position = frame.position + first
+    return Frame(position, frame.fold_version, records, verdicts, frame.outcomes, frame.faults)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from actors.clock import WallClock
 from actors.errors import LogCorruptError, OperatorError
-from actors.frame import encode_frame
+from actors.frame import PublishRecord, encode_frame, partition_number
 from actors.kept.kept import RedisPlace
 from actors.kept.redis import KeptRedis
 from actors.links.link import LinkEvent
@@ -23,6 +23,9 @@ from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.manifest import open_store, shard_folder
 from console.__main__ import app
+from console.against.lane import Lane
+from console.against.reader import RedisReader
+from console.against.spool import Spool
 from console.explain import explanation_of
 from engine.contacts.identity import partition_of
 from engine.decision import Fault
@@ -270,4 +273,22 @@ def test_what_is_there_twice_or_missing_is_said(twins: Twins, tmp_path: Path) ->
     kept = KeptRedis(place_of(two, tmp_path))
     with pytest.raises(LogCorruptError, match="nothing says how it came there; see what `anlass"):
         list(kept.history(HERE))
+    kept.close()
+
+
+def test_a_partition_counts_where_it_was_and_nowhere_else(twins: Twins, tmp_path: Path) -> None:
+    twins.live()
+    kept = KeptRedis(place_of(twins.two, tmp_path))
+    reader = RedisReader(kept)
+    assert reader.load([Lane(HERE, [], 0, 16, Spool(tmp_path))]) == b""
+    own, others = set(), set()
+    for slot, frame in reader.frames():
+        for position, record in enumerate(frame.records, frame.position):
+            if isinstance(record, PublishRecord):
+                others.add((slot, reader.is_there(HERE, slot, position), record.serial))
+            elif partition_number(record) == HERE:
+                own.add(slot)
+                assert reader.is_there(HERE, slot, position)
+    assert own == {0, 1}, "it was in both"
+    assert {(0, True, 1), (1, False, 1), (0, True, 2), (0, False, 3)} <= others
     kept.close()
