@@ -23,12 +23,15 @@ def came(name: str, **payload: Any) -> Event:
 def notes(
     *inputs: tuple[int, ContactInput | Advance | Publish],
     nodes: list[dict[str, Any]] = NODES,
+    exit_on: list[str] | None = None,
     **settings: Any,
 ) -> list[NodeNote | EndNote]:
     """Fold the journey's publish and these, each so long after noon; return the visit's notes."""
     trace = Trace()
     partition = Partition(0, trace)
-    partition.fold(Publish(source_of(journey(nodes=nodes), **settings)), NOON_MS)
+    partition.fold(
+        Publish(source_of(journey(nodes=nodes, exit_on=exit_on or []), **settings)), NOON_MS
+    )
     for after_ms, input in inputs:
         partition.fold(input, NOON_MS + after_ms)
     return [each for each in trace if isinstance(each, NodeNote | EndNote)]
@@ -168,6 +171,8 @@ def test_each_time_a_visit_comes_to_a_node_has_a_key_of_its_own() -> None:
     told = notes(
         (0, came("hi")),
         (HOUR_MS, Advance(NOON_MS + HOUR_MS)),
+        (HOUR_MS, came("bye")),
         nodes=[wait("1h", then="wait")],
+        exit_on=["bye"],
     )
-    assert [each.key for each in told] == [f"{VISIT}.wait.{i}" for i in (1, 1, 2)]
+    assert [each.key for each in told] == [f"{VISIT}.wait.{i}" for i in (1, 1, 2, 2)]

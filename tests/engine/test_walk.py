@@ -40,6 +40,19 @@ def test_a_visit_and_its_message_are_named_for_what_opened_it() -> None:
     )
 
 
+@pytest.mark.parametrize(("then", "number"), [("mail", 1), ("wait", 3)])
+def test_the_outcome_of_a_visit_without_a_message_is_named_for_where_it_ended(
+    then: str, number: int
+) -> None:
+    nodes = [wait("1h", then=then), mail()]
+    nodes = nodes if then == "mail" else nodes[:1]
+    situation = Situation(journey(nodes=nodes, exit_on=["bye"]))
+    situation.event(id="e-7")
+    situation.pass_time((number - 1) * HOUR_MS)
+    outcome = only_outcome(situation.event("bye"))
+    assert outcome.key == message_key(visit_id("hello", "c-1", "e-7"), "wait", number)
+
+
 def test_two_visits_have_two_messages() -> None:
     situation = Situation(journey())
     assert only_outcome(situation.event()).key != only_outcome(situation.event()).key
