@@ -103,6 +103,10 @@ class OtherSlots:
                     self._open.close(self._owner, each)
         return found
 
+    def close(self) -> None:
+        """Close the connection of its own."""
+        self._server.close()
+
     def _carry_out_abandoned(
         self, found: list[OpenErasure], holders: Holders, pause: Pause
     ) -> None:

@@ -62,13 +62,13 @@ class Publisher:
         sockets: list[str],
         publications: Publications,
         credentials: Credentials | None = None,
-        put: Callable[[bytes], Awaitable[object]] | None = None,
+        spread: Callable[[bytes], Awaitable[object]] | None = None,
     ) -> None:
-        """`put` puts one in force in a cluster, where partitions move meanwhile."""
+        """`spread` puts a publication in force in a cluster, whose partitions move meanwhile."""
         self._credentials = credentials
         self._sockets = sockets
         self._publications = publications
-        self._put_in_cluster = put
+        self._spread = spread
 
     async def in_force(self) -> Publication:
         """Return what is in force; an empty one where nothing is.
@@ -111,8 +111,8 @@ class Publisher:
             await self._settled()
         said = self._note(before, after, source, by, what, note)
         try:
-            if self._put_in_cluster is not None:
-                await self._put_in_cluster(source)
+            if self._spread is not None:
+                await self._spread(source)
                 return said
             for socket in self._sockets:
                 await self._put(socket, source)

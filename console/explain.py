@@ -30,6 +30,7 @@ from console.screen import console, progress_bar
 from console.story import InputTold, Story, StoryEntry
 from console.story_words import QUIET, Line, Teller
 from engine.contacts.zone import zone_for
+from engine.language.author import nearest
 from engine.trace import Trace
 
 BAR_EVERY: Final = 100
@@ -75,7 +76,7 @@ def explain(  # noqa: PLR0913, PLR0917 - the options of a command
         return
     since_ms = moment_ms(since, "--since") if since else 0
     place = store_place(data, redis, redis_prefix, redis_ca, archive)
-    found = explanation_of(place, contact, key_file)
+    found = explanation_of(place, contact, key_file, journey)
     found.entries = narrowed(found.entries, journey, since_ms)
     if json:
         print_json(found)
@@ -83,8 +84,13 @@ def explain(  # noqa: PLR0913, PLR0917 - the options of a command
         show_explanation(found)
 
 
-def explanation_of(data: StorePlace, contact: str, key_file: Path | None = None) -> Explanation:
-    """Fold a contact's past again and tell all of it. Raises UnknownError, LogCorruptError."""
+def explanation_of(
+    data: StorePlace, contact: str, key_file: Path | None = None, journey: str = ""
+) -> Explanation:
+    """Fold a contact's past again and tell all of it. Raises UnknownError, LogCorruptError.
+
+    A journey that is neither in force nor told of is unknown, too.
+    """
     trace, story = Trace(), Story()
     past = Past(data, contact, key_file, trace)
     with progress_bar() as bar:
@@ -108,6 +114,10 @@ def explanation_of(data: StorePlace, contact: str, key_file: Path | None = None)
     if kept is None and not any(_is_own(each) for each in entries):
         fix = "look for its id in the sender's system, or for `anonymous/` and its anonymous id"
         raise UnknownError(f"{data} knows of no contact {contact!r}; {fix}")
+    journeys = {*partition.programs.by_journey, *(each.journey for each in entries)} - {""}
+    if journey and journey not in journeys:
+        text = f"no journey {journey!r} is in force, and none is told of"
+        raise UnknownError(f"{text}; {nearest(journey, sorted(journeys))}")
     return Explanation(contact=contact, zone=zone.key, begin=past.begin, entries=entries)
 
 
@@ -138,6 +148,8 @@ def show_explanation(found: Explanation) -> None:
         console.print(Text(text, style="italic"), soft_wrap=True)
     day = ""
     first = next((i for i, each in enumerate(found.entries) if _is_own(each)), 0)
+    if not found.entries:
+        console.print(Text("Nothing is told of that.", style="italic"))
     for line in teller.lines(found.entries[first:]):  # Not what was published long before.
         if teller.day(line.at_ms) != day:
             day = teller.day(line.at_ms)

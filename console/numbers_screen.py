@@ -99,7 +99,7 @@ def asked_for(journey: str, since: str, by: str) -> Asked:
 def show_numbers(report: NumbersReport) -> None:
     """Print numbers: a table for each journey, and what is to be known of them."""
     console.print(Text(_head(report)), soft_wrap=True)
-    if not report.journeys:
+    if not report.journeys and (report.running or report.now_ms):
         console.print("No journey is in force, and none was.")
     for journey in report.journeys:
         console.print()
@@ -198,6 +198,8 @@ def _beyond_words(journey: JourneyNumbers) -> str:
 
 
 def _head(report: NumbersReport) -> str:
+    if not (report.running or report.now_ms):
+        return "Nothing runs, and there is no snapshot yet: the first start takes them."
     when = moment_words(report.now_ms, UTC)
     where = "As of now" if report.running else "Nothing runs; as of the last snapshots"
     text = f"{where}, {when} UTC."

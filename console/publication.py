@@ -135,12 +135,30 @@ async def _succession(
         if changes.get(journey) != "changed":
             text = f"--map: {journey!r} is no journey that changes"
             raise OperatorError(f"{text}; {nearest(journey, [*changes])}")
+    _check_nodes(before, draft, maps)
     choices = {
         journey: Choice("migrate" if journey in maps else in_flight, maps.get(journey, {}))
         for journey in changes
     }
     known = publisher.known(await publisher.visits())
     return Change(succeed(before, draft, choices, known), maps)
+
+
+def _check_nodes(before: Publication, draft: Publication, maps: Maps) -> None:
+    """Refuse maps from nodes that no visit can be at, or to nodes that will not be there."""
+    old, new, versions = documents_of(before), documents_of(draft), versions_of(before)
+    for journey, nodes in maps.items():
+        kept = versions[journey].kept.values() if journey in versions else ()
+        was = {node["id"]: 0 for each in (old[journey], *kept) for node in each["nodes"]}
+        now = {node["id"]: 0 for node in new[journey]["nodes"]}
+        for here, there in nodes.items():
+            said = f"--map {journey}:{here}={there}"
+            if here not in was:
+                text = f"{said}: what is in force has no node {here!r}"
+                raise OperatorError(f"{text}; {nearest(here, [*was])}")
+            if there and there not in now:
+                text = f"{said}: the new version has no node {there!r}"
+                raise OperatorError(f"{text}; {nearest(there, [*now])}")
 
 
 def read_maps(said: list[str]) -> Maps:
@@ -218,7 +236,7 @@ async def considered(
     async with opened_store(request.data, request.key_file) as served:
         publications = publications_of(request.data, request.key_file)
         addresses = list(served.addresses.values())
-        publisher = Publisher(addresses, publications, served.credentials, served.put)
+        publisher = Publisher(addresses, publications, served.credentials, served.spread)
         before = await publisher.in_force()
         change = await request.make(publisher, before)
         visits = await publisher.visits(source_of(change.after))

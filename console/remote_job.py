@@ -39,7 +39,8 @@ def job_path(job: Job) -> str:
 
 def _awaited(client: ControlClient, job: Job) -> Job:
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-    with Progress(*columns, console=errors, transient=True) as bar:
+    hidden = errors.quiet or not errors.is_terminal
+    with Progress(*columns, console=errors, transient=True, disable=hidden) as bar:
         task = bar.add_task(job.what, total=1.0)
         while job.state == "works":
             bar.update(task, completed=job.progress)

@@ -26,8 +26,8 @@ class Served:
     """Of a cluster."""
 
     @property
-    def put(self) -> Callable[[bytes], Awaitable[object]] | None:
-        """Puts a publication in force in a cluster; None where partitions stay."""
+    def spread(self) -> Callable[[bytes], Awaitable[object]] | None:
+        """What puts a publication in force in a cluster; None where partitions do not move."""
         if self.charter is None:
             return None
         return Publishing(self.charter, host_name(), self.credentials).publish

@@ -141,6 +141,8 @@ class Eraser:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._thread.shutdown)
+        if self._elsewhere is not None:
+            self._elsewhere.close()
 
     async def _run(self) -> None:
         retry_s = RETRY_S_MIN

@@ -52,6 +52,10 @@ class Elsewhere(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
 
 class Waiting(Struct):
     """Somebody who waits until an erasure is carried out everywhere."""

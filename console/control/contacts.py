@@ -65,8 +65,9 @@ def _show(call: Call) -> Any:
 
 def _explain(call: Call) -> Any:
     since_ms = _moment(call.query.since, "since") if call.query.since else 0
-    found = explanation_of(call.system.store, _contact(call), call.system.key_file)
-    found.entries = narrowed(found.entries, call.query.journey, since_ms)
+    system, journey = call.system, call.query.journey
+    found = explanation_of(system.store, _contact(call), system.key_file, journey)
+    found.entries = narrowed(found.entries, journey, since_ms)
     if call.accept != TEXT:
         return found
     with console.capture() as said:

@@ -71,7 +71,7 @@ class System:
             text = "no shard is served just now; try again in a moment"
             raise refused(HTTPStatus.SERVICE_UNAVAILABLE, text)
         addresses = list(served.addresses.values())
-        return Publisher(addresses, self.publications(), served.credentials)
+        return Publisher(addresses, self.publications(), served.credentials, served.spread)
 
     def in_force(self) -> Publication:
         """Return what is in force."""

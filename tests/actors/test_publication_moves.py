@@ -205,6 +205,24 @@ async def three_small_slots(folder: Path) -> AsyncIterator[Slots]:
         await asyncio.sleep(0.01)  # The transports end in the loop's next turns.
 
 
+async def test_a_log_of_before_slots_took_over_what_came_is_levelled_by_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_slots(tmp_path) as slots:
+        old = slots.owners[PARTITION]
+        new = 1 - old
+        snapshotter = slots.services[new]._snapshotter
+        assert snapshotter is not None
+        assert await snapshotter.drain() == ""
+        await slots.publish(old, EDITIONS[2], 2)
+        monkeypatch.setattr(Shard, "publish", lambda *_: None)
+        await slots.give(PARTITION, new)
+        monkeypatch.undo()
+        assert numbers_in(slots, new) == {1, 2}
+        await restarted(slots, new)
+        assert numbers_in(slots, new) == {2}
+
+
 @pytest.mark.parametrize("seed", range(16))
 async def test_whatever_moves_and_is_published_nothing_goes_back(tmp_path: Path, seed: int) -> None:
     random = Random(seed)

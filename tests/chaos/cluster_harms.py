@@ -3,14 +3,18 @@
 After those of `ENDING` it is started again; those of `CHANGING` let partitions move meanwhile.
 """
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
+from actors.errors import OperatorError
 from actors.store import redis_log
 from tests.chaos.cluster_world import ClusterWorld
 from tests.chaos.kernel import cut_links, cut_port, freeze, send_signal
+from tests.chaos.world import patiently
 from tests.system.clustered import alive
 
 Harm = Callable[[ClusterWorld, Random], str]
@@ -66,7 +70,8 @@ def cut_gateway(world: ClusterWorld, random: Random) -> str:
     cut = 0
     for _ in range(random.choice([1, 5, 20])):
         pid = world.system.pid if whose == "gateway" else world.pid_of(COURIER)
-        cut += cut_links(pid, ".sock") if whose == "courier" else cut_links(pid, _slot(random))
+        look = partial(cut_links, pid, _links(world, random))
+        cut += look() if cut else patiently(look)
         time.sleep(random.uniform(0.0, 0.1))
     return f"{whose}, {cut} cut"
 
@@ -257,8 +262,12 @@ def _kill(what: str, pid: int) -> str:
     return what if pid and send_signal(pid, signal.SIGKILL) else f"{what}: none there"
 
 
-def _slot(random: Random) -> str:
-    return random.choice([".sock", "0.sock", "1.sock"])
+def _links(world: ClusterWorld, random: Random) -> str:
+    """Return how the sockets of all slots end, or that of one."""
+    slots: list[int] = []
+    with contextlib.suppress(OperatorError):
+        slots = sorted(world.here.map.sites)
+    return random.choice([".sock", *(f"slot-{slot}.sock" for slot in slots)])
 
 
 def _scale(world: ClusterWorld, random: Random, harm: Harm | None) -> str:

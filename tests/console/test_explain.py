@@ -46,6 +46,17 @@ def test_the_page_shows_what_is_printed(told: ToldStore) -> None:
     assert printed == shown
 
 
+def test_of_a_journey_that_never_was_it_says_so(told: ToldStore) -> None:
+    result = anlass("explain", ADA, "--journey", "favorites", "--data", told.data)
+    assert result.returncode == 2
+    assert "no journey 'favorites' is in force, and none is told of; did you mean" in result.stderr
+
+
+def test_where_nothing_is_to_be_told_it_says_so(told: ToldStore) -> None:
+    result = anlass("explain", ADA, "--since", "2030-01-01", "--data", told.data)
+    assert (result.returncode, result.stdout.splitlines()[1:]) == (0, ["Nothing is told of that."])
+
+
 def test_the_page_names_all_reasons() -> None:
     page = PAGE.read_text()
     for why, words in WHYS.items():

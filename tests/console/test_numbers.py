@@ -96,6 +96,15 @@ def test_a_folder_has_the_numbers_of_its_last_snapshots(stopped: Path) -> None:
     assert nodes["mail"].counts["entered"] == 40
 
 
+def test_of_a_folder_without_a_snapshot_it_says_that_and_no_more(tmp_path: Path) -> None:
+    open_store(tmp_path, 1, "events")
+    with console.capture() as said:
+        show_numbers(uvloop.run(numbers_of(tmp_path, Asked())))
+    assert said.get().strip() == (
+        "Nothing runs, and there is no snapshot yet: the first start takes them."
+    )
+
+
 def test_only_what_came_in_time_is_a_conversion_and_lift_is_against_who_was_held_out(
     stopped: Path,
 ) -> None:

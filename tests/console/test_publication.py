@@ -260,6 +260,35 @@ def test_a_map_that_cannot_be_read_says_how_it_is_written(said: str) -> None:
         read_maps([said])
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("hello:aa=b", "hello:aa=b: what is in force has no node 'aa'; did you mean"),
+        ("hello:b=a", "hello:b=a: what is in force has no node 'b'; known here: a, mail"),
+        ("hello:a=bb", "hello:a=bb: the new version has no node 'bb'; did you mean `b`"),
+        ("hello:a=a", "hello:a=a: the new version has no node 'a'; known here: b, mail"),
+    ],
+)
+async def test_a_map_of_nodes_that_are_not_there_publishes_nothing(
+    tmp_path: Path, said: str, words: str
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.write(wait("5h", "b"))
+        with pytest.raises(OperatorError) as refused:
+            await shop.publish("follow", said)
+        assert str(refused.value).startswith(f"--map {words}")
+        assert len(shop.notes()) == 1
+
+
+async def test_nodes_of_versions_that_visits_stayed_in_can_be_mapped(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.write(wait("5h", "b"))
+        await shop.publish("stay")
+        shop.write(wait("5h", "c"))
+        said = await shop.publish("follow", "hello:a=c", "hello:b=c")
+        assert said.journeys[0].map == {"a": "c", "b": "c"}
+
+
 def test_maps_are_read_by_journey() -> None:
     assert read_maps(["a:x=y", "a:z=", "b:x=y"]) == {"a": {"x": "y", "z": ""}, "b": {"x": "y"}}
 

@@ -138,6 +138,13 @@ def fact_of(condition: dict[str, Any], **payload: Any) -> Fact:
             "Wed 2023-11-15 00:13",
             False,
         ),
+        (
+            {"time": ["09:00", "17:00"], "weekdays": ["tue", "thu"]},
+            "local time in Europe/Berlin",
+            "09:00 to 17:00 on Tue, Thu",
+            "Wed 2023-11-15 00:13",
+            False,
+        ),
         ({"segment": "members"}, "list members", "", None, False),
         ({"share": 100}, "point of 100 for ''", "below 100", None, True),
     ],

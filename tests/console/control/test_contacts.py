@@ -50,8 +50,9 @@ def test_a_story_is_the_one_of_the_command_as_data_and_as_text(told: Served) -> 
     assert "hello" in text
     later = told.asks("GET", f"/v1/contacts/ada/explain?since={NOON_MS + 1}")
     assert later["entries"] == []
-    other = told.asks("GET", "/v1/contacts/ada/explain?journey=other")
-    assert other["entries"] == []
+    path = "/v1/contacts/ada/explain?journey=helo"
+    (error,) = told.asks("GET", path, status=404)["errors"]
+    assert error["fix"] == "did you mean `hello`?"
     shown = told.asks("GET", "/v1/contacts/ada", headers={"accept": "text/plain"})
     assert "hello waits at a" in shown
 
