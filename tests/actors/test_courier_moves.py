@@ -12,6 +12,7 @@ from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message
 from engine.contacts.identity import partition_of
+from tests.actors.deaf import deaf_shard
 from tests.actors.slots import HOUR, NOON, Slots, event, two_slots
 
 
@@ -88,23 +89,12 @@ async def test_a_message_in_hand_is_settled_with_the_new_owner_of_its_partition(
 async def test_a_slot_is_found_again_whose_shard_hangs_with_its_link_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a shard is stopped by SIGSTOP, and another one takes its slot over."""
+    """Another shard has taken it over."""
     monkeypatch.setattr("actors.courier.FOLLOW_S", 0.05)
-
-    left = asyncio.Event()
-
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1 << 16):
-            pass
-        writer.close()
-        await writer.wait_closed()
-        left.set()
-
-    async with two_slots(tmp_path) as slots:
+    socket = tmp_path / "deaf.sock"
+    async with two_slots(tmp_path) as slots, deaf_shard(socket):
         slot = await decide(slots)
-        zombie = await asyncio.start_unix_server(hang, tmp_path / "zombie.sock")
-        sites = {slot: Site("here", str(tmp_path / "zombie.sock"))}
-        sites[1 - slot] = slots.map.sites[1 - slot]
+        sites = {slot: Site("here", str(socket)), 1 - slot: slots.map.sites[1 - slot]}
         told = ClusterMap(0, list(slots.owners), sites)
         channel = Slow()
         channel.let.set()
@@ -114,8 +104,6 @@ async def test_a_slot_is_found_again_whose_shard_hangs_with_its_link_open(
         assert len(channel.delivered) == 1
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await left.wait()
-        zombie.close()
 
 
 async def test_a_receipt_that_was_lost_with_its_link_is_brought_again_and_nothing_delivered(

@@ -11,7 +11,7 @@ from actors.settings import RedisSettings
 from actors.verify.finding import Counts, Finding
 from actors.verify.redis import verify_redis
 from engine.limits import PARTITIONS
-from tests.actors.two_slots import MOVED, Two
+from tests.actors.redis_slots import MOVED, Two
 
 
 @pytest.fixture

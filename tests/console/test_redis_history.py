@@ -31,7 +31,7 @@ from engine.contacts.identity import partition_of
 from engine.decision import Fault
 from tests.actors.made_store import CONTACTS, HOUR_MS
 from tests.actors.opened_store import ALL_MS, Opened
-from tests.actors.two_slots import SOURCE, Two
+from tests.actors.redis_slots import SOURCE, Two
 from tests.engine.situation import NOON_MS
 from tests.publications import MAIL, journey, source_of, version
 from tests.system.test_recovery import write_journeys

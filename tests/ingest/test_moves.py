@@ -18,7 +18,8 @@ from ingest.exchange import Exchange
 from ingest.frame import Frame
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
-from tests.actors.slots import NOON, Slots, two_slots
+from tests.actors.deaf import deaf_shard
+from tests.actors.slots import NOON, Slots, event, two_slots
 from tests.ingest.raw_http import Sender, post, until
 
 CONTACTS = [f"c-{number}" for number in range(24)]
@@ -117,35 +118,38 @@ async def test_a_gateway_finds_a_slot_again_that_is_served_elsewhere(tmp_path: P
 
 
 async def test_what_hangs_on_a_slot_that_is_no_more_goes_to_the_new_owner(tmp_path: Path) -> None:
-    """As where a shard is stopped by SIGSTOP: its links stay open, and nobody answers."""
-    left = asyncio.Event()
-
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1 << 16):
-            pass
-        writer.close()
-        await writer.wait_closed()
-        left.set()
-
-    async with two_slots(tmp_path) as slots:
-        zombie = await asyncio.start_unix_server(hang, tmp_path / "zombie.sock")
+    """What the hanging shard may have applied before is no repeat of the sender's."""
+    socket = tmp_path / "deaf.sock"
+    async with two_slots(tmp_path) as slots, deaf_shard(socket):
+        await slots.send(event("c-1.0"))
         told = slots.map
-        told.sites[2] = Site("here", str(tmp_path / "zombie.sock"))
+        told.sites[2] = Site("here", str(socket))
         told.owners[partition_of("c-1")] = 2
         slots.versions.append(2)
         slots.tell_all()
         gateway = Gateway(GatewaySettings(port=0), told, host="here")
         await gateway.start()
         async with Sender(gateway.port) as sender:
-            sender.write(post(body("c-1", 0)))
-            sender.write(post(body("c-1", 1)))
-            assert [(await sender.answer()).status for _ in range(2)] == [202, 202]
+            sender.write(post(body("c-1", 0)) + post(body("c-1", 1)))
+            answers = [await sender.answer() for _ in range(2)]
+        assert [(each.status, each.json["repeated"]) for each in answers] == [(202, 0)] * 2
         assert applied(slots, "c-1") == ["c-1.0", "c-1.1"]
         assert set(gateway._router.lanes) == {0, 1}
         assert gateway.admission.events == 0
         await gateway.stop()
-        await left.wait()
-        zombie.close()
+
+
+async def test_a_map_of_before_takes_no_lane_away_that_a_move_has_told_of(tmp_path: Path) -> None:
+    async with two_slots(tmp_path) as slots, gateway_of(slots) as gateway:
+        before = slots.map
+        await slots.add(2)
+        await slots.give(partition_of("c-1"), 2)
+        async with Sender(gateway.port) as sender:
+            assert (await sender.ask(post(body("c-1", 0)))).status == 202
+            assert 2 in gateway._router.lanes
+            gateway._router.learn(before)
+            assert (await sender.ask(post(body("c-1", 1)))).status == 202
+        assert applied(slots, "c-1") == ["c-1.0", "c-1.1"]
 
 
 async def test_a_new_slot_gets_a_lane_and_an_empty_one_loses_it(tmp_path: Path) -> None:
