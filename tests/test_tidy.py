@@ -4,13 +4,12 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("engine", "channels", "actors", "ingest", "console", "bench", "tests")
-FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
@@ -81,72 +80,138 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def faults_of(name: str, text: str) -> Iterator[str]:
+    """Yield what a file breaks of the rules, by its name from the root and its text."""
+    tree = ast.parse(text)
+    parts = list(ast.walk(tree))
+    lines = len(text.splitlines())
+    if lines > FILE_LINES_MAX:
+        yield f"{lines} lines: split it by noun"
+    if VAGUE_WORDS & set(PurePosixPath(name).stem.split("_")):
+        yield "name the thing it holds"
+    if not ast.get_docstring(tree):
+        yield "open it with a docstring of one line"
+    yield from _long_functions(parts)
+    yield from _salted_hashes(parts)
+    yield from _other_words(parts)
+    if not name.startswith("tests/"):
+        yield from _what_others_read(name, _said_in(parts))
 
 
-def said_in(path: Path) -> Iterator[str]:
-    """Yield each dotted name in a file, imports spelled out: `from time import time` too."""
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Attribute):
-            yield ast.unparse(node)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{each.name}" for each in node.names)
+def _long_functions(parts: list[ast.AST]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (part.end_lineno or 0) - part.lineno + 1
+            if lines > FUNCTION_LINES_MAX:
+                yield f"{part.name} has {lines} lines: a function fits on a screen"
 
 
-each_file = pytest.mark.parametrize("path", FILES, ids=name_of)
+def _salted_hashes(parts: list[ast.AST]) -> Iterator[str]:
+    for part in parts:
+        called = part.func if isinstance(part, ast.Call) else None
+        if isinstance(called, ast.Name) and called.id == "hash":
+            yield "hash() is salted per process: use crc32 or blake2b"
 
 
-@each_file
-def test_a_file_is_short_and_named_for_one_thing(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES_MAX, "split it by noun"
-    assert not VAGUE_WORDS & set(path.stem.split("_")), "name the thing it holds"
-
-
-@each_file
-def test_a_file_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(tree_of(path)), "open it with a docstring of one line"
-
-
-@each_file
-def test_functions_fit_on_a_screen(path: Path) -> None:
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or 0) - node.lineno + 1
-            assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
-
-
-@each_file
-def test_only_one_file_reads_the_time_of_day(path: Path) -> None:
-    if name_of(path) == CLOCK_FILE or path.is_relative_to(ROOT / "tests"):
-        return
-    said = set(said_in(path))
-    assert not said & TIME_OF_DAY, f"take now_ms as an argument; {CLOCK_FILE} reads the clock"
-    if path.relative_to(ROOT).parts[0] not in STOPWATCH_FOLDERS:
-        assert not said & STOPWATCHES, "take now_ms as an argument"
-
-
-@each_file
-def test_only_one_file_reads_the_environment(path: Path) -> None:
-    if name_of(path) == SETTINGS_FILE or path.is_relative_to(ROOT / "tests"):
-        return
-    assert not set(said_in(path)) & ENVIRONMENT, f"let {SETTINGS_FILE} read it and pass it down"
-
-
-@each_file
-def test_nothing_rests_on_a_hash_that_differs_between_processes(path: Path) -> None:
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id != "hash", "salted per process: use crc32 or blake2b"
-
-
-@each_file
-def test_a_class_is_called_by_the_word_of_the_glossary(path: Path) -> None:
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.ClassDef):
-            noun = LAST_WORD.search(node.name)
+def _other_words(parts: list[ast.AST]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, ast.ClassDef):
+            noun = LAST_WORD.search(part.name)
             said = WORDS_NOT_SAID.get(noun[0].capitalize()) if noun else None
-            assert said is None, f"{node.name}: the house says {said}"
+            if said is not None:
+                yield f"{part.name}: the house says {said}"
+
+
+def _what_others_read(name: str, said: set[str]) -> Iterator[str]:
+    """Yield clocks and environments that are another file's to read."""
+    if name != CLOCK_FILE:
+        for each in sorted(said & TIME_OF_DAY):
+            yield f"{each}: take now_ms as an argument; {CLOCK_FILE} reads the clock"
+        if name.partition("/")[0] not in STOPWATCH_FOLDERS:
+            for each in sorted(said & STOPWATCHES):
+                yield f"{each}: take now_ms as an argument"
+    if name != SETTINGS_FILE:
+        for each in sorted(said & ENVIRONMENT):
+            yield f"{each}: let {SETTINGS_FILE} read it and pass it down"
+
+
+def _said_in(parts: list[ast.AST]) -> set[str]:
+    """Return each dotted name, imports spelled out: `from time import time` too."""
+    said = {_dotted(part) for part in parts if isinstance(part, ast.Attribute)}
+    for part in parts:
+        if isinstance(part, ast.ImportFrom):
+            said |= {f"{part.module}.{each.name}" for each in part.names}
+    return said
+
+
+def _dotted(part: ast.expr) -> str:
+    """Return a.b.c of such a name, and of anything else nothing to be found by."""
+    if isinstance(part, ast.Attribute):
+        return f"{_dotted(part.value)}.{part.attr}"
+    return part.id if isinstance(part, ast.Name) else ""
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_file_of_a_folder_keeps_the_rules_of_the_house(folder: str) -> None:
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    assert paths
+    faults = [
+        f"{name_of(path)}: {fault}"
+        for path in paths
+        for fault in faults_of(name_of(path), path.read_text(encoding="utf-8"))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("engine/long.py", "\n" * FILE_LINES_MAX, "401 lines: split it by noun"),
+        ("tests/store_utils.py", "", "name the thing it holds"),
+        ("tests/chaos/silent.py", None, "open it with a docstring of one line"),
+        (
+            "bench/deep.py",
+            "class A:\n    async def f(self):\n" + "        1\n" * FUNCTION_LINES_MAX,
+            "f has 71 lines: a function fits on a screen",
+        ),
+        ("tests/a.py", "x = hash(1)", "hash() is salted per process: use crc32 or blake2b"),
+        ("tests/b.py", "class NightlyCampaign: ...", "NightlyCampaign: the house says Journey"),
+        (
+            "console/c.py",
+            "from time import time",
+            f"time.time: take now_ms as an argument; {CLOCK_FILE} reads the clock",
+        ),
+        (
+            "ingest/d.py",
+            "def f():\n    return datetime.datetime.now().year",
+            f"datetime.datetime.now: take now_ms as an argument; {CLOCK_FILE} reads the clock",
+        ),
+        ("engine/e.py", "time.monotonic()", "time.monotonic: take now_ms as an argument"),
+        (
+            "actors/f.py",
+            'os.environ["HOME"]',
+            f"os.environ: let {SETTINGS_FILE} read it and pass it down",
+        ),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_found(name: str, text: str | None, fault: str) -> None:
+    said = "" if text is None else f'"""A docstring."""\n{text}'
+    assert list(faults_of(name, said)) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (CLOCK_FILE, "time.time()"),
+        (SETTINGS_FILE, "os.environ"),
+        ("ingest/d.py", "time.monotonic()"),
+        ("tests/system/process.py", "os.environ, time.time()"),
+        ("engine/hash.py", "other.hash(1), hash, own.time.time(), f().os.environ"),
+        ("engine/e.py", "class StepOf: ...\nclass Runner: ..."),
+    ],
+)
+def test_what_only_looks_like_a_fault_is_none(name: str, text: str) -> None:
+    assert list(faults_of(name, f'"""A docstring."""\n{text}\n')) == []
 
 
 def tracked() -> list[Path]:
