@@ -1,5 +1,6 @@
 """What holds for all tests: none starts Ray by accident, and none is tried by chance."""
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -9,6 +10,11 @@ from hypothesis import settings
 from tests.actors.store.redis_server import redis_server, redis_settings
 
 __all__ = ["redis_server", "redis_settings"]
+
+# Hundreds of processes start in these tests, five for each running system: what one has compiled
+# the next must not compile again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 SUITE = "suite"
 settings.register_profile(SUITE, derandomize=True, deadline=None)

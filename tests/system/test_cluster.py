@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.actors.store.redis_server import free_port
 from tests.publications import journey
 from tests.system.clustered import Cluster, alive, cluster, end_process, wait_for
 from tests.system.process import Ledger
@@ -70,8 +71,9 @@ def test_it_grows_and_shrinks_under_a_stream_and_survives_a_kill_and_a_zombie(
 def test_shards_are_replaced_one_by_one_and_the_whole_comes_back_from_the_store(
     tmp_path: Path,
 ) -> None:
+    port = free_port()
     with cluster(tmp_path, journeys_of(tmp_path)) as here:
-        with here.run("--shards", "2") as system:
+        with here.run("--shards", "2", port=port) as system:
             ledger = ledger_of(system.url)
             ledger.reach(50)
             before = set(here.roster.posts)
@@ -80,7 +82,6 @@ def test_shards_are_replaced_one_by_one_and_the_whole_comes_back_from_the_store(
             assert here.settled(2)
             ledger.reach(len(ledger.acknowledged) + 50)
             assert set(ledger.refusals) <= {429}, "whoever repeats what gets 429 sees nothing of it"
-            port = int(system.url.rpartition(":")[2])
             system.kill_all()
         with here.run(port=port) as again:
             ledger.reach(len(ledger.acknowledged) + 50)

@@ -10,6 +10,7 @@ import pytest
 from ray.cluster_utils import Cluster as RayCluster
 
 from actors.settings import set_ray_environment
+from tests.actors.store.redis_server import free_port
 from tests.publications import journey
 from tests.system.clustered import Cluster, alive, cluster, end_process, wait_for
 from tests.system.process import Ledger
@@ -22,12 +23,13 @@ BYTES = 80 << 20
 
 
 @pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head that offers no CPU, and two nodes that do."""
+def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head that offers no CPU, and two nodes that do; what runs there is known by `tmp_path`."""
     for name in list(os.environ):
         if name.startswith("RAY_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TESTED_IN", str(tmp_path))
     set_ray_environment()
     head = {"num_cpus": 0, "object_store_memory": BYTES, "include_dashboard": False}
     ray_cluster = RayCluster(initialize_head=True, head_node_args=head)
@@ -45,13 +47,14 @@ def on_nodes(here: Cluster) -> list[int]:
     return sorted(on.count(node) for node in set(on))
 
 
-def process_named(word: str) -> int:
-    """Return a process of Ray by its title."""
+def process_named(word: str, folder: Path) -> int:
+    """Return a process of this test's Ray by its title; another test may have one, too."""
+    mark = f"TESTED_IN={folder}".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 title = (entry / "cmdline").read_bytes()
-                mine = str(ROOT).encode() in (entry / "environ").read_bytes()
+                mine = mark in (entry / "environ").read_bytes().split(b"\0")
             except OSError:
                 continue
             if word.encode() in title and mine:
@@ -65,7 +68,11 @@ def test_members_join_nodes_die_and_come_drivers_go_and_shards_stay(
     journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}))
     with cluster(tmp_path, journeys) as here:
         options = ["--address", nodes.address]
-        with here.run(*options, "--shards", "2") as one, here.run(*options, name="two") as two:
+        port = free_port()
+        with (
+            here.run(*options, "--shards", "2", port=port) as one,
+            here.run(*options, name="two") as two,
+        ):
             wait_for(lambda: here.settled(2), "two shards")
             assert on_nodes(here) == [1, 1], "spread, and none at the head"
             ledger = Ledger(one.url, contacts=40, name="tick")
@@ -89,7 +96,7 @@ def test_members_join_nodes_die_and_come_drivers_go_and_shards_stay(
             assert set(here.roster.posts) != before
 
             here.command("scale", "3", "--no-wait")
-            end_process(process_named("ray::ControllerActor"))
+            end_process(process_named("ray::ControllerActor", tmp_path))
             wait_for(lambda: here.settled(3), "three, with another Controller process")
             ledger.reach(len(ledger.acknowledged) + 50)
 
@@ -101,7 +108,6 @@ def test_members_join_nodes_die_and_come_drivers_go_and_shards_stay(
             pids = asyncio.run(here.pids())
             one.kill_driver()
         assert asyncio.run(here.pids()) == pids, "they outlive a driver"
-        port = int(one.url.rpartition(":")[2])
         with here.run(*options, name="again", port=port) as again:
             ledger.reach(len(ledger.acknowledged) + 50)
             ledger.end()

@@ -21,6 +21,7 @@ from actors.store.key import store_key
 from actors.store.manifest import open_store
 from console.logbook import outcomes_in
 from engine.input import Verdict
+from tests.actors.store.redis_server import free_port
 from tests.publications import journey
 from tests.system.mailbox import Mailbox
 from tests.system.process import AnlassProcess, Ledger
@@ -74,9 +75,9 @@ def check_ledger(data: Path, acknowledged: list[tuple[str, str]]) -> None:
 def test_a_kill_in_the_middle_of_a_stream_loses_and_doubles_nothing(
     tmp_path: Path, killed: str
 ) -> None:
-    data = tmp_path / "data"
+    data, port = tmp_path / "data", free_port()
     journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}), SLOW)
-    with AnlassProcess(data, journeys) as system:
+    with AnlassProcess(data, journeys, port=port) as system:
         ledger = Ledger(system.url, contacts=40, name="tick")
         ledger.start()
         ledger.reach(200)
@@ -87,7 +88,7 @@ def test_a_kill_in_the_middle_of_a_stream_loses_and_doubles_nothing(
             system.kill_driver()
         before = len(ledger.acknowledged)
         write_journeys(journeys, journey("late", entry={"event": "tick"}, reentry="once"))
-        again = AnlassProcess(data, journeys, port=int(system.url.rpartition(":")[2]))
+        again = AnlassProcess(data, journeys, port=port)
         with again:
             assert running is not None
             assert not Path(running.runtime).exists(), "what Ray wrote there goes too"
@@ -110,19 +111,19 @@ def test_a_kill_in_the_middle_of_a_stream_loses_and_doubles_nothing(
 def test_over_smtp_a_kill_doubles_at_most_what_was_handed_over_and_by_the_same_id(
     tmp_path: Path,
 ) -> None:
-    data = tmp_path / "data"
+    data, port = tmp_path / "data", free_port()
     journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}))
     with Mailbox() as mailbox:
         smtp = {"host": "127.0.0.1", "port": mailbox.port, "sender": "shop@shop.example"}
         settings = {"channels": {"email": smtp | {"tls": "none"}}}
         (journeys / "anlass.yaml").write_text(yaml.safe_dump(settings))
-        with AnlassProcess(data, journeys) as system:
+        with AnlassProcess(data, journeys, port=port) as system:
             identify(system.url, contacts=40)
             ledger = Ledger(system.url, contacts=40, name="tick")
             ledger.start()
             wait_for(lambda: len(mailbox.message_ids) > 50)
             system.kill_all()
-            again = AnlassProcess(data, journeys, port=int(system.url.rpartition(":")[2]))
+            again = AnlassProcess(data, journeys, port=port)
             with again:
                 ledger.reach(len(ledger.acknowledged) + 100)
                 ledger.end()
