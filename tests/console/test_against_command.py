@@ -24,8 +24,9 @@ from console.crew import parts_of
 from console.replay_command import replay
 from console.simulator import START_MS, simulate
 from engine.input import Event
+from tests.console.command import anlass
 from tests.console.past import Past, minutes
-from tests.console.test_command import EXAMPLES, anlass
+from tests.console.test_command import EXAMPLES
 from tests.engine.situation import mail, wait
 from tests.publications import journey, source_of
 

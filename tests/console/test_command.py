@@ -17,17 +17,10 @@ from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
 from actors.store.segment import segments_of
 from engine.decision import Fault
+from tests.console.command import anlass, fresh_anlass
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
 CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
-
-
-def anlass(*arguments: object, temporary: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "console", *map(str, arguments)]
-    environment = os.environ | ({} if temporary is None else {"TMPDIR": str(temporary)})
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env=environment
-    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +62,7 @@ def test_validate_names_every_mistake_of_every_file(tmp_path: Path) -> None:
         "journey: a\nentry: {event: x}\nnodes: [{id: n, wait: 2 moons}]\n"
     )
     (tmp_path / "b.yaml").write_text("journey: b\nentri: {event: x}\nnodes: []\n")
-    result = anlass("validate", tmp_path)
+    result = fresh_anlass("validate", tmp_path)
     assert result.returncode == 2
     assert [line.split(" - at ")[0] for line in result.stderr.splitlines()] == [
         "anlass: a.yaml: cannot read '2 moons' as a span",
@@ -84,8 +77,8 @@ def test_replay_counts_the_files_events_and_writes_the_same_bytes_twice(tmp_path
     line = '{"contact": "c-%d", "name": "page_view", "at_ms": 1700000000000}\n'
     events.write_text("".join(line % (i % 3) for i in range(9)) + "no event\n")
     said = []
-    for name in ("one", "two"):
-        result = anlass(
+    for name, run in (("one", anlass), ("two", fresh_anlass)):
+        result = run(
             *["replay", "--journeys", EXAMPLES, "--events", events, "--consent", "all"],
             *["--out", tmp_path / name, "--json"],
         )

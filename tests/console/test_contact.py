@@ -34,7 +34,7 @@ from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from engine.limits import DAY_MS
 from tests.actors.test_eraser import everything
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.console.test_status import write_system
 from tests.publications import journey, source_of
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.console.command import anlass
 from tests.console.scenarios import played, scenarios
-from tests.console.test_command import anlass
 
 GIVEN = """
 - {contact: ada, identify: {attributes: {email: a@example.com}, consent: {email: double_opt_in}}}

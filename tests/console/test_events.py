@@ -14,7 +14,7 @@ from actors.store.manifest import open_store, shard_folder
 from actors.store.sighted import NAME
 from console.events import sightings_of
 from engine.contacts.identity import partition_of
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.console.test_contact import running
 from tests.console.test_status import DEAD, write_system
 

@@ -22,8 +22,8 @@ from engine.partition import Partition
 from engine.trace import ENTERED, WHYS
 from tests.actors.made_store import CONTACTS, MadeStore, made_store
 from tests.console.audit import Audit
+from tests.console.command import anlass
 from tests.console.scenarios import EXAMPLES
-from tests.console.test_command import anlass
 from tests.console.test_reasons import journeys_in
 from tests.console.told_store import ADA, ToldStore, at_ms, told_store
 

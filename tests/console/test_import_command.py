@@ -9,7 +9,8 @@ import msgspec
 
 from console.import_command import REFUSALS_SHOWN_MAX, ImportReport
 from ingest.contact_file import Refusal
-from tests.console.test_command import CONTACTS, anlass
+from tests.console.command import anlass
+from tests.console.test_command import CONTACTS
 from tests.ingest.serving import Serving, serving
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from actors.errors import OperatorError
 from console.keys import keys_app
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 
 
 def keys(*words: object) -> Result:

@@ -17,7 +17,7 @@ from engine.contacts.identity import partition_of
 from engine.count_table import Line, Window
 from engine.limits import DAY_MS
 from engine.numbers import OTHER
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.console.test_contact import running
 from tests.console.test_status import DEAD, write_system
 from tests.publications import MAIL, journey, source_of

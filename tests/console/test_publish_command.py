@@ -10,7 +10,7 @@ from actors.store.manifest import open_store
 from actors.store.published import PublishedFiles
 from console.publish_command import show_history
 from console.screen import console
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.engine.situation import mail, wait
 from tests.publications import journey
 

@@ -18,7 +18,7 @@ from console.recorded import Recorded
 from console.replay import ReplayReport, write_outcomes
 from engine.limits import FAR_MS
 from tests.actors.made_store import HOUR_MS, MadeStore
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.console.test_recorded import frame, outcome, record_of
 
 PROCESSES = 3

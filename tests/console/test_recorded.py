@@ -27,7 +27,7 @@ from engine.contacts.identity import partition_of
 from engine.decision import Outcome
 from engine.input import Event, Receipt
 from engine.limits import FAR_MS
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.publications import MAIL, journey, source_of
 
 HOUR_MS = 3_600_000

@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 from actors.errors import OperatorError
 from console.__main__ import app
 from engine.errors import AuthorError
+from tests.console.command import anlass
 from tests.console.scenarios import EXAMPLES, scenarios
-from tests.console.test_command import anlass
 
 FAILS = "- {event: product_view, times: 7}\n- {after: 1h, expect: {message: {journey: favourites}}}"
 

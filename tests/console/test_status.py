@@ -15,7 +15,7 @@ from console.screen import console, size_words, span_words
 from console.status import BETWEEN_S, SystemStatus, status_of
 from console.status_screen import show_status
 from tests.actors.test_service import event, serving
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.publications import journey, source_of
 
 DEAD = str(Path(os.devnull).parent / "no-such.sock")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from actors.store.block import HEAD, HEADER
 from tests.actors.made_store import MadeStore
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 
 
 def test_it_says_what_it_read_and_that_it_is_equal(tmp_path: Path) -> None:

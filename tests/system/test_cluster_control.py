@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.publications import journey
 from tests.system.clustered import cluster, wait_for
 from tests.system.process import Ledger

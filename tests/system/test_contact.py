@@ -10,7 +10,8 @@ import pytest
 from actors.store.key import store_key
 from console.held import held_of
 from tests.actors.test_eraser import everything
-from tests.console.test_command import CONTACTS, anlass
+from tests.console.command import anlass
+from tests.console.test_command import CONTACTS
 from tests.publications import journey
 from tests.system.process import AnlassProcess
 from tests.system.test_recovery import messages, write_journeys

@@ -10,7 +10,7 @@ import pytest
 from actors.links.certificate import ROLES
 from actors.running import running_system
 from tests.actors.credentials import authority
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.publications import journey
 from tests.system.process import AnlassProcess, Ledger
 from tests.system.test_recovery import check_ledger, write_journeys

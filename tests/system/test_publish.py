@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.publications import journey
 from tests.system.process import AnlassProcess
 from tests.system.test_contact import post
