@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +24,10 @@ from actors.control.host import host_name
 from actors.control.orders import Beat, Orders, decode_orders, encode
 from actors.control.roster import controller_name, decode_roster
 from actors.control.shard_process import ShardProcess
+from actors.control.socket_folder import SocketFolder
 from actors.control.tenure import Tenure
 from actors.links.credentials import Credentials
 from actors.links.link import LinkClient, OpenPartition
-from actors.processes import RUNTIME_PREFIX
 from actors.settings import ClusterSettings, be_as_nice_as_a_driver
 from actors.store.keyfile import find_key
 from actors.store.redis_map import RedisMap
@@ -65,9 +63,9 @@ async def _serve(name: str, settings: ClusterSettings) -> None:
         log.warning("set RAY_worker_niceness=0 where Ray is started: others come first", nice=nice)
     gc.disable()  # The fold makes no cycles (a test counts); a full collection would stop it.
     gc.freeze()
-    folder = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
+    sockets = SocketFolder()
     told = RedisMap(RedisServer(settings.redis))
-    key = find_key(folder, Path(settings.key_file) if settings.key_file else None)
+    key = find_key(sockets.path, Path(settings.key_file) if settings.key_file else None)
     credentials = Credentials(Path(settings.keys)) if settings.keys else None
     host = host_name()
     tcp = node_address() if credentials is not None else ""
@@ -84,7 +82,7 @@ async def _serve(name: str, settings: ClusterSettings) -> None:
             await client.ask(OpenPartition(0, slot, partition))
 
     def new_tenure(slot: int) -> Tenure:
-        return Tenure(slot, settings, told, folder / f"slot-{slot}.sock", tell)
+        return Tenure(slot, settings, told, sockets.path / f"slot-{slot}.sock", tell)
 
     async def open_tenure(tenure: Tenure) -> None:
         await tenure.open(key, host, tcp, credentials)
@@ -93,7 +91,7 @@ async def _serve(name: str, settings: ClusterSettings) -> None:
     try:
         await process.run()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        sockets.close()
     os._exit(0)
 
 

@@ -65,7 +65,8 @@ def _code(told: int, words: list[str]) -> int:
     lines = b""
     while lines.count(b"\n") < 2:
         if not select.select([told], [], [], COMMAND_S)[0]:
-            os.kill(int(lines), signal.SIGKILL)
+            if lines:
+                os.kill(int(lines), signal.SIGKILL)
             raise subprocess.TimeoutExpired(words, COMMAND_S)
         read = os.read(told, 100)
         assert read, "what forks commands has ended"
