@@ -110,3 +110,41 @@ async def test_one_that_hangs_counts_as_silent(monkeypatch: pytest.MonkeyPatch) 
     cluster.watch._ask = hang
     await cluster.look_for(1)
     assert cluster.replaced == [0]
+
+
+async def test_one_that_spoke_leaves_its_follower_the_time_of_a_first_one() -> None:
+    cluster = Cluster()
+    cluster.well = False
+    for _ in range(3):
+        await cluster.until_replaced()
+    cluster.well = True
+    await cluster.look_for(1)
+    cluster.well = False
+    await cluster.until_replaced()
+    assert START_S_MIN <= await cluster.until_replaced() < START_S_MIN + 1
+
+
+async def test_where_nobody_knows_which_one_is_to_act_none_is_replaced() -> None:
+    cluster = Cluster()
+
+    async def away() -> int:
+        raise OSError("no route to the store")
+
+    cluster.watch._current = away
+    await cluster.look_for(2 * START_S_MAX)
+    assert cluster.replaced == []
+
+
+async def test_it_looks_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "WATCH_S", 0)
+    cluster, looks = Cluster(), asyncio.Semaphore(0)
+
+    async def asked(_: int) -> None:
+        looks.release()
+
+    cluster.watch._ask = asked
+    watching = asyncio.create_task(cluster.watch.run())
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await looks.acquire()
+    watching.cancel()

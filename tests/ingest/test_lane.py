@@ -380,3 +380,16 @@ async def test_a_shard_that_trusts_us_not_is_tried_again_and_named_once(tmp_path
     lane.close()
     await asyncio.sleep(0.1)  # What it was trying ends, on both sides.
     await shard.stop()
+
+
+@pytest.mark.usefixtures("eager")
+async def test_who_waits_for_what_is_given_up_is_carried_on(lane: Lane, shard: FakeShard) -> None:
+    shard.hold = True
+    old, one, two = Asked(began_s=1), Asked(began_s=9), Asked(began_s=9)
+    for frame, each in enumerate([[old, one], [two]], 1):
+        for asked in each:
+            lane.put(asked, event(str(asked.began_s)))
+        await until(lambda frame=frame: len(shard.held) == frame)
+    lane.expire(before_s=5)
+    assert [asked for asked, _ in lane.abandon()] == [one, two]
+    assert (one.resent, two.resent, lane.waiting) == (True, True, 0)
