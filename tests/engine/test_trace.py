@@ -178,7 +178,7 @@ def test_a_message_that_has_to_wait_again_is_told_to_stay_until_then() -> None:
     partition.fold(came("hi"), NOON_MS)
     partition.fold(Advance(NOON_MS + day_ms), NOON_MS + day_ms)
     told = [each for each in trace if isinstance(each, NodeNote) and each.journey == "hello"]
-    assert [(each.how, each.at_ms - NOON_MS, each.until_ms - NOON_MS) for each in told] == [
+    assert [(each.how, each.at_ms - NOON_MS, (each.until_ms or 0) - NOON_MS) for each in told] == [
         (COMES, 0, day_ms),
         (TIME, day_ms, 2 * day_ms),
     ]

@@ -79,7 +79,7 @@ def test_shards_are_replaced_one_by_one_and_the_whole_comes_back_from_the_store(
             before = set(here.roster.posts)
             assert here.command("restart", "--rolling")["shards"] == 2
             assert not before & set(here.roster.posts)
-            assert here.settled(2)
+            wait_for(lambda: here.settled(2), "even shares: the command stays for the old to go")
             ledger.reach(len(ledger.acknowledged) + 50)
             assert set(ledger.refusals) <= {429}, "whoever repeats what gets 429 sees nothing of it"
             system.kill_all()
