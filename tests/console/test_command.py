@@ -40,7 +40,7 @@ def anlass(*arguments: object, temporary: Path | None = None) -> subprocess.Comp
         (["replay", "--from-log", "/none", "--events", "/e"], "takes no --events; leave one"),
         (["replay", "--from-log", "/none", "--journeys", "/j"], "takes no --journeys; leave one"),
         (["replay", "--from-log", "/none", "--until", "soon"], "--until 'soon' is no moment"),
-        (["replay", "--until", "0"], "--until goes with --from-log only"),
+        (["replay", "--until", "0"], "--until goes with --from-log or --control only"),
         (["status", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["verify", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["failed", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),

@@ -147,9 +147,11 @@ async def test_a_cluster_is_asked_and_changed_through_its_api(
         assert (await api.job("/v1/verifications"))["summary"]["equal"]
         compared = await api.job("/v1/replays", json={"draft": DRAFT})
         assert compared["summary"]["events"] == len(CONTACTS) - 1, "of whom is erased, none"
+        read = await api.job("/v1/outcomes", json={})
+        assert read["summary"]["contacts"] == len(CONTACTS) - 1
         audit = await api.asks("GET", "/v1/audit")
         assert [each["what"] for each in audit] == [
-            *("replay", "verify", "export", "erase", "resume", "pause")
+            *("outcomes", "replay", "verify", "export", "erase", "resume", "pause")
         ]
 
 

@@ -53,6 +53,20 @@ def test_a_draft_is_compared_with_what_went_out(busy: Served) -> None:
     busy.asks("GET", f"/v1/jobs/{begun['id']}/page", status=404)
 
 
+def test_what_went_out_is_read_as_a_job_and_forgotten_with_who_is_erased(busy: Served) -> None:
+    begun = busy.asks("POST", "/v1/outcomes", json={}, status=202)
+    job = ended(busy, begun["id"])
+    assert (job["what"], job["state"], job["progress"]) == ("outcomes", "done", 1.0)
+    assert job["summary"]["outcomes"] == {"hello": {"sent": 2}}
+    lines = busy.answer("GET", f"/v1/jobs/{begun['id']}/outcomes").text.splitlines()
+    assert [json.loads(each)["contact"] for each in lines] == ["ada", "ada"]
+    busy.asks("GET", f"/v1/jobs/{begun['id']}/differences", status=409)
+    noted = busy.asks("GET", "/v1/audit")[0]
+    assert (noted["what"], noted["by"]) == ("outcomes", "loopback")
+    busy.asks("DELETE", "/v1/contacts/ada")
+    busy.asks("GET", f"/v1/jobs/{begun['id']}/outcomes", status=404)
+
+
 def test_variants_are_checked_before_a_job_begins(busy: Served) -> None:
     body: dict[str, Any] = {"draft": CAPPED, "vary": ["hello.yaml:caps[0].messages=1,none"]}
     errors = busy.asks("POST", "/v1/replays", json=body, status=422)["errors"]
