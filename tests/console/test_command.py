@@ -108,6 +108,7 @@ def test_failed_lists_what_the_log_says(tmp_path: Path) -> None:
         "contact": "c-1",
         "what": "e-1",
         "error": "ZeroDivisionError: poison",
+        "at_ms": 0,
     }
     assert "poison" in anlass("failed", "--data", tmp_path).stdout
 

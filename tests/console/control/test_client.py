@@ -319,10 +319,15 @@ def test_inputs_that_failed_are_listed_there_as_here(
     shop, anlass = there
     anlass("publish", "--journeys", str(folder), "--yes")
     monkeypatch.setattr("engine.fold.step.happen", poisoned)
-    shop.event("ada")
+    for minute in range(3):
+        shop.event("ada", at_ms=NOON_MS + minute * 60_000)
     assert "poison" in anlass("failed")
-    for said in (["failed"], ["failed", "--json"]):
-        assert anlass(*said) == here(shop, *said)
+    for more in ([], ["--json"], ["--limit", "1"], ["--until", str(NOON_MS + 60_000)]):
+        assert anlass("failed", *more) == here(shop, "failed", *more)
+    (line,) = anlass("failed", "--json", "--limit", "1").splitlines()
+    assert json.loads(line)["at_ms"] == NOON_MS + 120_000
+    assert "note: 2 older ones are left off" in anlass.errors
+    assert "no moment" in anlass("failed", "--until", "noon", fails=OperatorError)
 
 
 def test_who_gives_up_waiting_ends_the_job_there(

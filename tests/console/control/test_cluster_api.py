@@ -140,7 +140,7 @@ async def test_a_cluster_is_asked_and_changed_through_its_api(
         kept = await api.asks("GET", "/v1/contacts/c-3/export")
         assert (kept["inputs"], kept["state"]) == ([], None)
         assert kept["kept_out_until_ms"] > 0
-        assert await api.asks("GET", "/v1/failed") == []
+        assert await api.asks("GET", "/v1/failed") == {"failed": [], "left_off": 0}
         assert [each["what"] for each in await api.asks("GET", "/v1/history")] == [
             *("pause", "resume")
         ]
