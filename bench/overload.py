@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.client import Load, Tally, request_of
 from engine.contacts.identity import partition_of
-from engine.limits import PARTITIONS
+from engine.limits import EVENT_IDS_BURST_MAX, PARTITIONS
 from ingest.memory import rss_bytes
 
 EVENT: Final = (
@@ -21,9 +21,9 @@ EVENT: Final = (
 )
 BATCH: Final = 100
 CONTACTS: Final = 500
-FILLING_EVENTS: Final = CONTACTS * 1_500
-"""Until all that is kept of each contact is full (a history, up to 1,280 ids of a burst): memory
-that grows from there on is not the contacts'."""
+FILLING_EVENTS: Final = CONTACTS * 2 * EVENT_IDS_BURST_MAX
+"""Until all that is kept of each contact is full (a history, and two times the ids of a burst):
+memory that grows from there on is not the contacts'."""
 
 FILLING_S_MAX: Final = 120.0
 BEST_CONNECTIONS: Final = 32

@@ -358,3 +358,13 @@ def test_planning_anew_leaves_what_else_the_contact_has_a_timer_for() -> None:
     situation.event("purchase")
     describe(situation, born="2026-05-01")
     assert sent_until(situation, "2026-04-20T00:00") == moments("UTC", "2026-04-03T12:00")
+
+
+@pytest.mark.parametrize("higher", ["a", "b"])
+def test_of_two_due_at_once_the_journey_with_the_higher_priority_goes_first(higher: str) -> None:
+    entry = {"schedule": "0 9 * * *", "segment": "all", "zone": "UTC"}
+    journeys = [journey(name, entry=entry, priority=int(name == higher)) for name in ("a", "b")]
+    situation = begin(*journeys, at="2026-03-02T08:00")
+    decided = situation.fold(Advance(at_ms("2026-03-02T09:00")))
+    names = [each.journey for each in decided if isinstance(each, Outcome)]
+    assert names == [higher, "b" if higher == "a" else "a"]
