@@ -191,7 +191,7 @@ class Audit:
 def noted(folder: Path, what: str, about: str = "") -> Iterator[None]:
     """Note a change that a command makes on the machine itself, and what came of it.
 
-    Raises UnnotedError before it begins, OSError after it has ended.
+    Raises UnnotedError before it begins, OperatorError where the log cannot say how it ended.
     """
     audit = Audit(folder)
     line = audit.begin(account(), what, about, command=True)
@@ -203,7 +203,11 @@ def noted(folder: Path, what: str, about: str = "") -> Iterator[None]:
         outcome = str(error) or type(error).__name__
         raise
     finally:
-        audit.end(line, outcome)
+        try:
+            audit.end(line, outcome)
+        except OSError as error:
+            text = f"{what}: {outcome}, and the audit log cannot say so: {error.strerror}"
+            raise OperatorError(f"{text}; make space") from None
 
 
 def _read(files: list[Path]) -> list[AuditLine]:

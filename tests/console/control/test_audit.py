@@ -235,3 +235,16 @@ def test_what_cannot_be_told_of_no_command_does(
         assert "Is a directory; nothing was changed, make space" in refusal
     assert shop.asks("GET", "/v1/history") == []
     assert shop.asks("GET", "/v1/contacts/ada")["state"]["key"] == "ada"
+
+
+def test_where_the_log_cannot_say_how_a_change_ended_the_command_does(
+    shop: Served, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Audit, "end", full)
+    ended = here(shop, "publish", "--journeys", str(folder), "--yes")
+    said = "publish: done, and the audit log cannot say so: No space left on device; make space"
+    assert str(ended.exception) == said
+    assert lines(shop) == [("publish", "", "begun")]

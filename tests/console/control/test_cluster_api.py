@@ -22,6 +22,7 @@ from actors.store.redis_store import open_redis_store
 from console.__main__ import app
 from console.control.app import app_of
 from console.control.system import System
+from engine.contacts.erasure import digest_of
 from tests.actors.crew import Ground, ground
 from tests.console.control.served import HERE
 from tests.publications import journey
@@ -164,6 +165,11 @@ async def test_commands_ask_a_cluster_and_when_it_has_ended_its_store(
         assert seen["count"] == len(CONTACTS)
         erased = await api.command("contact", "erase", "c-5")
         assert (erased["contact"], erased["records"]) == ("c-5", 1)
+        (noted,) = await api.asks("GET", "/v1/audit")
+        assert (noted["what"], noted["about"], noted["outcome"], noted["command"]) == (
+            *("erase", digest_of("c-5"), "done"),
+            True,
+        )
         assert (await api.command("contact", "export", "c-5"))["inputs"] == []
         assert (await api.command("contact", "export", "c-6"))["inputs"][0]["event"] == "tick"
         await asyncio.to_thread(stop_shards, api.here.charter)
