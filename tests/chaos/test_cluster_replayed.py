@@ -87,3 +87,15 @@ def test_what_does_not_go_out_again_in_a_replay_over_slots_is_wrong(
         with pytest.MonkeyPatch.context() as patch:
             stay_at_home(patch)
             assert "replayed, not the same" in "; ".join(cluster_replay_wrong(place))
+
+
+def test_partitions_that_moved_before_anything_happened_are_as_right_as_others(
+    redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        two = Two(redis_settings, str(tmp_path / "archive"), stack, "wall", NOON_MS)
+        twins = Twins(two, tmp_path / "data", stack)
+        for number in range(100, 156):
+            twins.move(number)
+        twins.play(40)
+        assert list(cluster_replay_wrong(place_of(two, tmp_path))) == []
