@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.compile.claim import DATE_COMPARISONS
-from engine.conditions.compare import COMPARISONS
+from engine.conditions.compare import COMPARISONS, comparison_text
 from engine.limits import FAR_MS
 from engine.value import MISSING
 from tests.engine.payloads import scalars, values
@@ -231,3 +231,21 @@ def test_an_operand_that_does_not_fit_is_refused(
     _, mistakes = compiled({"field": "it"} | condition)
     assert [(each.path, each.problem) for each in mistakes] == [(f"$.entry.when{path}", problem)]
     assert mistakes[0].fix
+
+
+@pytest.mark.parametrize(
+    ("operator", "operand", "text"),
+    [
+        ("exists", True, "there"),
+        ("exists", False, "not there"),
+        ("at_least", 7, "at least 7"),
+        ("equals", "gold", 'equals "gold"'),
+    ],
+)
+def test_what_a_value_is_to_be_is_put_in_words(operator: str, operand: Any, text: str) -> None:
+    assert comparison_text(operator, operand) == text
+
+
+def test_a_comparison_that_ignores_case_says_so() -> None:
+    told = comparison_text("equals", "gold", ignores_case=True)
+    assert told == 'equals "gold", in whatever case'

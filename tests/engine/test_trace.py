@@ -167,6 +167,23 @@ def test_a_message_that_quiet_hours_hold_is_asked_for_again_when_they_are_over()
     )
 
 
+def test_a_message_that_has_to_wait_again_is_told_to_stay_until_then() -> None:
+    day_ms = 24 * HOUR_MS
+    trace = Trace()
+    partition = Partition(0, trace)
+    waits = mail(on_cap="wait")
+    first = journey("first", nodes=[mail(), wait("24h"), waits | {"id": "next"}], priority=1)
+    source = source_of(first, journey(nodes=[waits]), caps=[{"messages": 1, "per": "24h"}])
+    partition.fold(Publish(source), NOON_MS)
+    partition.fold(came("hi"), NOON_MS)
+    partition.fold(Advance(NOON_MS + day_ms), NOON_MS + day_ms)
+    told = [each for each in trace if isinstance(each, NodeNote) and each.journey == "hello"]
+    assert [(each.how, each.at_ms - NOON_MS, each.until_ms - NOON_MS) for each in told] == [
+        (COMES, 0, day_ms),
+        (TIME, day_ms, 2 * day_ms),
+    ]
+
+
 def test_each_time_a_visit_comes_to_a_node_has_a_key_of_its_own() -> None:
     told = notes(
         (0, came("hi")),

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -18,6 +18,7 @@ from engine.calendar.zone import (
     FIRST_MS,
     LAST_MS,
     at_local,
+    clock_text,
     date_start,
     day_start,
     local,
@@ -345,3 +346,10 @@ def test_the_last_and_the_first_day_there_are_have_moments() -> None:
         assert at_local(date.min, 0, zone) < 0
         assert 0 < at_local(date.max, DAY_MS - 1, zone) <= FAR_MS
     assert at_local(date.max, DAY_MS - 1, ZoneInfo("Pacific/Niue")) == FAR_MS
+
+
+@pytest.mark.parametrize("time", ["00:00", "07:59", "19:31", "23:59"])
+def test_a_moment_is_shown_as_calendar_and_clock_do(time: str) -> None:
+    shown = datetime.fromisoformat(f"2026-04-05T{time}").replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    at_ms = int(shown.timestamp() * 1_000) + 59_999
+    assert clock_text(at_ms, ZoneInfo("Europe/Berlin")) == f"Sun 2026-04-05 {time}"
