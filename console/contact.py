@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
+from console.audit import ERASE, noted
 from console.cluster_contact import erase_in_cluster
 from console.contact_show import show
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
@@ -41,6 +43,7 @@ from console.options import (
 )
 from console.screen import console
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
+from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.limits import KEEP_OUT_MS, KEEP_OUT_MS_MAX
 
@@ -93,7 +96,8 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
         report = client.ask("DELETE", path, ErasureReport, keep_out=keep_out)
     else:
         place = store_place(data, redis, redis_prefix, redis_ca, "", keys)
-        report = uvloop.run(erase_contact(place, contact, keep_out_ms, key_file))
+        with _noted(place, contact):
+            report = uvloop.run(erase_contact(place, contact, keep_out_ms, key_file))
     if json:
         print_json(report)
     else:
@@ -124,6 +128,16 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
         return
     place = store_place(data, redis, redis_prefix, redis_ca, archive)
     print_json(held_of(place, contact, key_file))
+
+
+def _noted(place: StorePlace, contact: str) -> AbstractContextManager[None]:
+    """Note an erasure, where there is an audit log: of a cluster's, in the folder of a member."""
+    if isinstance(place, Path):
+        read_store(place)  # It says so where this is none.
+    elif running_system(place.data) is None:
+        return nullcontext()
+    folder = place if isinstance(place, Path) else place.data
+    return noted(folder, ERASE, digest_of(contact))
 
 
 async def erase_contact(

@@ -161,6 +161,11 @@ def _check_nodes(before: Publication, draft: Publication, maps: Maps) -> None:
                 raise OperatorError(f"{text}; {nearest(there, [*now])}")
 
 
+def roll_back_words(journey: str | None, to: int) -> str:
+    """Say what is rolled back, for the audit log."""
+    return f"{journey or 'all'} to {to}"
+
+
 def read_maps(said: list[str]) -> Maps:
     """Read JOURNEY:OLD=NEW, any number of them. Raises OperatorError."""
     maps: Maps = {}
@@ -220,6 +225,8 @@ class Request(msgspec.Struct, kw_only=True):
     key_file: Path | None = None
     what: str
     make: Make
+    about: str = ""
+    """What it changes, for the audit log."""
     note: str = ""
     by: str = ""
     days: int = 0

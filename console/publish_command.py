@@ -3,6 +3,7 @@
 And `diff` and `history`, which change nothing.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from rich.text import Text
 from actors.errors import OperatorError
 from actors.kept.opening import publications_of
 from actors.publications import PublicationNote
+from console.audit import noted
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.diff import Diff, show_diff
 from console.events import moment_words
@@ -25,6 +27,7 @@ from console.publication import (
     considered,
     of_folder,
     read_maps,
+    roll_back_words,
     to_older,
     to_state,
 )
@@ -126,6 +129,7 @@ def pause(
         return
     make = to_state(journey, "paused")
     request = Request(data=data, key_file=key_file, what="pause", make=make, note=note, by=by)
+    request.about = journey
     _change(request, yes=True)
 
 
@@ -146,6 +150,7 @@ def resume(
         return
     make = to_state(journey, "live")
     request = Request(data=data, key_file=key_file, what="resume", make=make, note=note, by=by)
+    request.about = journey
     _change(request, yes=True)
 
 
@@ -167,6 +172,7 @@ def end(  # noqa: PLR0913, PLR0917 - the options of a command
         return
     make = to_state(journey, "ended")
     request = Request(data=data, key_file=key_file, what="end", make=make, note=note, by=by)
+    request.about = journey
     _change(request, yes=yes)
 
 
@@ -194,6 +200,7 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     publications = publications_of(data, key_file)
     make = to_older(publications, journey, to, in_flight, read_maps(map or []))
     request = Request(data=data, key_file=key_file, what="roll-back", make=make, note=note, by=by)
+    request.about = roll_back_words(journey, to)
     _change(request, yes=yes, json=json)
     errors.print(
         "The folder of journeys was not changed: the next `anlass run` publishes what it says.",
@@ -254,8 +261,18 @@ class There(Struct):
 
 
 def _change(request: Request, *, yes: bool, json: bool = False) -> None:
-    """Show what a change does, ask, and publish it."""
-    _, said = uvloop.run(considered(request, _asking(yes=yes, json=json)))
+    """Show what a change does, ask, note it, and publish it."""
+    ask = _asking(yes=yes, json=json)
+    folder = request.data if isinstance(request.data, Path) else request.data.data
+    with ExitStack() as noting:
+
+        def agreed(found: Diff, problems: list[str]) -> bool:
+            ask(found, problems)
+            if not found.empty:
+                noting.enter_context(noted(folder, request.what, request.about))
+            return True
+
+        _, said = uvloop.run(considered(request, agreed))
     _tell_published(said, json=json)
 
 

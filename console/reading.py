@@ -19,7 +19,8 @@ from msgspec import Struct
 from actors.frame import Frame
 from actors.kept.kept import StorePlace
 from actors.kept.opening import open_kept
-from actors.store.history import read_history
+from actors.kept.redis import KeptRedis
+from actors.store.history import end_position, first_position, read_history
 from actors.store.key import store_key
 from actors.verify.files import sources_of
 from console.crew import parts_of
@@ -87,6 +88,15 @@ def read_at_once(
             for read in parts_of(read_stretch, stretches, at_once, progress):
                 _add(recorded, read)
     return recorded, time.perf_counter() - began
+
+
+def records_in(data: StorePlace, key_file: Path | None) -> int:
+    """Return how many records all logs of a store have. Raises OperatorError."""
+    if not isinstance(data, Path):
+        with closing(KeptRedis(data, key_file)) as kept:
+            return kept.records
+    key = store_key(data, key_file)
+    return sum(end_position(each, key) - first_position(each) for each in shard_folders(data))
 
 
 def stretches_of(

@@ -1,8 +1,9 @@
-"""Remote replay: a draft compared with what went out on a system elsewhere."""
+"""Remote replay: what went out on a system elsewhere, and a draft compared with that."""
 
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from actors.folder import checked_folder
@@ -16,7 +17,7 @@ from console.control_client import ControlClient
 from console.options import print_json
 from console.remote_job import done_there, job_path
 from console.remote_publication import draft_of_folder
-from console.replay import check_writable
+from console.replay import ReplayReport, check_writable
 from console.screen import errors
 
 
@@ -44,7 +45,8 @@ def compare_there(
     report = report_of(told)
     if out is not None:
         out.write_bytes(client.raw("GET", f"{job_path(job)}/differences", media=LINES))
-        _say_what_is_kept(job, sum(each.differences for each in report.variants))
+        differences = sum(each.differences for each in report.variants)
+        _say_what_is_kept(job, f"{differences:,} differences", "--from and --until")
     if page is not None:
         page.write_bytes(client.raw("GET", f"{job_path(job)}/page", media=HTML))
     if json:
@@ -54,7 +56,23 @@ def compare_there(
     return any(each.differences for each in report.variants)
 
 
-def _say_what_is_kept(job: Job, differences: int) -> None:
+def read_there(client: ControlClient, until_ms: int, out: Path | None) -> ReplayReport:
+    """Read what really went out there, as of a moment, and write it as it is written here.
+
+    Raises OperatorError.
+    """
+    if out is not None:
+        check_writable(out)
+    job = done_there(client, "/v1/outcomes", {"until_ms": until_ms})
+    report = msgspec.convert(job.summary, ReplayReport)
+    if out is not None:
+        out.write_bytes(client.raw("GET", f"{job_path(job)}/outcomes", media=LINES))
+        count = sum(sum(counts.values()) for counts in report.outcomes.values())
+        _say_what_is_kept(job, f"{count:,} outcomes", "--until")
+    return report
+
+
+def _say_what_is_kept(job: Job, all_of_it: str, options: str) -> None:
     if job.kept is not None:
-        text = f"note: only the first {job.kept:,} of {differences:,} differences are kept there"
-        errors.print(Text(f"{text}; ask for less with --from and --until"), soft_wrap=True)
+        text = f"note: only the first {job.kept:,} of {all_of_it} are kept there"
+        errors.print(Text(f"{text}; ask for less with {options}"), soft_wrap=True)

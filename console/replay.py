@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -188,9 +188,10 @@ def check_writable(path: Path) -> None:
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
     """Write outcomes as JSON lines: the same outcomes give the same bytes."""
     with path.open("wb") as file:
-        for outcome in sorted_outcomes(outcomes):
-            file.write(orjson.dumps(_line(outcome)) + b"\n")
+        file.writelines(lines_of(outcomes))
 
 
-def _line(outcome: Outcome) -> dict[str, object]:
-    return msgspec.structs.asdict(outcome)
+def lines_of(outcomes: Iterable[Outcome]) -> Iterator[bytes]:
+    """Yield outcomes as JSON lines, in order."""
+    for outcome in sorted_outcomes(outcomes):
+        yield orjson.dumps(msgspec.structs.asdict(outcome)) + b"\n"

@@ -36,7 +36,7 @@ from console.options import (
 )
 from console.reading import read_at_once
 from console.recorded import moment_ms
-from console.remote_replay import compare_there
+from console.remote_replay import compare_there, read_there
 from console.replay import Replay, ReplayReport, check_writable, replay_chunks, write_outcomes
 from console.screen import errors, progress_bar, show_replay
 from console.source import chunks_of, consents_added
@@ -85,8 +85,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Say what journeys would have done with a file of events, or what a store's log says.
 
-    Or, with --against, what a draft of the journeys would have done otherwise than the log says;
-    with --control in place of --from-log, than that of the system there.
+    Or, with --against, what a draft of the journeys would have done otherwise than the log says.
+    With --control in place of --from-log, it is the log of the system there.
     """
     if redis and not control and from_log is None and journeys is None and events is None:
         from_log = Path("data")
@@ -99,23 +99,24 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         _compare(asked, client, out, html, same=same, json=json)
         return
     _check_with_against(vary, state, since, html, same=same)
+    if from_log is None and control and journeys is None and events is None:
+        _check_no_file(journeys, events, format, consent)
+        report = read_there(ControlClient(control, control_key), _until_ms(until), out)
+        _show(report, f"Log of {control}", until, json=json)
+        return
     if from_log is None:
         if until:
-            raise OperatorError("--until goes with --from-log only; leave it out")
+            raise OperatorError("--until goes with --from-log or --control only; leave it out")
         outcomes, report = _replay_file(*_named(journeys, events), format, consent, out)
         title = "Replay"
     else:
         _check_no_file(journeys, events, format, consent)
-        until_ms = moment_ms(until) if until else FAR_MS
         place = store_place(from_log, redis, redis_prefix, redis_ca, archive)
-        outcomes, report = _read_log(place, until_ms, key_file, processes, out)
-        title = f"Log of {place}" + (f" until {until}" if until else "")
+        outcomes, report = _read_log(place, _until_ms(until), key_file, processes, out)
+        title = f"Log of {place}"
     if out is not None:
         write_outcomes(out, outcomes.values())
-    if json:
-        print_json(report)
-    else:
-        show_replay(report, title)
+    _show(report, title, until, json=json)
 
 
 def _compare(
@@ -134,6 +135,17 @@ def _compare(
         differs = compare_there(client, asked, out, html, json=json)
     if same and differs:
         raise typer.Exit(1)
+
+
+def _until_ms(until: str) -> int:
+    return moment_ms(until) if until else FAR_MS
+
+
+def _show(report: ReplayReport, title: str, until: str, *, json: bool) -> None:
+    if json:
+        print_json(report)
+    else:
+        show_replay(report, title + (f" until {until}" if until else ""))
 
 
 def _named(journeys: Path | None, events: Path | None) -> tuple[Path, Path]:

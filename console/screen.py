@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from console.demo import DemoReport
-from console.logbook import FailedInput
 from console.replay import ReplayReport
 from engine.decision import OUTCOMES
 
@@ -130,19 +129,6 @@ def outcome_table(outcomes: dict[str, dict[str, int]]) -> Table:
     if not outcomes:
         table.add_row("no visit came to an end")
     return table
-
-
-def show_failed(failed: list[FailedInput]) -> None:
-    """Print the inputs that failed."""
-    if not failed:
-        console.print("No input has failed.")
-        return
-    table = Table(title=f"{len(failed):,} inputs that could not be applied", title_justify="left")
-    for name in ("shard", "position", "contact", "event or timer", "error"):
-        table.add_column(name, overflow="fold")
-    for each in failed:
-        table.add_row(each.shard, str(each.position), each.contact, each.what, each.error)
-    console.print(table)
 
 
 def _pairs(*rows: tuple[str, str]) -> Table:

@@ -62,11 +62,17 @@ class KeptRedis:
         starts: dict[tuple[int, int], tuple[int, int]] = {}
         """Where a stay begins: what must have been read before."""
         awaited: set[tuple[int, int]] = set()
-        for found in stays.found:
+        wanted: set[tuple[int, int]] = set()
+        """Publications that are to come first, if that can be: clocks of machines may differ."""
+        for number, found in enumerate(stays.found):
+            if (brought := stays.brought(number)) and brought[0] != found[0].slot:
+                starts[found[0].slot, found[0].position] = brought
+                wanted.add(brought)
             for before, after in pairwise(found):
                 end = before.slot, before.last_position
                 starts[after.slot, after.position] = end
                 awaited.add(end)
+        awaited |= wanted
         waiting = {slot: self._until_end(slot) for slot in self._slots}
         held: dict[int, Frame] = {}
         while waiting:
@@ -85,7 +91,9 @@ class KeptRedis:
                 else:
                     del waiting[slot]
                     went_on = True
-            if not went_on:
+            if not went_on and awaited & wanted:
+                awaited -= wanted
+            elif not went_on:
                 text = f"the logs of slots {sorted(waiting)} say that each comes before the others"
                 raise LogCorruptError(f"{text}; see what `anlass verify` says")
 
@@ -148,7 +156,11 @@ class KeptRedis:
         first = stays.firsts[found[0].slot]
         if found[0].opened is not None:  # Where it was before is not kept any more.
             first = found[0].position
-        return stays.spans(partition, found[0].slot, first, found[0].first - 1)
+        spans = stays.spans(partition, found[0].slot, first, found[0].first - 1)
+        if (brought := stays.brought(partition)) is not None:
+            slot, position = brought
+            return [Span(slot, position, position + 1), *spans]
+        return spans
 
     @property
     def _stays(self) -> Stays:

@@ -95,6 +95,25 @@ class Stays:
                 following = stay.last + 1
         return True
 
+    def brought(self, number: int) -> tuple[int, int] | None:
+        """Return where it stands what a partition had in force that moved before its first input.
+
+        That is the slot and the position. Nothing says where such a partition began, but it came
+        with the number of what had been published there, and all slots have the same of a number.
+        """
+        stays = self.found[number]
+        opened = stays[0].opened if stays else None
+        if opened is None or stays[0].first != 1:
+            return None
+        by_time = opened.serial == AS_BY_TIME
+        told = sorted(
+            (each.now_ms, slot, each.position)
+            for slot, published in self._published.items()
+            for each in published
+            if (each.now_ms <= opened.now_ms if by_time else each.serial == opened.serial)
+        )
+        return told[-1 if by_time else 0][1:] if told else None
+
     def spans(self, number: int, slot: int, first: int, pseq: int) -> list[Span]:
         """Return where a partition's inputs after `pseq` are, and its publications, in order.
 

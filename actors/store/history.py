@@ -73,6 +73,15 @@ def first_position(folder: Path, disk: Disk = REAL_DISK) -> int:
     return min((source.first for source in _all_sources(folder, disk)), default=0)
 
 
+def end_position(folder: Path, key: bytes | None) -> int:
+    """Return the position behind the last record that is there now. Raises as `read_history`."""
+    first, segments = first_position(folder), segments_of(folder)
+    end = place = max(first, position_of(segments[-1])) if segments else first
+    for frame in read_history(folder, key, place):
+        end = frame.position + len(frame.records)
+    return end
+
+
 def _frames(
     source: _Source, place: int, key: bytes | None, disk: Disk
 ) -> Generator[Frame, None, int]:

@@ -15,10 +15,9 @@ from msgspec import Struct
 from actors.kept.kept import RedisPlace, StorePlace
 from actors.kept.redis import KeptRedis
 from actors.map import partitions_of
-from actors.store.history import first_position, read_history
+from actors.store.history import end_position, first_position
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder
-from actors.store.segment import position_of, segments_of
 from actors.store.snapshots import SnapshotFiles
 from actors.verify.files import SNAPSHOT_FOLDER
 from console.against.course import Part, Task, nodes_of, run_course
@@ -116,7 +115,7 @@ def survey(data: StorePlace, key_file: Path | None) -> list[Stretch]:
                     raise no_snapshot(str(folder), number)
                 from_ms = max(from_ms, whole[-1].now_ms)
         numbers = list(partitions_of(slot, store.shards))
-        end = _end(folder, key, first)
+        end = end_position(folder, key)
         found.append(Stretch(slot=slot, partitions=numbers, first=first, end=end, from_ms=from_ms))
     return found
 
@@ -260,15 +259,6 @@ def _files_of(source: bytes) -> dict[str, Any]:
     files[publication.settings_file] = publication.settings
     files |= {f"templates/{name}.liquid": text for name, text in publication.templates.items()}
     return files
-
-
-def _end(folder: Path, key: bytes | None, first: int) -> int:
-    """Return the position behind the last record that is there now."""
-    segments = segments_of(folder)
-    end = position = max(first, position_of(segments[-1])) if segments else first
-    for frame in read_history(folder, key, position):
-        end = frame.position + len(frame.records)
-    return end
 
 
 def _read(path: Path) -> Iterator[Difference]:

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from console.audit import DONE, WRONG
 from console.control import changes, contacts, journeys, replays, sights
-from console.control.audit import DONE
 from console.control.endpoint import BODY_BYTES_MAX, JSON, Call, Endpoint, Reply
 from console.control.faults import (
     Fault,
@@ -79,7 +79,7 @@ class Api:
     def close(self) -> None:
         """Take no more requests, and end the job that works."""
         self._turns.close()
-        self._system.jobs.close()
+        self._system.close()
 
     async def _call(self, endpoint: Endpoint, request: Request) -> Call:
         """Check a request from its head to its body. Raises RefusedError."""
@@ -99,13 +99,13 @@ class Api:
             return endpoint.handle(call)
         audit = self._system.audit
         line = audit.begin(call.caller.name, endpoint.what, endpoint.about(call))
-        outcome = "it went wrong"
+        outcome = WRONG
         try:
             found = endpoint.handle(call)
             outcome = DONE
         except Exception as error:
             refusal = refusal_of(error)
-            outcome = str(refusal) if refusal is not None else f"it went wrong: {error}"
+            outcome = str(refusal) if refusal is not None else f"{WRONG}: {error}"
             raise
         finally:
             audit.end(line, outcome)

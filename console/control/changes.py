@@ -18,6 +18,7 @@ from console.publication import (
     Request,
     considered,
     of_draft,
+    roll_back_words,
     to_older,
     to_state,
 )
@@ -235,7 +236,7 @@ ENDPOINTS = (
         body=RollBackBody,
         answer=Considered,
         what="roll-back",
-        about=lambda call: f"{call.body.journey or 'all'} to {call.body.to}",
+        about=lambda call: roll_back_words(call.body.journey, call.body.to),
         limit_s=LONG_S,
     ),
 )

@@ -12,12 +12,12 @@ from console.control.endpoint import JSON, LONG_S, TEXT, Call, Endpoint, Reply, 
 from console.control.faults import refused
 from console.explain import explanation_of, narrowed, show_explanation
 from console.held import Held, held_of
-from console.logbook import FailedInput, failed_inputs
+from console.logbook import FAILED_MAX, FAILED_USUAL, FailedInputs, failed_inputs
 from console.recorded import moment_ms
 from console.screen import console
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
 from engine.contacts.erasure import digest_of
-from engine.limits import KEEP_OUT_MS, KEEP_OUT_MS_MAX
+from engine.limits import FAR_MS, KEEP_OUT_MS, KEEP_OUT_MS_MAX
 
 KEY_CHARS_MAX: Final = 256
 AT_MS_MAX: Final = 253_402_300_799_999
@@ -47,6 +47,15 @@ class EraseQuery(Struct, forbid_unknown_fields=True):
 
     keep_out: Annotated[str, Meta(max_length=32)] = span_text(KEEP_OUT_MS)
     """How long events that come late are kept out; `0s`: not at all."""
+
+
+class FailedQuery(Struct, forbid_unknown_fields=True):
+    """Which of the inputs that failed."""
+
+    limit: Annotated[int, Meta(ge=1, le=FAILED_MAX)] = FAILED_USUAL
+    """The newest so many."""
+    until: Moment = ""
+    """Only those up to then: to see older ones."""
 
 
 def _show(call: Call) -> Any:
@@ -95,8 +104,10 @@ def _erase(call: Call) -> ErasureReport:
         system.jobs.forget()
 
 
-def _failed(call: Call) -> list[FailedInput]:
-    return failed_inputs(call.system.store, call.system.key_file)
+def _failed(call: Call) -> FailedInputs:
+    query: FailedQuery = call.query
+    until_ms = _moment(query.until, "until") if query.until else FAR_MS
+    return failed_inputs(call.system.store, call.system.key_file, query.limit, until_ms)
 
 
 def _contact(call: Call) -> str:
@@ -184,9 +195,10 @@ ENDPOINTS = (
         method="GET",
         path="/v1/failed",
         scope="contacts",
-        summary="The inputs that could not be applied, with the reason.",
+        summary="The last inputs that could not be applied, with the reason; the newest last.",
         handle=_failed,
-        answer=list[FailedInput],
+        query=FailedQuery,
+        answer=FailedInputs,
         limit_s=LONG_S,
     ),
 )

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from actors.errors import LogCorruptError, OperatorError, UnknownError
 from actors.links.link import LinkError
+from console.audit import UnnotedError
 from engine.errors import AuthorError
 
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$")
@@ -70,7 +71,7 @@ def refusal_of(error: Exception) -> RefusedError | None:
             return RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, *faults)
         case UnknownError():
             status = HTTPStatus.NOT_FOUND
-        case LogCorruptError() | LinkError() | OSError():
+        case LogCorruptError() | LinkError() | OSError() | UnnotedError():
             status = HTTPStatus.SERVICE_UNAVAILABLE
         case OperatorError():
             status = HTTPStatus.CONFLICT

@@ -21,17 +21,20 @@ from actors.verify.finding import Counts
 from actors.verify.redis import verify_redis
 from console.against.comparison import compared, survey
 from console.against.page import page_of
-from console.against.pairing import Difference
 from console.against.summary import summary_of
 from console.control.work import (
     DIFFERENCES,
+    OUTCOMES,
     PAGE,
     SUMMARY,
     Comparing,
     JobLine,
+    Reading,
     Verifying,
     Work,
 )
+from console.reading import read_at_once, records_in
+from console.replay import lines_of
 from console.verified import said_of, verified_of
 
 NICER: Final = 10
@@ -47,11 +50,22 @@ def main() -> None:
     tempfile.tempdir = str(out)  # Who began this takes it away, however this ends.
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        summary = _compare(work, out) if isinstance(work, Comparing) else _verify(work)
+        summary = _done(work, out)
     except OperatorError as error:
         _say(JobLine(refusal=str(error)))
     else:
         (out / SUMMARY).write_bytes(orjson.dumps(msgspec.to_builtins(summary, str_keys=True)))
+
+
+def _done(work: Work, out: Path) -> Any:
+    """Do it; return what it came to."""
+    match work:
+        case Comparing():
+            return _compare(work, out)
+        case Reading():
+            return _read(work, out)
+        case Verifying():
+            return _verify(work)
 
 
 def _compare(work: Comparing, out: Path) -> Any:
@@ -60,17 +74,28 @@ def _compare(work: Comparing, out: Path) -> Any:
     total = sum(each.end - each.first for each in stretches)
     with compared(question, stretches, _telling(total)) as comparison:
         summary = summary_of(comparison.report)
-        _write_differences(out / DIFFERENCES, comparison.differences(), work.bytes_max)
+        lines = (
+            orjson.dumps(msgspec.to_builtins(each)) + b"\n" for each in comparison.differences()
+        )
+        _write_lines(out / DIFFERENCES, lines, work.bytes_max)
     (out / PAGE).write_text(page_of(summary), encoding="utf-8")
     return summary
 
 
-def _write_differences(path: Path, differences: Iterable[Difference], bytes_max: int) -> None:
+def _read(work: Reading, out: Path) -> Any:
+    """Read in this process alone: the shards need the other cores."""
+    store, key_file = work.place.store, work.place.key
+    telling = _telling(records_in(store, key_file))
+    recorded, wall_s = read_at_once(store, work.until_ms, key_file, 1, telling)
+    _write_lines(out / OUTCOMES, lines_of(recorded.outcomes.values()), work.bytes_max)
+    return recorded.report(wall_s)
+
+
+def _write_lines(path: Path, lines: Iterable[bytes], bytes_max: int) -> None:
     """Write them as `--out` does; where they are too much, the first, and say how many."""
     count = size = 0
     with path.open("wb") as file:
-        for each in differences:
-            line = orjson.dumps(msgspec.to_builtins(each)) + b"\n"
+        for line in lines:
             size += len(line)
             if size > bytes_max:
                 _say(JobLine(kept=count))

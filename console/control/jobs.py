@@ -16,14 +16,22 @@ from msgspec import Struct
 
 from actors.clock import WallClock
 from console.control.faults import fault_of, refused
-from console.control.work import DIFFERENCES, PAGE, RESULT_BYTES_MAX, SUMMARY, JobLine, Work
+from console.control.work import (
+    DIFFERENCES,
+    OUTCOMES,
+    PAGE,
+    RESULT_BYTES_MAX,
+    SUMMARY,
+    JobLine,
+    Work,
+)
 
 KEPT_MAX: Final = 8
 """Jobs that are remembered, with what they came to."""
 JOB_S_MAX: Final = 3_600.0
 
 State = Literal["works", "done", "failed", "ended"]
-What = Literal["replay", "verify"]
+What = Literal["replay", "outcomes", "verify"]
 
 
 class Job(Struct, kw_only=True):
@@ -40,10 +48,10 @@ class Job(Struct, kw_only=True):
     problem: str = ""
     """Why it failed."""
     summary: dict[str, Any] | None = None
-    """What it came to, as `anlass replay --against --json` or `anlass verify --json` prints it,
-    contacts as samples among it. Not in lists of jobs."""
+    """What it came to, as `anlass replay --against --json`, `anlass replay --from-log --json` or
+    `anlass verify --json` prints it, contacts as samples among it. Not in lists of jobs."""
     kept: int | None = None
-    """How many of its differences are kept, the first by time, where that is not all of them."""
+    """How many of its differences or outcomes are kept, the first by time, if not all of them."""
 
 
 class Jobs:
@@ -169,7 +177,7 @@ def _results(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     summary = _read(folder / SUMMARY)
     files = {
         name: zstandard.compress(_read(folder / name))
-        for name in (PAGE, DIFFERENCES)
+        for name in (PAGE, DIFFERENCES, OUTCOMES)
         if (folder / name).exists()
     }
     return msgspec.json.decode(summary), files

@@ -1,4 +1,4 @@
-"""Replays: what drafts would have sent; verifications; and the jobs in which both are done."""
+"""Replays: what went out, what drafts would have sent; verifications; the jobs that do these."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -14,7 +14,15 @@ from console.control.draft import Draft, checked
 from console.control.endpoint import HTML, LINES, Call, Endpoint, Reply, no_such
 from console.control.faults import refused
 from console.control.jobs import Job, failed_words
-from console.control.work import DIFFERENCES, PAGE, RESULT_BYTES_MAX, Comparing, Verifying
+from console.control.work import (
+    DIFFERENCES,
+    OUTCOMES,
+    PAGE,
+    RESULT_BYTES_MAX,
+    Comparing,
+    Reading,
+    Verifying,
+)
 from engine.fold.succession import State
 from engine.limits import FAR_MS
 
@@ -36,6 +44,13 @@ class ReplayBody(Struct, kw_only=True, forbid_unknown_fields=True):
     until_ms: Moment = FAR_MS
     within_ms: Moment = WITHIN_MS
     """So near in time two messages of a node may be one."""
+
+
+class OutcomesBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """As of when."""
+
+    until_ms: Moment = FAR_MS
+    """What was recorded later does not count."""
 
 
 def _begin(call: Call) -> Reply:
@@ -63,6 +78,15 @@ def _begin(call: Call) -> Reply:
         )
 
     return Reply(system.jobs.begin(call.caller.name, "replay", start), HTTPStatus.ACCEPTED)
+
+
+def _outcomes(call: Call) -> Reply:
+    system, until_ms = call.system, call.body.until_ms
+
+    def start(out: str) -> Reading:
+        return Reading(place=system.place(out), until_ms=until_ms, bytes_max=RESULT_BYTES_MAX)
+
+    return Reply(system.jobs.begin(call.caller.name, "outcomes", start), HTTPStatus.ACCEPTED)
 
 
 def _verify(call: Call) -> Reply:
@@ -94,6 +118,10 @@ def _differences(call: Call) -> Reply:
     return _file(call, DIFFERENCES, "differences", LINES)
 
 
+def _outcome_lines(call: Call) -> Reply:
+    return _file(call, OUTCOMES, "outcomes", LINES)
+
+
 def _file(call: Call, name: str, word: str, media: str) -> Reply:
     job = _job(call)
     data = call.system.jobs.file(job.id, name)
@@ -120,6 +148,17 @@ ENDPOINTS: Final = (
         answer=Job,
         status=HTTPStatus.ACCEPTED,
         what="replay",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/outcomes",
+        scope="contacts",
+        summary="Begin to read what really went out, and what came of each visit, as of a moment.",
+        handle=_outcomes,
+        body=OutcomesBody,
+        answer=Job,
+        status=HTTPStatus.ACCEPTED,
+        what="outcomes",
     ),
     Endpoint(
         method="POST",
@@ -162,6 +201,15 @@ ENDPOINTS: Final = (
         scope="contacts",
         summary="The messages that differ, a line of JSON each, by time.",
         handle=_differences,
+        answer={"type": "string"},
+        medias=(LINES,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/jobs/{job}/outcomes",
+        scope="contacts",
+        summary="What came of each visit and message, a line of JSON each, by time.",
+        handle=_outcome_lines,
         answer={"type": "string"},
         medias=(LINES,),
     ),

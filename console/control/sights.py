@@ -8,8 +8,8 @@ from msgspec import Meta, Struct
 
 from actors.errors import OperatorError
 from actors.kept.opening import store_of
+from console.audit import AuditLine
 from console.cluster_status import cluster_status_of, system_status_of
-from console.control.audit import AuditLine
 from console.control.endpoint import Call, Endpoint, no_such
 from console.control.faults import refused
 from console.events import EventNames, EventReport, names_of, report_of, sightings_of

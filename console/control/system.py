@@ -14,7 +14,7 @@ from actors.kept.served import served_store
 from actors.publications import PublicationNote, Publications
 from actors.publisher import Publisher
 from actors.running import Running, running_system
-from console.control.audit import Audit
+from console.audit import Audit
 from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
@@ -44,8 +44,18 @@ class System:
         self.operator = operator or {"keys": [], "channels": {}}
         self.audit = Audit(data)
         self.drafts = DraftFile(data, key_of(self.store, key_file))
-        self.jobs = Jobs()
+        self._jobs = Jobs()
+        self._erasure = self.audit.last_erasure()
         self._changing = threading.Lock()
+
+    @property
+    def jobs(self) -> Jobs:
+        """All jobs, but those from before an erasure: also by a command, which tells no one."""
+        last = self.audit.last_erasure()
+        if last != self._erasure:
+            self._erasure = last
+            self._jobs.forget()
+        return self._jobs
 
     def running(self) -> Running:
         """Return where it is. Raises RefusedError where it has just ended."""
@@ -92,6 +102,10 @@ class System:
         if not isinstance(self.store, Path):
             place.redis, place.archive = self.store.redis, self.store.archive
         return place
+
+    def close(self) -> None:
+        """End the job that works."""
+        self._jobs.close()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

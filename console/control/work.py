@@ -14,6 +14,7 @@ from engine.limits import FAR_MS
 SUMMARY: Final = "summary.json"
 PAGE: Final = "page.html"
 DIFFERENCES: Final = "differences.jsonl"
+OUTCOMES: Final = "outcomes.jsonl"
 """Files that a job may leave: the first always, in the folder that it is told."""
 RESULT_BYTES_MAX: Final = 64 << 20
 """Of each of them."""
@@ -74,13 +75,22 @@ class Comparing(Struct, kw_only=True, tag="replay"):
         )
 
 
+class Reading(Struct, kw_only=True, tag="outcomes"):
+    """What went out is to be read."""
+
+    place: Place
+    until_ms: int
+    bytes_max: int
+    """Of the outcomes that are kept."""
+
+
 class Verifying(Struct, kw_only=True, tag="verify"):
     """The store is to be verified."""
 
     place: Place
 
 
-Work = Comparing | Verifying
+Work = Comparing | Reading | Verifying
 
 
 class JobLine(Struct):
@@ -89,4 +99,4 @@ class JobLine(Struct):
     share: float = 0.0
     refusal: str = ""
     kept: int | None = None
-    """Of differences, how many were written, where that is not all of them."""
+    """Of differences or outcomes, how many were written, where that is not all of them."""

@@ -8,12 +8,14 @@ from msgspec.structs import replace
 from actors.clock import WallClock
 from actors.errors import LogCorruptError, OperatorError
 from actors.frame import Frame, PartitionRecord, PublishRecord, partition_number
+from actors.kept.kept import RedisPlace
 from actors.map import shard_of
 from actors.shards.shard import Shard
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from engine.contacts.identity import partition_of
 from engine.limits import PARTITIONS
+from tests.chaos.cluster_replayed import cluster_replay_wrong
 from tests.chaos.cluster_world import SHARDS
 from tests.chaos.ledger import Connection
 from tests.chaos.verdict import (
@@ -64,7 +66,9 @@ def wrong_in_cluster(
         wrong += refold.live_wrong(here)
     except (LogCorruptError, OperatorError) as error:
         wrong.append(f"it cannot be refolded: {error}")
-    return history, wrong
+    archive = here.archive.as_uri()
+    place = RedisPlace(redis=here.settings, archive=archive, data=here.folder / "one")
+    return history, [*wrong, *cluster_replay_wrong(place)]
 
 
 def lives_of(frames: Iterable[tuple[int, Frame]], first: Sequence[int]) -> tuple[Lives, list[str]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from actors.errors import OperatorError
-from actors.frame import EventRecord, PublishRecord, event_of, input_of, partition_number
+from actors.frame import EventRecord, PublishRecord, Record, event_of, input_of, partition_number
+from actors.kept.kept import StorePlace
 from actors.store.history import read_history
 from actors.store.key import store_key
 from console.against.comparison import Question, Variant, compared, survey
@@ -34,7 +35,7 @@ def replay_wrong(data: Path) -> Iterator[str]:
             from_ms = 0
             if len({each.source for published in sources.values() for each in published}) > 1:
                 from_ms = 1 + max(published[-1].now_ms for published in sources.values())
-            yield from _unchanged_wrong(data, last.pop(), from_ms)
+            yield from unchanged_wrong(data, last.pop(), from_ms)
     except OperatorError as error:
         yield f"it cannot be replayed: {error}"
 
@@ -58,6 +59,11 @@ def _folded_wrong(data: Path) -> Iterator[str]:
     folded: dict[str, Outcome] = {}
     for folder in sorted(data.glob("shard-*")):
         _fold(folder, store_key(data), recorded, folded)
+    yield from outcomes_wrong(recorded, folded)
+
+
+def outcomes_wrong(recorded: dict[str, Outcome], folded: dict[str, Outcome]) -> Iterator[str]:
+    """What was recorded comes out again, byte for byte."""
     went_out, again = (_lines(each.values()) for each in (recorded, folded))
     if went_out == again:
         return
@@ -79,13 +85,18 @@ def _fold(
         for record in frame.records:
             if isinstance(record, PublishRecord):
                 for partition in partitions:
-                    partition.fold(input_of(record), record.now_ms)
+                    fold_again(partition, record)
             else:
-                input = event_of(record.event) if type(record) is EventRecord else input_of(record)
-                partitions[partition_number(record)].fold(input, record.now_ms)
+                fold_again(partitions[partition_number(record)], record)
         folded.update({each.key: each for each in decisions if isinstance(each, Outcome)})
         recorded.update({each.key: each for each in frame.outcomes})
         decisions.clear()
+
+
+def fold_again(partition: Partition, record: Record) -> None:
+    """Fold what a log has into a partition."""
+    input = event_of(record.event) if type(record) is EventRecord else input_of(record)
+    partition.fold(input, record.now_ms)
 
 
 def _lines(outcomes: Iterable[Outcome]) -> list[bytes]:
@@ -96,7 +107,8 @@ def _lines(outcomes: Iterable[Outcome]) -> list[bytes]:
         return path.read_bytes().splitlines()
 
 
-def _unchanged_wrong(data: Path, source: bytes, from_ms: int) -> Iterator[str]:
+def unchanged_wrong(data: StorePlace, source: bytes, from_ms: int) -> Iterator[str]:
+    """Against the same journeys as a draft, in force from then on, nothing differs."""
     files = msgspec.structs.replace(
         msgspec.json.decode(source, type=Publication), versions=msgspec.UNSET
     )

@@ -33,7 +33,7 @@ CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
         (["replay", "--from-log", "/none", "--events", "/e"], "takes no --events; leave one"),
         (["replay", "--from-log", "/none", "--journeys", "/j"], "takes no --journeys; leave one"),
         (["replay", "--from-log", "/none", "--until", "soon"], "--until 'soon' is no moment"),
-        (["replay", "--until", "0"], "--until goes with --from-log only"),
+        (["replay", "--until", "0"], "--until goes with --from-log or --control only"),
         (["status", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["verify", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["failed", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
@@ -101,6 +101,7 @@ def test_failed_lists_what_the_log_says(tmp_path: Path) -> None:
         "contact": "c-1",
         "what": "e-1",
         "error": "ZeroDivisionError: poison",
+        "at_ms": 0,
     }
     assert "poison" in anlass("failed", "--data", tmp_path).stdout
 

@@ -174,6 +174,29 @@ def told(place: Path | RedisPlace, contact: str) -> list[Any]:
     return entries
 
 
+@pytest.mark.parametrize(("slot", "contact"), [(0, CONTACT), (1, OTHER)])
+def test_a_partition_that_moved_before_anything_happened_brings_what_was_in_force(
+    twins: Twins, tmp_path: Path, slot: int, contact: str
+) -> None:
+    twins.publish(slot, SECOND, 2)
+    twins.move(partition_of(contact))  # With the second, to where the first is in force still.
+    twins.publish(1 - slot, SECOND, 2)
+    twins.play(40)
+    place = place_of(twins.two, tmp_path)
+    first, *rest = told(twins.data, contact)
+    assert first["input"]["what"] == rest[0]["input"]["what"] == "publish"
+    assert told(place, contact) == rest, "it came with the second alone"
+    redis = where_of(twins.two)
+    draft = tmp_path / "draft"
+    write_journeys(draft, journey("now"))
+    reports = []
+    for words in (["--from-log", str(twins.data)], redis):
+        said = json.loads(run("replay", *words, "--against", str(draft), "--json"))
+        reports.append((said["refolded_otherwise"], said["variants"][0]["total"]))
+    assert reports[0] == reports[1]
+    assert reports[1][0] == 0
+
+
 def test_replays_stories_and_what_is_kept_are_the_same(twins: Twins, tmp_path: Path) -> None:
     twins.live()
     two, files, redis = twins.two, str(twins.data), where_of(twins.two)

@@ -62,7 +62,7 @@ async def test_a_poisoned_event_is_accepted_as_failed_and_listed_and_the_shard_l
         assert b'anlass_gateway_events_total{outcome="failed"} 2.0' in metrics
         assert b'anlass_shard_events_failed{shard="0"} 2.0' in metrics
         assert b'anlass_shard_events_applied{shard="0"} 3.0' in metrics
-    assert [(each.what, each.error) for each in failed_inputs(tmp_path)] == [
+    assert [(each.what, each.error) for each in failed_inputs(tmp_path).failed] == [
         ("bad", "ZeroDivisionError: poison"),
         ("bad-2", "ZeroDivisionError: poison"),
     ]

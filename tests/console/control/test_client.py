@@ -214,6 +214,48 @@ def test_a_draft_is_compared_there_as_it_is_here(
     assert anlass(*asked, "--same", fails=SystemExit) == "1"
 
 
+@pytest.mark.parametrize("until", [[], ["--until", str(NOON_MS + 30_000)]], ids=["all", "until"])
+def test_what_went_out_is_read_there_as_it_is_here(
+    mailed: tuple[Served, Anlass], tmp_path: Path, until: list[str]
+) -> None:
+    shop, anlass = mailed
+    lines, ours = tmp_path / "there.jsonl", tmp_path / "here.jsonl"
+    told = anlass("replay", *until, "--out", str(lines))
+    known = invoked("replay", *until, "--from-log", shop.data, "--out", ours)
+    assert table_of(told) == table_of(known)
+    assert lines.read_bytes() == ours.read_bytes()
+    assert len(lines.read_bytes().splitlines()) == (2 if until else 4)
+    said = [json.loads(anlass("replay", *until, "--json"))]
+    said.append(json.loads(invoked("replay", *until, "--from-log", shop.data, "--json")))
+    for each in said:
+        for name in ("wall_s", "events_per_s"):
+            del each[name]
+    assert said[0] == said[1]
+
+
+def test_a_file_of_events_is_replayed_here_whatever_system_is_named(
+    mailed: tuple[Served, Anlass], folder: Path
+) -> None:
+    shop, anlass = mailed
+    asked = ["replay", "--journeys", str(folder), "--events", str(folder / "none.jsonl")]
+    assert "none.jsonl" in anlass(*asked, fails=OperatorError)
+    assert "Missing option '--events'" in anlass(*asked[:3], fails=OperatorError)
+    assert shop.system.jobs.all() == []
+
+
+def test_of_too_many_outcomes_the_first_are_kept_and_it_says_so(
+    mailed: tuple[Served, Anlass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, anlass = mailed
+    out = tmp_path / "out.jsonl"
+    anlass("replay", "--out", str(out))
+    whole = out.read_text()
+    monkeypatch.setattr("console.control.replays.RESULT_BYTES_MAX", len(whole) - 1)
+    anlass("replay", "--out", str(out))
+    assert "note: only the first 3 of 4 outcomes are kept there" in anlass.errors
+    assert out.read_text() == "".join(whole.splitlines(keepends=True)[:3])
+
+
 def test_what_stands_in_the_way_of_a_comparison_is_told_in_the_same_words(
     mailed: tuple[Served, Anlass], folder: Path
 ) -> None:
@@ -277,10 +319,15 @@ def test_inputs_that_failed_are_listed_there_as_here(
     shop, anlass = there
     anlass("publish", "--journeys", str(folder), "--yes")
     monkeypatch.setattr("engine.fold.step.happen", poisoned)
-    shop.event("ada")
+    for minute in range(3):
+        shop.event("ada", at_ms=NOON_MS + minute * 60_000)
     assert "poison" in anlass("failed")
-    for said in (["failed"], ["failed", "--json"]):
-        assert anlass(*said) == here(shop, *said)
+    for more in ([], ["--json"], ["--limit", "1"], ["--until", str(NOON_MS + 60_000)]):
+        assert anlass("failed", *more) == here(shop, "failed", *more)
+    (line,) = anlass("failed", "--json", "--limit", "1").splitlines()
+    assert json.loads(line)["at_ms"] == NOON_MS + 120_000
+    assert "note: 2 older ones are left off" in anlass.errors
+    assert "no moment" in anlass("failed", "--until", "noon", fails=OperatorError)
 
 
 def test_who_gives_up_waiting_ends_the_job_there(
@@ -306,6 +353,11 @@ def invoked(*said: object) -> str:
 def alike(text: str) -> str:
     """Leave out how fast it was."""
     return re.sub(r"; [\d,]+ events/s", "", text)
+
+
+def table_of(text: str) -> str:
+    """Leave out what it was read of and how fast it was."""
+    return text[text.index("┏") :]
 
 
 def client(status: int, content: bytes) -> ControlClient:

@@ -22,6 +22,7 @@ from actors.store.redis_store import open_redis_store
 from console.__main__ import app
 from console.control.app import app_of
 from console.control.system import System
+from engine.contacts.erasure import digest_of
 from tests.actors.crew import Ground, ground
 from tests.console.control.served import HERE
 from tests.publications import journey
@@ -140,16 +141,18 @@ async def test_a_cluster_is_asked_and_changed_through_its_api(
         kept = await api.asks("GET", "/v1/contacts/c-3/export")
         assert (kept["inputs"], kept["state"]) == ([], None)
         assert kept["kept_out_until_ms"] > 0
-        assert await api.asks("GET", "/v1/failed") == []
+        assert await api.asks("GET", "/v1/failed") == {"failed": [], "left_off": 0}
         assert [each["what"] for each in await api.asks("GET", "/v1/history")] == [
             *("pause", "resume")
         ]
         assert (await api.job("/v1/verifications"))["summary"]["equal"]
         compared = await api.job("/v1/replays", json={"draft": DRAFT})
         assert compared["summary"]["events"] == len(CONTACTS) - 1, "of whom is erased, none"
+        read = await api.job("/v1/outcomes", json={})
+        assert read["summary"]["contacts"] == len(CONTACTS) - 1
         audit = await api.asks("GET", "/v1/audit")
         assert [each["what"] for each in audit] == [
-            *("replay", "verify", "export", "erase", "resume", "pause")
+            *("outcomes", "replay", "verify", "export", "erase", "resume", "pause")
         ]
 
 
@@ -162,6 +165,11 @@ async def test_commands_ask_a_cluster_and_when_it_has_ended_its_store(
         assert seen["count"] == len(CONTACTS)
         erased = await api.command("contact", "erase", "c-5")
         assert (erased["contact"], erased["records"]) == ("c-5", 1)
+        (noted,) = await api.asks("GET", "/v1/audit")
+        assert (noted["what"], noted["about"], noted["outcome"], noted["command"]) == (
+            *("erase", digest_of("c-5"), "done"),
+            True,
+        )
         assert (await api.command("contact", "export", "c-5"))["inputs"] == []
         assert (await api.command("contact", "export", "c-6"))["inputs"][0]["event"] == "tick"
         await asyncio.to_thread(stop_shards, api.here.charter)

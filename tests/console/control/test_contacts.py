@@ -108,4 +108,6 @@ def test_a_contact_that_is_not_known_is_not_found(told: Served) -> None:
 
 
 def test_inputs_that_failed_are_listed(told: Served) -> None:
-    assert told.asks("GET", "/v1/failed") == []
+    assert told.asks("GET", "/v1/failed?limit=5&until=2026-01-01") == {"failed": [], "left_off": 0}
+    (error,) = told.asks("GET", "/v1/failed?until=noon", status=400)["errors"]
+    assert error["path"] == "until"

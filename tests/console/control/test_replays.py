@@ -5,7 +5,9 @@ import time
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from console.__main__ import app
 from console.control import jobs
 from console.control.jobs import Jobs
 from tests.console.control.served import NOON_MS, Served
@@ -51,6 +53,30 @@ def test_a_draft_is_compared_with_what_went_out(busy: Served) -> None:
     busy.asks("DELETE", "/v1/contacts/ada")
     assert busy.asks("GET", "/v1/jobs") == [], "what names an erased contact is forgotten"
     busy.asks("GET", f"/v1/jobs/{begun['id']}/page", status=404)
+
+
+def test_what_went_out_is_read_as_a_job_and_forgotten_with_who_is_erased(busy: Served) -> None:
+    begun = busy.asks("POST", "/v1/outcomes", json={}, status=202)
+    job = ended(busy, begun["id"])
+    assert (job["what"], job["state"], job["progress"]) == ("outcomes", "done", 1.0)
+    assert job["summary"]["outcomes"] == {"hello": {"sent": 2}}
+    lines = busy.answer("GET", f"/v1/jobs/{begun['id']}/outcomes").text.splitlines()
+    assert [json.loads(each)["contact"] for each in lines] == ["ada", "ada"]
+    busy.asks("GET", f"/v1/jobs/{begun['id']}/differences", status=409)
+    noted = busy.asks("GET", "/v1/audit")[0]
+    assert (noted["what"], noted["by"]) == ("outcomes", "loopback")
+    busy.asks("DELETE", "/v1/contacts/ada")
+    busy.asks("GET", f"/v1/jobs/{begun['id']}/outcomes", status=404)
+
+
+def test_what_names_a_contact_goes_also_when_a_command_erases_it(busy: Served) -> None:
+    id = busy.asks("POST", "/v1/outcomes", json={}, status=202)["id"]
+    ended(busy, id)
+    kept = CliRunner().invoke(app, ["contact", "erase", "bob", "--data", str(busy.data)])
+    assert kept.exit_code == 0, kept.output
+    busy.asks("GET", f"/v1/jobs/{id}/outcomes", status=404)
+    again = busy.asks("POST", "/v1/outcomes", json={}, status=202)["id"]
+    assert ended(busy, again)["state"] == "done", "what begins later stays"
 
 
 def test_variants_are_checked_before_a_job_begins(busy: Served) -> None:
