@@ -10,7 +10,7 @@ from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
 from console.logbook import failed_inputs
 from engine.decision import Fault
-from tests.console.test_command import anlass
+from tests.console.command import anlass
 from tests.console.test_recorded import record_of
 
 SLOTS = 2
