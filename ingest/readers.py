@@ -209,10 +209,10 @@ def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Yield chunks of whole lines, each ending in a newline; a line too long is cut."""
     rest = b""
     while data := stream.read(CHUNK_BYTES):
-        head, newline, tail = data.rpartition(b"\n")
-        if newline:
-            yield rest + head + newline
-            rest = tail
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield rest + data[:end]
+            rest = data[end:]
         elif len(rest) <= LINE_BYTES_MAX:
             rest += data
     if rest:
