@@ -97,8 +97,10 @@ class Audit:
             raise UnnotedError(f"{text}, make space") from None
         return line
 
-    def end(self, line: AuditLine, outcome: str) -> None:
-        """Note what came of it. Raises OSError."""
+    def end(self, line: AuditLine, outcome: str, contact: str = "") -> None:
+        """Note what came of it; the contact that it is about is not named. Raises OSError."""
+        for said in {contact, repr(contact)[1:-1]} - {""}:
+            outcome = outcome.replace(said, line.about)
         now_ms = WallClock().read()
         took_ms = max(0, now_ms - line.at_ms)
         ended = msgspec.structs.replace(
@@ -188,9 +190,10 @@ class Audit:
 
 
 @contextlib.contextmanager
-def noted(folder: Path, what: str, about: str = "") -> Iterator[None]:
+def noted(folder: Path, what: str, about: str = "", contact: str = "") -> Iterator[None]:
     """Note a change that a command makes on the machine itself, and what came of it.
 
+    `contact` is whom it is about, and then `about` the digest: no error's text names them here.
     Raises UnnotedError before it begins, OperatorError where the log cannot say how it ended.
     """
     audit = Audit(folder)
@@ -204,7 +207,7 @@ def noted(folder: Path, what: str, about: str = "") -> Iterator[None]:
         raise
     finally:
         try:
-            audit.end(line, outcome)
+            audit.end(line, outcome, contact)
         except OSError as error:
             text = f"{what}: {outcome}, and the audit log cannot say so: {error.strerror}"
             raise OperatorError(f"{text}; make space") from None

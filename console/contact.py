@@ -137,7 +137,7 @@ def _noted(place: StorePlace, contact: str) -> AbstractContextManager[None]:
     elif running_system(place.data) is None:
         return nullcontext()
     folder = place if isinstance(place, Path) else place.data
-    return noted(folder, ERASE, digest_of(contact))
+    return noted(folder, ERASE, digest_of(contact), contact)
 
 
 async def erase_contact(

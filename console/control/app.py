@@ -108,7 +108,7 @@ class Api:
             outcome = str(refusal) if refusal is not None else f"{WRONG}: {error}"
             raise
         finally:
-            audit.end(line, outcome)
+            audit.end(line, outcome, call.path.get("contact", ""))
         return found
 
 

@@ -5,11 +5,14 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from msgspec.yaml import encode as yaml
 from typer.testing import CliRunner, Result
 
+import console.contact
+import console.control.contacts
 from actors.errors import OperatorError
 from actors.publisher import Publisher
 from console import audit
@@ -248,3 +251,19 @@ def test_where_the_log_cannot_say_how_a_change_ended_the_command_does(
     said = "publish: done, and the audit log cannot say so: No space left on device; make space"
     assert str(ended.exception) == said
     assert lines(shop) == [("publish", "", "begun")]
+
+
+@pytest.mark.parametrize("contact", ["ada-7", 'o\'hara "q" \\'])
+def test_what_came_of_it_names_no_contact_either(
+    shop: Served, monkeypatch: pytest.MonkeyPatch, contact: str
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise OperatorError(f"{contact}: refused, {contact!r} is still there")
+
+    monkeypatch.setattr(console.contact, "erase_contact", fail)
+    monkeypatch.setattr(console.control.contacts, "erase_contact", fail)
+    here(shop, "contact", "erase", contact)
+    shop.asks("DELETE", f"/v1/contacts/{quote(contact, safe='')}", status=409)
+    digest = digest_of(contact)
+    told = f"{digest}: refused, {repr(contact)[0]}{digest}{repr(contact)[-1]} is still there"
+    assert lines(shop) == [("erase", digest, told)] * 2
