@@ -5,10 +5,10 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
+from console.cells import NOT_KNOWN, Cells, known_columns, load_cells, number_cell, size_cell
 from console.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
-from console.screen import console, size_words, span_words
+from console.screen import console, size_words
 
-NOT_KNOWN: Final = "-"
 FULL_SHARE: Final = 0.8
 """A server with so much of its memory in use is shown in red."""
 
@@ -53,10 +53,10 @@ def server_words(line: ServerLine) -> tuple[str, bool]:
     return f"{text}: beyond that nothing is accepted; raise maxmemory", True
 
 
-def _table(rows: list[dict[str, str]]) -> Table:
+def _table(rows: list[Cells]) -> Table:
     """Return a table with the columns of which something is known."""
     table = Table()
-    shown = [name for name in rows[0] if any(row[name] != NOT_KNOWN for row in rows)]
+    shown = known_columns(rows)
     for name in shown:
         table.add_column(name, justify="left" if name in TEXTS else "right")
     for row in rows:
@@ -64,7 +64,7 @@ def _table(rows: list[dict[str, str]]) -> Table:
     return table
 
 
-def _member_cells(line: MemberLine) -> dict[str, str]:
+def _member_cells(line: MemberLine) -> Cells:
     return {
         "shard": line.shard,
         "node": line.node,
@@ -73,42 +73,17 @@ def _member_cells(line: MemberLine) -> dict[str, str]:
         "gen": str(line.generation),
         "slots": " ".join(map(str, line.slots)),
         "partitions": str(line.partitions),
-        "events/s": _number(line.events_per_s),
+        "events/s": number_cell(line.events_per_s),
         "lease": NOT_KNOWN if line.heard_ms is None else f"{line.heard_ms} ms ago",
         "lag": NOT_KNOWN if line.lag_ms is None else f"{line.lag_ms} ms",
-        "memory": _size(line.memory_bytes),
+        "memory": size_cell(line.memory_bytes),
     }
 
 
-def _slot_cells(line: SlotLine) -> dict[str, str]:
+def _slot_cells(line: SlotLine) -> Cells:
     return {
         "slot": str(line.slot),
         "shard": line.shard or "nobody",
         "epoch": str(line.epoch),
-        "partitions": str(line.partitions),
-        "contacts": _number(line.contacts),
-        "position": _number(line.position),
-        "events/s": _number(line.events_per_s),
-        "not durable": _number(line.uncommitted),
-        "queued": _number(line.queue),
-        "timers late": NOT_KNOWN
-        if line.timers_late_ms is None
-        else late_words(line.timers_late_ms),
-        "outbox": _number(line.outbox),
-        "log": size_words(line.log_bytes),
-        "snapshots": size_words(line.snapshot_bytes),
-        "archive": _size(line.archive_bytes),
+        **load_cells(line),
     }
-
-
-def late_words(late_ms: int) -> str:
-    """Return how late timers are, for a person."""
-    return f"{late_ms} ms" if late_ms < 1000 else span_words(late_ms / 1000)
-
-
-def _size(value: int | None) -> str:
-    return NOT_KNOWN if value is None else size_words(value)
-
-
-def _number(value: float | None) -> str:
-    return NOT_KNOWN if value is None else f"{value:,.0f}"

@@ -1,13 +1,13 @@
 """The command `anlass status`, and how a status looks to a person."""
 
 from pathlib import Path
-from typing import Final
 
 import uvloop
 from rich.table import Table
 from rich.text import Text
 
-from console.cluster_screen import late_words, show_cluster_status
+from console.cells import NOT_KNOWN, Cells, known_columns, load_cells, size_cell
+from console.cluster_screen import show_cluster_status
 from console.cluster_status import cluster_status_of
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.options import (
@@ -23,10 +23,8 @@ from console.options import (
     print_json,
     redis_settings,
 )
-from console.screen import console, size_words, span_words
+from console.screen import console, span_words
 from console.status import ShardLine, SystemStatus, status_of
-
-NOT_KNOWN: Final = "-"
 
 
 def status(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -96,41 +94,23 @@ def status_table(found: SystemStatus) -> Table:
     """Return a table of a line a shard, and their sums."""
     table = Table(show_footer=True)
     rows = [_cells(line) for line in [*found.shards, found.total]]
-    for name, cells in zip(rows[0], zip(*[row.values() for row in rows], strict=True), strict=True):
-        if all(cell == NOT_KNOWN for cell in cells):
-            continue
-        footer = "all" if name == "shard" else cells[-1]
+    shown = known_columns(rows)
+    for name in shown:
+        footer = "all" if name == "shard" else rows[-1][name]
         if name in {"pid", "state"}:
             footer = ""
         table.add_column(name, footer=footer, justify="left" if name == "state" else "right")
-    shown = [str(column.header) for column in table.columns]
     for row in rows[:-1]:
         table.add_row(*[row[name] for name in shown])
     return table
 
 
-def _cells(line: ShardLine) -> dict[str, str]:
+def _cells(line: ShardLine) -> Cells:
     state = NOT_KNOWN if line.pid is None and not line.stalled else "serves"
     return {
         "shard": str(line.shard),
         "pid": NOT_KNOWN if line.pid is None else str(line.pid),
-        "partitions": str(line.partitions),
-        "contacts": _number(line.contacts),
-        "position": _number(line.position),
-        "events/s": _number(line.events_per_s),
-        "not durable": _number(line.uncommitted),
-        "queued": _number(line.queue),
-        "timers late": NOT_KNOWN
-        if line.timers_late_ms is None
-        else late_words(line.timers_late_ms),
-        "outbox": _number(line.outbox),
-        "log": size_words(line.log_bytes),
-        "snapshots": size_words(line.snapshot_bytes),
-        "archive": size_words(line.archive_bytes),
-        "memory": NOT_KNOWN if line.memory_bytes is None else size_words(line.memory_bytes),
+        **load_cells(line),
+        "memory": size_cell(line.memory_bytes),
         "state": "STALLED" if line.stalled else state,
     }
-
-
-def _number(value: float | None) -> str:
-    return NOT_KNOWN if value is None else f"{value:,.0f}"
