@@ -93,8 +93,8 @@ class Pairing:
             self._both(ours.pop(key), theirs.pop(key), same, found)
         for place in sorted({(each.journey, each.node) for each in (*ours.values(),)}):
             self._near(_of(place, ours), _of(place, theirs), ours, theirs, same, found)
-        found += [self._only(ONLY_REAL, each, draft) for each in ours.values()]
-        found += [self._only(ONLY_DRAFT, each, real) for each in theirs.values()]
+        found += [self._only(ONLY_REAL, each, real, draft) for each in ours.values()]
+        found += [self._only(ONLY_DRAFT, each, draft, real) for each in theirs.values()]
         return same, found
 
     def _near(
@@ -141,8 +141,8 @@ class Pairing:
             )
         )
 
-    def _only(self, kind: str, sent: Outcome, other: Side) -> Difference:
-        why, reason = self._reason(sent, other)
+    def _only(self, kind: str, sent: Outcome, own: Side, other: Side) -> Difference:
+        why, reason = self._reason(sent, own, other)
         return Difference(
             variant=self._variant,
             kind=kind,
@@ -157,23 +157,27 @@ class Pairing:
             key=sent.key,
         )
 
-    def _reason(self, sent: Outcome, other: Side) -> tuple[str, str]:
+    def _reason(self, sent: Outcome, own: Side, other: Side) -> tuple[str, str]:
         """Say why the other side has no such message: what came of the same visit says most."""
         nodes = other.nodes.get(sent.journey)
         if nodes is None:
             return ABSENT, f"there is no journey {sent.journey!r}"
         if sent.node not in nodes:
             return ABSENT, f"there is no node {sent.node!r}"
-        own = other.outcomes.get(sent.key)
-        if own is not None:
-            return own.outcome, own.reason
+        its = other.outcomes.get(sent.key)
+        if its is not None:
+            return its.outcome, its.reason
         visit = sent.key[:VISIT_ID_CHARS]
-        of_visit = [each for each in other.outcomes.values() if each.key.startswith(f"{visit}.")]
-        if of_visit:
-            return _told(max(of_visit, key=lambda each: each.at_ms))
         for each in other.visits:
             if each.id == visit:
                 return WAITING, f"it waits at {each.node!r}"
+        of_visit = [
+            each
+            for each in other.outcomes.values()
+            if each.key.startswith(f"{visit}.") and not _sent_by(own, each)
+        ]
+        if of_visit:
+            return _told(max(of_visit, key=lambda each: each.at_ms))
         near = [
             each
             for each in other.outcomes.values()
@@ -196,6 +200,12 @@ def rough_span(span_ms: int) -> str:
         if span_ms >= 2 * size or (span_ms >= size and span_ms % size == 0):
             return f"{round(span_ms / size)} {unit}"
     return "a moment"
+
+
+def _sent_by(side: Side, outcome: Outcome) -> bool:
+    """Say whether a side sends this message, too: then it is no other way of the visit."""
+    own = side.outcomes.get(outcome.key)
+    return own is not None and own.outcome == outcome.outcome == SENT
 
 
 def _told(outcome: Outcome) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from engine.decision import OUTCOMES
 REASONS_SHOWN: Final = 8
 TOLD_MAX: Final = 3
 """Variants told journey by journey; of more, see --json or --html."""
+COUNTED: Final = ("went out", "draft", "change", "same", "moved", "more", "not sent")
 KIND_WORDS: Final = {ONLY_REAL: "not sent", ONLY_DRAFT: "more", MOVED: "moved"}
 
 
@@ -85,11 +86,12 @@ def _overview(report: Report) -> Table:
     went_out = report.variants[0].total("real")
     title = f"All journeys: {went_out:,} messages went out"
     table = Table(title=title, title_justify="left")
-    table.add_column("draft", overflow="fold")
-    for name in ("sends", "change", "same", "moved", "more", "not sent"):
+    table.add_column("variant", overflow="fold")
+    for name in (*COUNTED, "contacts"):
         table.add_column(name, justify="right")
     for sums in report.variants:
-        table.add_row(sums.variant, *_counts(sums.total), f"{sums.contacts.get('draft', 0):,}")
+        contacts = f"{sums.contacts.get('draft', 0):,}"
+        table.add_row(escape(sums.variant), *_counts(sums.total), contacts)
     return table
 
 
@@ -97,7 +99,7 @@ def _by_journey(sums: Sums) -> Table:
     title = escape(f"{sums.variant}: messages by journey")
     table = Table(title=title, title_justify="left")
     table.add_column("journey", overflow="fold")
-    for name in ("went out", "draft", "change", "same", "moved", "more", "not sent"):
+    for name in COUNTED:
         table.add_column(name, justify="right")
     table.add_column("still waiting", justify="right")
     for journey, counts in sums.journeys.items():
@@ -124,6 +126,7 @@ def _by_reason(sums: Sums) -> Table:
 
 
 def _counts(of: object) -> list[str]:
+    """Return the cells under COUNTED."""
     assert callable(of)
     real, draft = of("real"), of("draft")
     kinds = [f"{of(kind):,}" for kind in (SAME, MOVED, ONLY_DRAFT, ONLY_REAL)]

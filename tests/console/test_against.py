@@ -1,6 +1,7 @@
 """What a draft would have done with a log: its semantics, one promise each."""
 
 from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -96,6 +97,37 @@ def test_a_visit_that_has_not_come_to_its_message_waits(make_past: MakePast) -> 
     report, differences = past.against(source_of(LATER), until_ms=past.now_ms + 2 * HOUR_MS)
     assert told(differences) == [("c", MOVED, "later", "by 2 h")]
     assert report.run_on == 0
+
+
+def test_a_second_message_that_the_visit_still_waits_for_is_not_told_by_the_first(
+    make_past: MakePast,
+) -> None:
+    def twice(span: str) -> dict[str, Any]:
+        return journey(nodes=[mail("first"), wait(span), mail("second")])
+
+    past = make_past(twice("1h"))
+    past.event("c")
+    past.deliver()
+    past.pass_ms(HOUR_MS)
+    past.deliver()
+    _, differences = past.against(source_of(twice("3h")))
+    assert told(differences) == [("c", ONLY_REAL, WAITING, "it waits at 'wait'")]
+
+
+def test_a_message_that_both_send_is_no_other_way(make_past: MakePast) -> None:
+    def asks(*, priced: bool) -> dict[str, Any]:
+        split = decide({"field": "price", "exists": priced}) | {"then": "second", "else": "third"}
+        ends = [mail("second", then="out"), mail("third"), {"id": "out", "exit": "done"}]
+        return journey(nodes=[mail("first"), split, *ends])
+
+    past = make_past(asks(priced=False))
+    past.event("c")
+    past.deliver()
+    _, differences = past.against(source_of(asks(priced=True)))
+    assert [(kind, why, reason) for _, kind, why, reason in told(differences)] == [
+        (ONLY_REAL, ELSEWHERE, "it sends 'third'"),
+        (ONLY_DRAFT, ELSEWHERE, "it sends 'second'"),
+    ]
 
 
 def test_a_cap_of_the_draft_says_that_it_was_the_cap(make_past: MakePast) -> None:
