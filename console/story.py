@@ -7,6 +7,7 @@ their ids, decisions their notes.
 from contextlib import suppress
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import astuple
 
@@ -24,6 +25,7 @@ from actors.kept.past import Applied
 from engine.decision import Decision, Fault, Outcome
 from engine.fact import Fact, PastEvent
 from engine.input import SESSION_END, Verdict, decode_payload
+from engine.language.journey import Publication
 from engine.trace import (
     CarryNote,
     EndNote,
@@ -44,6 +46,8 @@ VERDICTS: Final = {
     Verdict.FAILED: "failed",
     Verdict.ERASED: "erased",
 }
+LIVE: Final = "live"
+decode_publication: Final = msgspec.json.Decoder(Publication).decode
 NAMED_MAX: Final = 10_000
 """Events of one name whose ids are held at least, to name what counted; the oldest go first."""
 
@@ -68,6 +72,14 @@ class InputTold(Struct, kw_only=True, omit_defaults=True):
 
 class OutcomeTold(Outcome, frozen=True, array_like=False, omit_defaults=True, gc=False):
     """An outcome by the names of its fields."""
+
+
+class StateNote(Note, tag="state"):
+    """A publish paused a journey, let it go on, or ended it."""
+
+    journey: str
+    state: str
+    """`live`, `paused` or `ended`."""
 
 
 class StoryEntry(Struct, kw_only=True, omit_defaults=True):
@@ -96,6 +108,8 @@ class Story:
 
     def __init__(self) -> None:
         self.entries: list[StoryEntry] = []
+        self._states: dict[str, str] = {}
+        """Of the journeys that are not live."""
         self._events: dict[str, list[tuple[int, int, str]]] = {}
         """By name, of each that was applied: when, when it happened, and its id."""
         self._session: tuple[int, int] | None = None
@@ -116,11 +130,27 @@ class Story:
         if not silent:
             self._remember(applied)
             self.entries.append(self._entry_of(applied))
+            if isinstance(applied.record, PublishRecord | OpenedRecord):
+                self._tell_states(applied.record)
             self._tell(told[cut:])
         self.entries += [
             StoryEntry(at_ms=each.at_ms, journey=each.journey, outcome=_told(each), recorded=True)
             for each in applied.differs
         ]
+
+    def _tell_states(self, record: PublishRecord | OpenedRecord) -> None:
+        """Tell which journeys a publish paused, let go on, or ended."""
+        versions = decode_publication(record.source).versions
+        said = {} if isinstance(versions, UnsetType) else versions
+        states: dict[str, str] = {
+            name: each.state for name, each in said.items() if each.state != LIVE
+        }
+        for journey in sorted(states.keys() | self._states.keys()):
+            state = states.get(journey, LIVE)
+            if state != self._states.get(journey, LIVE):
+                note = StateNote(at_ms=record.now_ms, journey=journey, state=state)
+                self.entries.append(StoryEntry(at_ms=record.now_ms, journey=journey, note=note))
+        self._states = states
 
     def _remember(self, applied: Applied) -> None:
         record = applied.record

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from console.story import InputTold, StoryEntry
+from console.story import InputTold, StateNote, StoryEntry
 from engine.decision import CAPPED, CONVERTED, DECLINED, SENT, Outcome
 from engine.fact import Fact
 from engine.limits import FAR_MS
@@ -34,6 +34,11 @@ CAP: Final = "cap of "
 NAMED: Final = 3
 """So many ids are written out; of more, the first and the last."""
 VALUE_CHARS: Final = 60
+STATE_WORDS: Final = {
+    "paused": "is paused: nobody enters, and visits stay where they are, until it is resumed",
+    "live": "is resumed: what waited for that is due now",
+    "ended": "is ended: nobody enters any more",
+}
 GOOD, BAD, QUIET, PLAIN = "green", "yellow", "dim", ""
 
 
@@ -179,6 +184,8 @@ class Teller:
                 return f"{does} segment {note.segment}{self._why(note.facts)}", PLAIN
             case FollowNote():
                 return f"{note.event} follows", PLAIN
+            case StateNote():
+                return f"{note.journey}: {STATE_WORDS[note.state]}", BAD
             case StopNote():
                 return f"message {note.key} was stopped {self.moment(note.stopped_at_ms)}", PLAIN
             case TimerNote() | SessionNote() | CarryNote():
