@@ -113,7 +113,7 @@ def explanation_of(
     entries = story.entries
     if kept is None and not any(_is_own(each) for each in entries):
         fix = "look for its id in the sender's system, or for `anonymous/` and its anonymous id"
-        raise UnknownError(f"{data} knows of no contact {contact!r}; {fix}")
+        raise UnknownError(f"nothing is known of contact {contact!r}; {fix}")
     journeys = {*partition.programs.by_journey, *(each.journey for each in entries)} - {""}
     if journey and journey not in journeys:
         text = f"no journey {journey!r} is in force, and none is told of"

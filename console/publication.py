@@ -67,7 +67,10 @@ def older(
                     source = publications.source(note.number)
                     document = documents_of(msgspec.json.decode(source, type=Publication))[journey]
                     return _with_document(before, journey, document)
-    known = ", ".join(map(str, numbers)) or "none"
+    if not numbers:
+        ever = sorted({each.journey for note in publications.notes() for each in note.journeys})
+        raise UnknownError(f"no journey {journey!r} was ever published; {nearest(journey, ever)}")
+    known = ", ".join(map(str, numbers))
     raise UnknownError(f"{journey}: version {to} is not kept; there are: {known}")
 
 
@@ -134,7 +137,9 @@ async def _succession(
     for journey in maps:
         if changes.get(journey) != "changed":
             text = f"--map: {journey!r} is no journey that changes"
-            raise OperatorError(f"{text}; {nearest(journey, [*changes])}")
+            changed = [name for name, change in changes.items() if change == "changed"]
+            fix = nearest(journey, changed) if changed else "this draft changes none"
+            raise OperatorError(f"{text}; {fix}")
     _check_nodes(before, draft, maps)
     choices = {
         journey: Choice("migrate" if journey in maps else in_flight, maps.get(journey, {}))

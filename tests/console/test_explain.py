@@ -136,7 +136,7 @@ def test_of_another_journey_nothing_is_told(told: ToldStore) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["explain", "nobody"], "knows of no contact 'nobody'; look for its id"),
+        (["explain", "nobody"], "nothing is known of contact 'nobody'; look for its id"),
         (["explain", ADA, "--since", "soon"], "--since 'soon' is no moment; write it like"),
         (["contact", "show", ADA, "--at", "soon"], "--at 'soon' is no moment; write it like"),
     ],

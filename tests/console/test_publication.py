@@ -167,6 +167,8 @@ async def test_a_roll_back_is_a_new_version_that_says_what_an_older_one_said(
     tmp_path: Path,
 ) -> None:
     async with open_shop(tmp_path) as shop:
+        with pytest.raises(OperatorError, match="no journey that changes; this draft changes none"):
+            await shop.publish("follow", "hello:a=b")
         old = (await shop.in_force()).journeys
         publications = publications_of(shop.data, None)
         shop.write(wait("5h", "b"))
@@ -178,6 +180,9 @@ async def test_a_roll_back_is_a_new_version_that_says_what_an_older_one_said(
         assert shop.notes()[-1].journeys[0].number == 3
         with pytest.raises(OperatorError, match="version 9 is not kept; there are: 1, 2, 3"):
             await shop.change(to_older(publications, "hello", 9, "follow", {}))
+        never = "no journey 'helo' was ever published; did you mean `hello`"
+        with pytest.raises(OperatorError, match=never):
+            await shop.change(to_older(publications, "helo", 1, "follow", {}))
         await shop.change(to_older(publications, None, 2, "stay", {}))
         assert (await shop.in_force()).journeys["hello.yaml"]["nodes"][0]["id"] == "b"
 
