@@ -22,7 +22,7 @@ from console.control.app import ENDPOINTS
 from console.publication import account
 from engine.contacts.erasure import digest_of
 from tests.console.control.served import ANNA, Served, served
-from tests.console.control.test_changes import LETTER, draft, waiting
+from tests.console.control.test_changes import draft, waiting
 
 BEARER = {"authorization": f"Bearer {ANNA.key}"}
 
@@ -157,15 +157,6 @@ def test_what_root_begins_the_account_of_the_system_goes_on_with(tmp_path: Path)
     os.chown(tmp_path, 65_534, 65_534)
     Audit(tmp_path).begin("root", "pause", "a")
     assert {each.stat().st_uid for each in tmp_path.iterdir()} == {65_534}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    found = tmp_path / "journeys"
-    (found / "templates").mkdir(parents=True)
-    (found / "templates" / "hello.en.liquid").write_text(LETTER)
-    (found / "hello.yaml").write_bytes(yaml(waiting("1h")))
-    return found
 
 
 def here(shop: Served, *said: str, answer: str = "") -> Result:

@@ -17,7 +17,7 @@ from console.__main__ import app
 from console.control_client import ControlClient
 from engine.errors import AuthorError
 from tests.console.control.served import ANNA, NOON_MS, Served, served
-from tests.console.control.test_changes import LETTER, draft, waiting
+from tests.console.control.test_changes import draft, waiting
 from tests.engine.situation import mail
 from tests.publications import journey
 
@@ -46,15 +46,6 @@ def there(tmp_path: Path) -> Iterator[tuple[Served, Anlass]]:
     """A system with keys, and the command of somebody who has one."""
     with served(tmp_path / "data", [ANNA]) as shop:
         yield shop, Anlass(shop.listen())
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    found = tmp_path / "journeys"
-    (found / "templates").mkdir(parents=True)
-    (found / "templates" / "hello.en.liquid").write_text(LETTER)
-    (found / "hello.yaml").write_bytes(yaml(waiting("1h")))
-    return found
 
 
 def here(shop: Served, *said: str) -> str:
