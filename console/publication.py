@@ -25,6 +25,8 @@ from engine.fold.succession import (
     State,
     changed_journeys,
     documents_of,
+    nodes_before,
+    nodes_of,
     source_of,
     succeed,
     versions_of,
@@ -151,19 +153,17 @@ async def _succession(
 
 def _check_nodes(before: Publication, draft: Publication, maps: Maps) -> None:
     """Refuse maps from nodes that no visit can be at, or to nodes that will not be there."""
-    old, new, versions = documents_of(before), documents_of(draft), versions_of(before)
+    before_nodes, then_nodes = nodes_before(before), nodes_of(draft)
     for journey, nodes in maps.items():
-        kept = versions[journey].kept.values() if journey in versions else ()
-        was = {node["id"]: 0 for each in (old[journey], *kept) for node in each["nodes"]}
-        now = {node["id"]: 0 for node in new[journey]["nodes"]}
+        was, now = sorted(before_nodes[journey]), sorted(then_nodes[journey])
         for here, there in nodes.items():
             said = f"--map {journey}:{here}={there}"
             if here not in was:
                 text = f"{said}: what is in force has no node {here!r}"
-                raise OperatorError(f"{text}; {nearest(here, [*was])}")
+                raise OperatorError(f"{text}; {nearest(here, was)}")
             if there and there not in now:
                 text = f"{said}: the new version has no node {there!r}"
-                raise OperatorError(f"{text}; {nearest(there, [*now])}")
+                raise OperatorError(f"{text}; {nearest(there, now)}")
 
 
 def roll_back_words(journey: str | None, to: int) -> str:

@@ -18,7 +18,8 @@ from actors.kept.opening import publications_of
 from actors.publications import PublicationNote
 from console.audit import noted
 from console.control_client import Control, ControlClient, ControlKeyOption
-from console.diff import Diff, show_diff
+from console.diff import Diff
+from console.diff_screen import show_diff
 from console.events import moment_words
 from console.options import AsJson, Data, Journeys, KeyFile, print_json
 from console.publication import (
@@ -203,7 +204,8 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     request.about = roll_back_words(journey, to)
     _change(request, yes=yes, json=json)
     errors.print(
-        "The folder of journeys was not changed: the next `anlass run` publishes what it says.",
+        "The folder of journeys was not changed: the next `anlass run --journeys` publishes what "
+        "it says; without, what is in force goes on.",
         soft_wrap=True,
     )
 

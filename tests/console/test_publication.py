@@ -16,7 +16,8 @@ from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.shards.timers import Timers
 from actors.store.manifest import open_store
-from console.diff import Diff, EntryLine, JourneyLine, NodeLine, entry_words, sentence
+from console.diff import Diff, EntryLine, JourneyLine, NodeLine
+from console.diff_screen import entry_words, sentence
 from console.publication import (
     Make,
     Request,

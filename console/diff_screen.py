@@ -1,0 +1,74 @@
+"""Diff screen: what a draft changes, as a person reads it."""
+
+from rich.table import Table
+from rich.text import Text
+
+from console.diff import Diff, EntryLine, JourneyLine, NodeLine
+from console.screen import console
+
+
+def show_diff(diff: Diff) -> None:
+    """Print it."""
+    for line in diff.journeys:
+        console.print(Text(_headline(line)), soft_wrap=True)
+        if line.visits:
+            console.print(_table(line))
+    for what, names in (
+        ("settings", diff.settings),
+        ("templates", diff.templates),
+        ("segments", diff.segments),
+    ):
+        if names:
+            console.print(Text(f"{what} changed: {', '.join(names)}"), soft_wrap=True)
+    for entry in diff.entries:
+        console.print(Text(entry_words(entry, diff.days)), soft_wrap=True)
+    if diff.empty:
+        console.print("Nothing differs from what is in force.")
+
+
+def entry_words(line: EntryLine, days: int) -> str:
+    """Say who would have entered: `hello: 1,204 more would have entered in the last 7 days`."""
+    parts = [
+        f"{count:,} {word}" for count, word in ((line.more, "more"), (line.fewer, "fewer")) if count
+    ]
+    when = "the last day" if days == 1 else f"the last {days} days"
+    return f"{line.journey}: {' and '.join(parts)} would have entered in {when}"
+
+
+def sentence(line: NodeLine) -> str:
+    """Say what becomes of the visits at a node: `412 wait at W2: 380 keep, 32 fire now`."""
+    moved = [f"{count:,} -> {to}" for to, count in sorted(line.to.items())]
+    parts = [
+        f"{count:,} {words}"
+        for count, words in (
+            (line.keeps, "keep"),
+            (line.later, "later"),
+            (line.sooner, "sooner"),
+            (line.fires, "fire now"),
+            (line.ends, "end"),
+        )
+        if count
+    ]
+    return f"{line.waiting:,} wait at {line.node}: {', '.join([*parts, *moved])}"
+
+
+def _headline(line: JourneyLine) -> str:
+    number = f", version {line.number}" if line.number else ""
+    flight = f", visits in flight: {line.in_flight}" if line.in_flight else ""
+    nodes = [*(f"+{each}" for each in line.nodes_new), *(f"-{each}" for each in line.nodes_gone)]
+    queued = f"; {line.queued:,} entries wait" if line.queued else ""
+    words = f"{line.journey}: {line.change}{number}{flight}{queued}"
+    return f"{words}; nodes {' '.join(nodes)}" if nodes else words
+
+
+def _table(line: JourneyLine) -> Table:
+    table = Table()
+    table.add_column("node")
+    for column in ("waiting", "keep", "later", "sooner", "fire now", "end"):
+        table.add_column(column, justify="right")
+    table.add_column("go to")
+    for each in line.visits:
+        counts = (each.waiting, each.keeps, each.later, each.sooner, each.fires, each.ends)
+        moved = ", ".join(f"{to} {count:,}" for to, count in sorted(each.to.items()))
+        table.add_row(Text(each.node), *[f"{count:,}" for count in counts], Text(moved))
+    return table
