@@ -50,9 +50,9 @@ class EntryLine(Struct, kw_only=True):
 
     journey: str
     more: int
-    """Who would have entered, and did not."""
+    """Who would have entered, and would not with what is in force."""
     fewer: int
-    """Who did enter, and would not have."""
+    """Who would have with what is in force, and not with the draft."""
 
 
 class Diff(Struct, kw_only=True):
@@ -62,6 +62,8 @@ class Diff(Struct, kw_only=True):
     days: int = 0
     """How far back entries were looked at; 0: not at all."""
     entries: list[EntryLine] = []
+    entries_note: str = ""
+    """What these do not tell, and why."""
     settings: list[str] = []
     templates: list[str] = []
     segments: list[str] = []

@@ -20,10 +20,18 @@ def show_diff(diff: Diff) -> None:
     ):
         if names:
             console.print(Text(f"{what} changed: {', '.join(names)}"), soft_wrap=True)
-    for entry in diff.entries:
-        console.print(Text(entry_words(entry, diff.days)), soft_wrap=True)
+    for words in entries_words(diff):
+        console.print(Text(words), soft_wrap=True)
     if diff.empty:
         console.print("Nothing differs from what is in force.")
+
+
+def entries_words(diff: Diff) -> list[str]:
+    """Say who would have entered which journey, and what of that is not known."""
+    said = [entry_words(entry, diff.days) for entry in diff.entries]
+    if diff.days and not said and not diff.entries_note:
+        said.append(f"Nobody more, and nobody fewer, would have entered in {_last(diff.days)}.")
+    return [*said, diff.entries_note] if diff.entries_note else said
 
 
 def entry_words(line: EntryLine, days: int) -> str:
@@ -31,8 +39,11 @@ def entry_words(line: EntryLine, days: int) -> str:
     parts = [
         f"{count:,} {word}" for count, word in ((line.more, "more"), (line.fewer, "fewer")) if count
     ]
-    when = "the last day" if days == 1 else f"the last {days} days"
-    return f"{line.journey}: {' and '.join(parts)} would have entered in {when}"
+    return f"{line.journey}: {' and '.join(parts)} would have entered in {_last(days)}"
+
+
+def _last(days: int) -> str:
+    return "the last day" if days == 1 else f"the last {days} days"
 
 
 def sentence(line: NodeLine) -> str:

@@ -15,11 +15,9 @@ from actors.kept.kept import StorePlace
 from actors.kept.opening import publications_of
 from actors.opened import opened_store
 from actors.publications import PublicationNote, Publications
-from actors.publisher import Publisher
-from console.against.comparison import Question, Variant, compared, survey
-from console.against.entries import FEWER, MORE
-from console.diff import Diff, EntryLine, diff_of, unmapped
-from console.screen import progress_bar
+from actors.publisher import EMPTY, Publisher
+from console.diff import Diff, diff_of, unmapped
+from console.entrants import Lookback, entrants_of
 from engine.fold.succession import (
     Choice,
     State,
@@ -38,6 +36,8 @@ from engine.limits import DAY_MS
 
 MAP_FORM: Final = "write JOURNEY:OLD=NEW, such as welcome:wait-1=wait-2"
 
+ENTRIES_S: Final = 20.0
+"""How long a publish may take to see who would have entered."""
 
 Maps = dict[str, dict[str, str]]
 """Of journeys, where visits at a node go: to which other."""
@@ -183,36 +183,6 @@ def read_maps(said: list[str]) -> Maps:
     return maps
 
 
-def entries_of(
-    data: StorePlace, key_file: Path | None, draft: Publication, from_ms: int
-) -> list[EntryLine]:
-    """Say who would have entered journeys since then, as a draft has them: by replaying the log.
-
-    It is read as it is; what a running system adds meanwhile is not.
-    """
-    source = source_of(replace(draft, versions=msgspec.UNSET))
-    question = Question(
-        data=data,
-        key_file=key_file,
-        variants=[Variant("draft", source)],
-        from_ms=from_ms,
-        processes=os.cpu_count() or 1,
-    )
-    stretches = survey(data, key_file)
-    total = sum(each.end - each.first for each in stretches)
-    with progress_bar() as bar:
-        task = bar.add_task("entries", total=total, rate=0.0)
-        with compared(
-            question, stretches, lambda records: bar.advance(task, records)
-        ) as comparison:
-            (sums,) = comparison.report.variants
-    lines = [
-        EntryLine(journey=journey, more=counts.get(MORE, 0), fewer=counts.get(FEWER, 0))
-        for journey, counts in sorted(sums.journeys.items())
-    ]
-    return [each for each in lines if each.more or each.fewer]
-
-
 class Considered(msgspec.Struct, kw_only=True):
     """What a change does, and whether it is in force."""
 
@@ -236,6 +206,8 @@ class Request(msgspec.Struct, kw_only=True):
     by: str = ""
     days: int = 0
     """How far back to look who would have entered; 0: not at all."""
+    most_s: float = float("inf")
+    """How long that may take."""
 
 
 async def considered(
@@ -253,10 +225,19 @@ async def considered(
         change = await request.make(publisher, before)
         visits = await publisher.visits(source_of(change.after))
         found = diff_of(before, change.after, visits, publisher.known().numbers)
-        if request.days and not found.empty:
-            from_ms = await publisher.now_ms() - request.days * DAY_MS
-            found.days = request.days
-            found.entries = entries_of(request.data, request.key_file, change.after, from_ms)
+        if request.days and not found.empty and before != EMPTY:
+            entrants = entrants_of(
+                Lookback(
+                    data=request.data,
+                    key_file=request.key_file,
+                    from_ms=max(0, await publisher.now_ms() - request.days * DAY_MS),
+                    most_s=request.most_s,
+                ),
+                before,
+                change.after,
+            )
+            found.days, found.entries = request.days, entrants.lines
+            found.entries_note = entrants.note
         if not agreed(found, unmapped(found, change.maps)) or found.empty:
             return found, None
         by = request.by or account()

@@ -5,7 +5,7 @@ And `diff` and `history`, which change nothing.
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 import uvloop
@@ -23,6 +23,7 @@ from console.diff_screen import show_diff
 from console.events import moment_words
 from console.options import AsJson, Data, Journeys, KeyFile, print_json
 from console.publication import (
+    ENTRIES_S,
     Considered,
     Request,
     considered,
@@ -35,6 +36,7 @@ from console.publication import (
 from console.remote_publication import Agreed, changed_there, draft_body, state_path
 from console.screen import console, errors
 
+DAYS: Final = 7
 InFlight = Annotated[
     Literal["follow", "stay", "migrate"],
     typer.Option(help="What visits in flight of changed journeys do."),
@@ -45,6 +47,9 @@ Maps = Annotated[
 ]
 Note = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str, typer.Option(help="Who, for the history; else this account.")]
+Days = Annotated[
+    int, typer.Option(min=0, help="Say who would have entered since; 0: do not replay the log.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 JourneyId = Annotated[str, typer.Argument(metavar="JOURNEY", help="Its id.")]
 
@@ -54,6 +59,7 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
     map: Maps = None,
+    days: Days = DAYS,
     note: Note = "",
     by: By = "",
     yes: Yes = False,  # noqa: FBT002
@@ -64,12 +70,13 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Put a folder of journeys in force; show first what that does to visits in flight."""
     if control:
-        body = draft_body(journeys, in_flight, map) | {"note": note}
+        body = draft_body(journeys, in_flight, map) | {"note": note, "days": days}
         there = There(ControlClient(control, control_key), "/v1/publish", body, by)
         _change_there(there, yes=yes, json=json)
         return
     make = of_folder(journeys, in_flight, map)
     request = Request(data=data, key_file=key_file, what="publish", make=make, note=note, by=by)
+    request.days, request.most_s = days, ENTRIES_S
     _change(request, yes=yes, json=json)
 
 
@@ -78,9 +85,7 @@ def diff(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
     map: Maps = None,
-    days: Annotated[
-        int, typer.Option(min=0, help="Say who would have entered since; 0: do not replay the log.")
-    ] = 7,
+    days: Days = DAYS,
     key_file: KeyFile = None,
     control: Control = "",
     control_key: ControlKeyOption = "",
@@ -183,6 +188,7 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
     map: Maps = None,
+    days: Days = DAYS,
     note: Note = "",
     by: By = "",
     yes: Yes = False,  # noqa: FBT002
@@ -194,7 +200,7 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     """Publish what an older version said, under a new number: see `anlass history`."""
     if control:
         said = {"journey": journey, "to": to, "in_flight": in_flight, "note": note}
-        body = said | {"map": read_maps(map or [])}
+        body = said | {"map": read_maps(map or []), "days": days}
         there = There(ControlClient(control, control_key), "/v1/roll-back", body, by)
         _change_there(there, yes=yes, json=json)
         return
@@ -202,6 +208,7 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     make = to_older(publications, journey, to, in_flight, read_maps(map or []))
     request = Request(data=data, key_file=key_file, what="roll-back", make=make, note=note, by=by)
     request.about = roll_back_words(journey, to)
+    request.days, request.most_s = days, ENTRIES_S
     _change(request, yes=yes, json=json)
     errors.print(
         "The folder of journeys was not changed: the next `anlass run --journeys` publishes what "

@@ -17,7 +17,7 @@ from actors.publisher import Publisher
 from actors.shards.timers import Timers
 from actors.store.manifest import open_store
 from console.diff import Diff, EntryLine, JourneyLine, NodeLine
-from console.diff_screen import entry_words, sentence
+from console.diff_screen import entries_words, entry_words, sentence
 from console.publication import (
     Make,
     Request,
@@ -46,11 +46,17 @@ class Shop:
         self.journeys = folder / "journeys"
         self.client = client
         self.problems: list[str] = []
+        self.most_s = 60.0
         (self.journeys / "templates").mkdir(parents=True)
         (self.journeys / "templates" / "hello.en.liquid").write_text("---\nsubject: Hi\n---\nHi\n")
 
     def write(self, *nodes: dict[str, Any]) -> None:
         (self.journeys / "hello.yaml").write_bytes(yaml(journey(nodes=[*nodes, mail()])))
+
+    def enter_on(self, *names: str, **fields: Any) -> None:
+        entry = [{"event": name} for name in names]
+        document = journey(nodes=[wait("5h", "a"), mail()], entry=entry, **fields)
+        (self.journeys / "hello.yaml").write_bytes(yaml(document))
 
     async def happen(self, name: str, contacts: Iterable[int], at_ms: int) -> None:
         keys = [f"c-{i}" for i in contacts]
@@ -67,6 +73,7 @@ class Shop:
             return agreed
 
         request = Request(data=self.data, what=what, make=make, by="ada", note="because", days=days)
+        request.most_s = self.most_s
         return await considered(request, agree)
 
     def folder(self, in_flight: str = "follow", *maps: str) -> Make:
@@ -223,13 +230,37 @@ async def test_a_diff_says_who_would_have_entered_by_replaying_the_log(tmp_path:
     async with open_shop(tmp_path) as shop:
         shop.write(wait("5h", "a"))
         await shop.happen("hello", range(50, 57), LATER_MS + 1)
-        document = journey(
-            nodes=[wait("5h", "a"), mail()], entry=[{"event": "hello"}, {"event": "hi"}]
-        )
-        (shop.journeys / "hello.yaml").write_bytes(yaml(document))
+        shop.enter_on("hello", "hi")
         found, _ = await shop.change(shop.folder(), days=1)
         assert found.entries == [EntryLine(journey="hello", more=7, fewer=0)]
         assert found.days == 1
+        assert not found.entries_note
+
+
+async def test_who_would_have_entered_is_told_from_what_is_in_force_by_now(tmp_path: Path) -> None:
+    """Those of before the publish did not enter, and would with what is in force since."""
+    async with open_shop(tmp_path) as shop:
+        await shop.happen("hello", range(50, 57), LATER_MS + 1)
+        shop.enter_on("hello", "hi")
+        await shop.publish()
+        shop.enter_on("hello")
+        found, _ = await shop.change(shop.folder(), days=1, agreed=False)
+        assert found.entries == [EntryLine(journey="hello", more=0, fewer=40)]
+        shop.enter_on("hello", "hi", reentry="2h")
+        found, _ = await shop.change(shop.folder(), days=1, agreed=False)
+        assert not found.entries
+        assert entries_words(found)[0].startswith("Nobody more, and nobody fewer, would have")
+
+
+async def test_what_takes_too_long_is_left_off_and_does_not_stop_a_publish(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.enter_on("hello", "hi")
+        shop.most_s = 0
+        found, said = await shop.change(shop.folder(), days=7)
+        assert said is not None
+        assert not found.entries
+        (words,) = entries_words(found)
+        assert words.startswith("to see who would have entered takes longer than 0 s; `anlass diff")
 
 
 async def test_a_publish_waits_until_all_visits_have_taken_over_the_one_before(

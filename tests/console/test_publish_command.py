@@ -37,7 +37,10 @@ def test_a_journey_is_published_and_paused_and_the_history_tells(
     write("2h")
     line = json.loads(said("diff", *where, "--json"))["journeys"][0]
     assert (line["change"], line["number"]) == ("changed", 2)
-    assert "Publish this?" in said("publish", *where, code=130)
+    asked = said("publish", *where, code=130)
+    assert "Publish this?" in asked
+    assert "would have entered in the last 7 days" in asked
+    assert "would have entered" not in said("publish", *where, "--days", "0", code=130)
     assert "hello: paused, version 1" in said("pause", "hello", "--note", "wrong")
     history = [json.loads(each) for each in said("history", "--json").splitlines()]
     whats = [(each["number"], each["what"], each["note"], each["by"]) for each in history]
