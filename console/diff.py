@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from actors.publications import journey_notes
 from actors.publisher import Visits
 from actors.shards.census import ENDS, FIRES, KEEPS, LATER, SOONER
+from console.alteration import Alteration, Alterations, alterations_of
 from engine.fold.succession import documents_of
 from engine.language.journey import Publication
+
+LIVE: Final = "live"
+TEST: Final = "test"
 
 
 class NodeLine(Struct, kw_only=True):
@@ -38,6 +42,13 @@ class JourneyLine(Struct, kw_only=True):
     number: int
     """Of the version that it comes to; 0: it has none."""
     in_flight: str = ""
+    mode_was: str = ""
+    """`live`, or `test`: only test contacts get messages; empty where the journey was not there."""
+    mode: str = ""
+    fields: list[Alteration] = []
+    """What changes, at its path; of a journey that was there and is."""
+    fields_left: int = 0
+    """Further ones, which are not told."""
     nodes_new: list[str] = []
     nodes_gone: list[str] = []
     queued: int = 0
@@ -64,6 +75,8 @@ class Diff(Struct, kw_only=True):
     entries: list[EntryLine] = []
     entries_note: str = ""
     """What these do not tell, and why."""
+    documents: list[Alterations] = []
+    """Which fields of the settings, and of segments that were there and are, change."""
     settings: list[str] = []
     templates: list[str] = []
     segments: list[str] = []
@@ -81,13 +94,19 @@ def diff_of(
     old, new = documents_of(before), documents_of(after)
     lines = []
     for note in journey_notes(before, after, numbers):
-        there, then = _nodes_of(old.get(note.journey)), _nodes_of(new.get(note.journey))
+        was, now = old.get(note.journey), new.get(note.journey)
+        there, then = _nodes_of(was), _nodes_of(now)
+        altered = alterations_of(note.journey, was, now) if was and now else None
         lines.append(
             JourneyLine(
                 journey=note.journey,
                 change=note.change,
                 number=note.number,
                 in_flight=note.in_flight,
+                mode_was=_mode_of(was),
+                mode=_mode_of(now),
+                fields=altered.fields if altered else [],
+                fields_left=altered.left if altered else 0,
                 nodes_new=[each for each in then if each not in there] if there else [],
                 nodes_gone=[each for each in there if each not in then] if then else [],
                 queued=visits.queued.get(note.journey, 0),
@@ -96,6 +115,10 @@ def diff_of(
         )
     return Diff(
         journeys=lines,
+        documents=[
+            *_altered({"settings": before.settings}, {"settings": after.settings}),
+            *_altered(before.segments, after.segments),
+        ],
         settings=_changed(before.settings, after.settings),
         templates=_changed(before.templates, after.templates),
         segments=_changed(before.segments, after.segments),
@@ -131,6 +154,15 @@ def _node_lines(journey: str, visits: Visits, order: list[str]) -> list[NodeLine
         lines[node].to = dict(counts)
     places = {node: i for i, node in enumerate(order)}
     return sorted(lines.values(), key=lambda each: (places.get(each.node, len(places)), each.node))
+
+
+def _altered(before: dict[str, Any], after: dict[str, Any]) -> list[Alterations]:
+    there = [name for name in _changed(before, after) if name in before and name in after]
+    return [alterations_of(name, before[name], after[name]) for name in there]
+
+
+def _mode_of(document: Any) -> str:
+    return "" if document is None else TEST if document.get("test") is not None else LIVE
 
 
 def _nodes_of(document: Any) -> list[str]:

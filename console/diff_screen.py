@@ -3,7 +3,8 @@
 from rich.table import Table
 from rich.text import Text
 
-from console.diff import Diff, EntryLine, JourneyLine, NodeLine
+from console.alteration import Alteration, words
+from console.diff import TEST, Diff, EntryLine, JourneyLine, NodeLine
 from console.screen import console
 
 
@@ -11,6 +12,7 @@ def show_diff(diff: Diff) -> None:
     """Print it."""
     for line in diff.journeys:
         console.print(Text(_headline(line)), soft_wrap=True)
+        _show_fields("", line.fields, line.fields_left)
         if line.visits:
             console.print(_table(line))
     for what, names in (
@@ -20,10 +22,19 @@ def show_diff(diff: Diff) -> None:
     ):
         if names:
             console.print(Text(f"{what} changed: {', '.join(names)}"), soft_wrap=True)
-    for words in entries_words(diff):
-        console.print(Text(words), soft_wrap=True)
+    for each in diff.documents:
+        _show_fields(f"{each.name}: ", each.fields, each.left)
+    for said in entries_words(diff):
+        console.print(Text(said), soft_wrap=True)
     if diff.empty:
         console.print("Nothing differs from what is in force.")
+
+
+def _show_fields(of: str, fields: list[Alteration], left: int) -> None:
+    for each in fields:
+        console.print(Text(f"  {of}{words(each)}"), soft_wrap=True)
+    if left:
+        console.print(Text(f"  {of}{left:,} fields more"), soft_wrap=True)
 
 
 def entries_words(diff: Diff) -> list[str]:
@@ -68,8 +79,11 @@ def _headline(line: JourneyLine) -> str:
     flight = f", visits in flight: {line.in_flight}" if line.in_flight else ""
     nodes = [*(f"+{each}" for each in line.nodes_new), *(f"-{each}" for each in line.nodes_gone)]
     queued = f"; {line.queued:,} entries wait" if line.queued else ""
-    words = f"{line.journey}: {line.change}{number}{flight}{queued}"
-    return f"{words}; nodes {' '.join(nodes)}" if nodes else words
+    mode = f", {line.mode_was} → {line.mode}" if line.mode_was and line.mode else ""
+    if line.mode_was == line.mode or not mode:
+        mode = ", in test mode" if line.mode == TEST else ""
+    said = f"{line.journey}: {line.change}{number}{mode}{flight}{queued}"
+    return f"{said}; nodes {' '.join(nodes)}" if nodes else said
 
 
 def _table(line: JourneyLine) -> Table:

@@ -16,8 +16,9 @@ from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.shards.timers import Timers
 from actors.store.manifest import open_store
+from console.alteration import Alteration
 from console.diff import Diff, EntryLine, JourneyLine, NodeLine
-from console.diff_screen import entries_words, entry_words, sentence
+from console.diff_screen import entries_words, entry_words, sentence, show_diff
 from console.publication import (
     Make,
     Request,
@@ -27,6 +28,7 @@ from console.publication import (
     to_older,
     to_state,
 )
+from console.screen import console
 from engine.contacts.identity import partition_of
 from engine.fold.succession import versions_of
 from engine.language.journey import Publication
@@ -57,6 +59,9 @@ class Shop:
         entry = [{"event": name} for name in names]
         document = journey(nodes=[wait("5h", "a"), mail()], entry=entry, **fields)
         (self.journeys / "hello.yaml").write_bytes(yaml(document))
+
+    def settings(self, **said: Any) -> None:
+        (self.journeys / "anlass.yaml").write_bytes(yaml(said))
 
     async def happen(self, name: str, contacts: Iterable[int], at_ms: int) -> None:
         keys = [f"c-{i}" for i in contacts]
@@ -121,9 +126,32 @@ async def test_a_diff_says_what_would_become_of_each_visit_and_changes_nothing(
         line = await shop.diff()
         assert (line.change, line.number, line.in_flight) == ("changed", 2, "follow")
         assert line.visits == [NodeLine(node="a", waiting=40, fires=30, sooner=10)]
+        assert line.fields == [Alteration("nodes.a.wait", "5h", "1h")]
         assert await shop.diff() == line
         assert await shop.in_force() == before
         assert len(shop.notes()) == 1
+
+
+async def test_a_diff_says_that_a_test_ends_and_which_templates_and_settings_change(
+    tmp_path: Path,
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.enter_on("hi", test={"contacts": ["ada"]})
+        shop.settings(time_zone="UTC")
+        found, _ = await shop.change(shop.folder())
+        assert (found.journeys[0].mode_was, found.journeys[0].mode) == ("live", "test")
+        shop.enter_on("hi")
+        shop.settings(time_zone="Europe/Berlin")
+        (shop.journeys / "templates" / "hello.en.liquid").write_text("---\nsubject: Ho\n---\nHi\n")
+        found, _ = await shop.change(shop.folder(), agreed=False)
+        with console.capture() as said:
+            show_diff(found)
+        assert said.get().splitlines()[:2] == [
+            "hello: changed, version 3, test → live, visits in flight: follow",
+            '  test: {"contacts":["ada"]} → nothing',
+        ]
+        assert "templates changed: hello.en\n" in said.get()
+        assert "  settings: time_zone: UTC → Europe/Berlin\n" in said.get()
 
 
 async def test_visits_at_a_node_that_is_gone_need_a_place_to_migrate_to(tmp_path: Path) -> None:
@@ -340,3 +368,10 @@ def test_a_line_can_be_said_in_a_sentence() -> None:
     line = NodeLine(node="W2", waiting=1_419, keeps=1_380, fires=32, ends=7, to={"X": 12})
     words = "1,419 wait at W2: 1,380 keep, 32 fire now, 7 end, 12 -> X"
     assert sentence(line) == words
+
+
+def test_fields_that_are_left_off_are_counted() -> None:
+    line = JourneyLine(journey="hello", change="changed", number=2, fields_left=1_020)
+    with console.capture() as said:
+        show_diff(Diff(journeys=[line]))
+    assert said.get().splitlines()[1] == "  1,020 fields more"

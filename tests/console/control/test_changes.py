@@ -36,6 +36,7 @@ def test_a_journey_is_published_changed_paused_and_rolled_back(shop: Served) -> 
     body = {"draft": draft(waiting("2h")), "in_flight": "stay"}
     (line,) = shop.asks("POST", "/v1/diff", json=body)["diff"]["journeys"]
     assert (line["change"], line["visits"][0]["waiting"]) == ("changed", 2)
+    assert line["fields"] == [{"path": "nodes.a.wait", "was": "1h", "now": "2h"}]
     assert states(shop) == {"hello": (1, "live")}, "a diff changes nothing"
     shop.asks("POST", "/v1/publish", json=body | {"note": "longer"})
     shop.asks("POST", "/v1/journeys/hello/pause", json={"note": "wrong"})
