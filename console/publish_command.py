@@ -37,6 +37,9 @@ from console.remote_publication import Agreed, changed_there, draft_body, state_
 from console.screen import console, errors
 
 DAYS: Final = 7
+REFUSED: Final = 1
+"""Exit code where who was asked said no."""
+
 InFlight = Annotated[
     Literal["follow", "stay", "migrate"],
     typer.Option(help="What visits in flight of changed journeys do."),
@@ -298,11 +301,21 @@ def _asking(*, yes: bool, json: bool) -> Agreed:
             show_diff(found)
         if problems:
             raise OperatorError("\n".join(problems))
-        if not (found.empty or yes or typer.confirm("Publish this?")):
-            raise typer.Abort
+        if not (found.empty or yes or _confirmed()):
+            errors.print("Nothing was published.")
+            raise typer.Exit(REFUSED)
         return True
 
     return agreed
+
+
+def _confirmed() -> bool:
+    """Ask. Raises typer.Abort where nobody answers."""
+    try:
+        return typer.confirm("Publish this?")
+    except typer.Abort:
+        errors.print("\nNothing was published; say --yes where nobody can answer.")
+        raise
 
 
 def _tell_published(said: PublicationNote | None, *, json: bool) -> None:
