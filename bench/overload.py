@@ -54,11 +54,17 @@ class Phase:
         self, url: str, requests: list[bytes], connections: int, seconds: float, rate: float = 0
     ) -> None:
         """Send for one turn more; see Load.run."""
-        began_s, client_s, system_s = time.perf_counter(), time.process_time(), self._system_s()
-        uvloop.run(Load(requests, self.tally).run(url, connections, seconds, rate))
-        self.seconds += time.perf_counter() - began_s
-        self.client_cpu_s += time.process_time() - client_s
-        self.system_cpu_s += self._system_s() - system_s
+
+        async def turn() -> None:
+            load = Load(requests, self.tally)
+            await load.connect(url, connections)
+            began_s, client_s, system_s = time.perf_counter(), time.process_time(), self._system_s()
+            await load.run(seconds, rate)
+            self.seconds += time.perf_counter() - began_s
+            self.client_cpu_s += time.process_time() - client_s
+            self.system_cpu_s += self._system_s() - system_s
+
+        uvloop.run(turn())
 
     @property
     def accepted(self) -> int:
@@ -179,10 +185,13 @@ def neighbours(url: str, half: int, seconds: float, *, loud: bool) -> tuple[Tall
     flood = [request_of([EVENT % (contacts_of(0, 1)[0], i) for i in range(BATCH)])]
 
     async def both() -> tuple[Tally, Tally]:
-        loads = [Load(quiet).run(url, QUIET_CONNECTIONS, seconds, QUIET_PER_S)]
+        load, noise = Load(quiet), Load(flood)
+        await load.connect(url, QUIET_CONNECTIONS)
+        await noise.connect(url, LOUD_CONNECTIONS)
+        loads = [load.run(seconds, QUIET_PER_S)]
         if loud:
-            loads.append(Load(flood).run(url, LOUD_CONNECTIONS, seconds, LOUD_PER_S / BATCH))
-        tallies = await asyncio.gather(*loads)
-        return tallies[0], tallies[1] if loud else Tally()
+            loads.append(noise.run(seconds, LOUD_PER_S / BATCH))
+        await asyncio.gather(*loads)
+        return load.tally, noise.tally
 
     return uvloop.run(both())
