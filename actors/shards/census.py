@@ -22,6 +22,7 @@ from engine.fold.programs import Programs
 from engine.fold.version import is_held
 from engine.moment import Moment
 from engine.notes import Notes
+from engine.partition import Partition
 
 CONTACTS_PER_SLICE: Final = 250
 """Looked at between two turns of the loop: a millisecond, where all of them have visits two."""
@@ -80,8 +81,11 @@ class Census:
         counts: Counter[tuple[str, str, int, bool, str, str]] = Counter()
         queued: Counter[str] = Counter()
         try:
-            for number in self._shard.partitions:
-                for _ in self._count_partition(number, programs, counts, queued):
+            for number in list(self._shard.partitions):
+                partition = self._shard.partitions.get(number)
+                if partition is None:
+                    continue  # As above.
+                for _ in self._count_partition(partition, programs, counts, queued):
                     await asyncio.sleep(0)
         except Exception as error:  # Who asked is told; the shard goes on.
             log.exception("visits cannot be counted")
@@ -92,12 +96,12 @@ class Census:
 
     def _count_partition(
         self,
-        number: int,
+        partition: Partition,
         programs: Programs | None,
         counts: Counter[tuple[str, str, int, bool, str, str]],
         queued: Counter[str],
     ) -> Iterator[None]:
-        partition = self._shard.partitions[number]
+        """Count in slices; the end of one partition ends a slice, as most may have but few."""
         now_ms = max(
             partition.now_ms, self._shard.clock.now_ms(self._shard.clock.read(), partition, None)
         )
@@ -112,6 +116,7 @@ class Census:
                     queued[each.journey] += 1
             if i % CONTACTS_PER_SLICE == 0:
                 yield
+        yield
 
 
 def may_have_queued(state: bytes) -> bool:
