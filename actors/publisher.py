@@ -194,7 +194,7 @@ class Publisher:
         except RefusedError as error:
             raise OperatorError(str(error)) from None
         except (OSError, LinkError) as error:
-            raise OperatorError(f"a shard does not answer at {socket}: {error}") from None
+            raise PassingError(f"a shard does not answer at {socket}: {error}") from None
         assert isinstance(reply, Counted)
         return reply
 

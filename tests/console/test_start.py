@@ -6,12 +6,13 @@ import pytest
 from msgspec.structs import replace
 from msgspec.yaml import encode as yaml
 
-from actors.errors import OperatorError
+from actors.errors import OperatorError, PassingError
 from actors.folder import read_folder
 from actors.kept.opening import publications_of
 from actors.links.link import PublishNow
 from actors.publisher import EMPTY, Publisher
 from actors.settings import SystemSettings
+from actors.store.published import PublishedFiles
 from console.diff import Diff, JourneyLine, NodeLine
 from console.publication import to_state
 from console.start import LISTED_MAX, refusal_of, source_at_start
@@ -108,6 +109,13 @@ async def test_there_is_nothing_to_go_on_with_where_nothing_is_in_force(tmp_path
         publisher = Publisher([str(shop.data / "s.sock")], publications_of(shop.data, None))
         with pytest.raises(OperatorError, match="nothing is published here yet; name a folder"):
             await source_at_start(publisher, EMPTY, None, settings_of(shop))
+
+
+async def test_a_start_waits_for_a_slot_that_is_served_by_nobody_just_now(tmp_path: Path) -> None:
+    """As it does where it asks what is in force: another shard is about to take it over."""
+    publisher = Publisher([str(tmp_path / "gone.sock")], PublishedFiles(tmp_path, None))
+    with pytest.raises(PassingError, match="a shard does not answer"):
+        await publisher.visits()
 
 
 def test_a_refusal_names_ten_and_says_how_many_are_left_off() -> None:
