@@ -19,6 +19,8 @@ Nothing was published. What to do:
 as they are (--in-flight stay), or end
 - start with --publish, and they end
 - start without --journeys, and what is in force goes on"""
+GONE: Final = """
+- put back the file of a journey that is gone: without it there is nowhere for its visits to go"""
 
 
 async def source_at_start(
@@ -40,10 +42,12 @@ async def source_at_start(
     if not settings.publish and may_end_visits(before, draft):
         after = msgspec.json.decode(source, type=Publication)
         visits = await publisher.visits(source)
-        said = refusal_of(diff_of(before, after, visits, publisher.known().numbers))
+        diff = diff_of(before, after, visits, publisher.known().numbers)
+        said = refusal_of(diff)
         if said:
             store = f"--data {settings.data}" if settings.cluster is None else "--control URL"
             ways = WAYS.format(folder=settings.journeys, store=store)
+            ways += GONE if any(line.change == "gone" for line in diff.journeys) else ""
             raise OperatorError(f"{settings.journeys}: {said}\n{ways}")
     return source
 

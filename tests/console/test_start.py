@@ -56,6 +56,7 @@ async def test_a_start_that_would_end_visits_is_refused_and_says_what_to_do(
         assert said[0].endswith("to publish this at the start would end 40 visits in flight:")
         assert said[1] == "- hello (changed): 40 at a"
         assert f"anlass publish --journeys {shop.journeys} --data {shop.data}" in said[3]
+        assert "put back" not in said[-1]
         assert [word in said[i] for i, word in ((4, "--publish"), (5, "without --journeys"))]
         assert await shop.in_force() == before
         assert b'"b"' in await start(shop, publish=True)
@@ -91,6 +92,7 @@ async def test_a_journey_that_is_gone_with_entries_that_wait_is_refused(tmp_path
             await start(shop)
         assert "would end 40 visits in flight and 5 entries that wait:" in str(refused.value)
         assert "- hello (gone): 40 at a, 5 that wait to enter" in str(refused.value)
+        assert "- put back the file of a journey that is gone" in str(refused.value)
 
 
 async def test_visits_that_stayed_in_an_older_version_are_not_ended_unasked(
