@@ -51,4 +51,5 @@ def changed_there(
     found = client.ask("POST", path, Considered, body | {"dry": True})
     if not agreed(found.diff, found.problems) or found.diff.empty:
         return None
-    return client.ask("POST", path, Considered, body | {"after": after}).published
+    firm = {name: said for name, said in body.items() if name != "days"}  # It was said by now.
+    return client.ask("POST", path, Considered, firm | {"after": after}).published

@@ -11,7 +11,7 @@ import structlog
 from actors.cluster import Cluster
 from actors.control.member import Member
 from actors.errors import OperatorError, PassingError
-from actors.folder import checked_folder
+from actors.folder import checked_folder, operator_of
 from actors.links.credentials import Credentials
 from actors.map import ClusterMap, even_map
 from actors.publications import Publications
@@ -24,7 +24,9 @@ from channels.email import EmailChannel
 from channels.webhook import check_webhooks
 from console.control_process import ControlProcess
 from console.control_settings import ControlStart, control_keys, read_address
+from console.start import source_at_start
 from engine.fold.succession import source_of
+from engine.language.journey import Publication
 from ingest.gateway import Gateway
 from ingest.gateway_process import GatewayStart, calm_collector
 from ingest.gateways import Gateways
@@ -50,14 +52,17 @@ class System:
         control: str = "",
     ) -> None:
         """`control` is the address of the control API, HOST:PORT; empty: there is none."""
-        folder = checked_folder(settings.journeys)
-        keys = [*folder.operator.get("keys", []), *keys_of_environment()]
-        self._gateway_settings = gateway_settings(
-            folder.operator.get("gateway", {}), host, port, keys
-        )
-        self._channels = channel_settings(folder.operator.get("channels", {}))
-        self._folder = folder
-        self._control_keys = control_keys(folder.operator.get("control", {}))
+        self._draft: Publication | None = None
+        if settings.journeys is None:
+            operator = operator_of(settings.settings_file)
+        else:
+            folder = checked_folder(settings.journeys)
+            self._draft, operator = folder.publication, folder.operator
+        keys = [*operator.get("keys", []), *keys_of_environment()]
+        self._gateway_settings = gateway_settings(operator.get("gateway", {}), host, port, keys)
+        self._channels = channel_settings(operator.get("channels", {}))
+        self._operator = operator
+        self._control_keys = control_keys(operator.get("control", {}))
         address = read_address(control, self._control_keys) if control else None
         self.cluster: Cluster | Member
         self._publications: Publications
@@ -116,7 +121,7 @@ class System:
             lifeline=self.cluster.lifeline,
             listener=-1,
             keys=self._control_keys,
-            operator={"keys": [], "channels": self._folder.operator.get("channels", {})},
+            operator={"keys": [], "channels": self._operator.get("channels", {})},
             key_file=str(settings.key_file.absolute()) if settings.key_file else "",
             redis=cluster.redis if cluster else None,
             archive=cluster.archive if cluster else "",
@@ -168,11 +173,14 @@ class System:
                 return
 
     async def _publish_now(self) -> None:
-        """Put the folder in force where something else is, and note that; versions go on."""
+        """Put the folder in force where something else is, and note that; versions go on.
+
+        Without a folder, what is in force goes on, also where a publish was cut short.
+        """
         cluster = self.cluster
         publisher = Publisher(cluster.sockets, self._publications, cluster.credentials)
         before = await publisher.in_force()
-        source = await publisher.succession_of(self._folder.publication)
+        source = await source_at_start(publisher, before, self._draft, self._settings)
         if source_of(before) != source:
             publisher.note_start(before, source)
         self.published = await self.cluster.publish(source)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
+from console.imprint import Imprint
 from console.story import InputTold, StateNote, StoryEntry
 from engine.decision import CAPPED, CONVERTED, DECLINED, SENT, Outcome
 from engine.fact import Fact
@@ -38,6 +39,11 @@ STATE_WORDS: Final = {
     "paused": "is paused: nobody enters, and visits stay where they are, until it is resumed",
     "live": "is resumed: what waited for that is due now",
     "ended": "is ended: nobody enters any more",
+}
+CHANGE_WORDS: Final = {
+    "new": "{0.journey} is new, version {0.number}",
+    "changed": "{0.journey} is version {0.number} now",
+    "gone": "{0.journey} is gone",
 }
 GOOD, BAD, QUIET, PLAIN = "green", "yellow", "dim", ""
 
@@ -153,7 +159,7 @@ class Teller:
             case "receipt":
                 return f"the channel says of message {told.id}: {told.said}", PLAIN
             case "publish":
-                return "journeys are published", QUIET
+                return _published(told.published), QUIET
             case _:
                 return "the contact is erased", BAD
 
@@ -205,6 +211,8 @@ class Teller:
         if isinstance(note, CarryNote):
             until = f" until {self.moment(note.until_ms)}" if note.until_ms < FAR_MS else ""
             text = f"{note.journey}: the visit goes over to version {note.version}"
+            if note.node_before not in {"", note.node}:
+                return f"{text}, from {note.node_before} to {note.node}, and stays there{until}"
             return f"{text} and stays at {note.node}{until}"
         if isinstance(note, SessionNote):
             counts = ", ".join(f"{count} {name}" for name, count in note.counts.items())
@@ -279,6 +287,22 @@ class Teller:
         told = [f"{each.key}, {self.moment(each.at_ms)}" for each in fact.messages[:NAMED]]
         more = len(fact.messages) - NAMED
         return [*([f"{more} before"] if more > 0 else []), *reversed(told)]
+
+
+def _published(imprint: Imprint | UnsetType) -> str:
+    """Say what a publication made of journeys, of whom it is, and why; states have own lines."""
+    if isinstance(imprint, UnsetType):
+        return "journeys are published"
+    said = [
+        CHANGE_WORDS[each.change].format(each)
+        for each in imprint.journeys
+        if each.change in CHANGE_WORDS
+    ]
+    more = f" and {len(said) - NAMED:,} journeys more" if len(said) > NAMED else ""
+    changes = f": {', '.join(said[:NAMED])}{more}" if said else ""
+    who = "a start" if imprint.what == "run" else imprint.by
+    note = f' ("{imprint.note}")' if imprint.note else ""
+    return f"publication {imprint.number} by {who}{changes}{note}"
 
 
 def _outcome(outcome: Outcome, *, recorded: bool) -> tuple[str, str]:

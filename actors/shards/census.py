@@ -135,13 +135,19 @@ def fates(
         fate, to = "", ""
         if programs is not None:
             fate, to = ENDS, ""
-            if id(visit) in left:
+            if id(visit) in left and _has_place(programs, visit):
                 fate, to = _fate(visit, due_ms, now_ms), visit.node
         yield visit.journey, node, version, held, fate, to
 
 
 def _carry_over(programs: Programs, contact: Contact, now_ms: int) -> None:
     programs.versions.carry_over(Moment(programs.rules, contact, now_ms, Notes(), {}))
+
+
+def _has_place(programs: Programs, visit: Visit) -> bool:
+    """Say whether a visit can go on: without versions it stays, and ends when it is due."""
+    program = programs.program_of(visit)
+    return program is not None and visit.node in program.places
 
 
 def _fate(visit: Visit, due_before_ms: int, now_ms: int) -> str:

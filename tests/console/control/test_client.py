@@ -98,7 +98,8 @@ def test_changes_are_shown_asked_for_and_made_there(
     assert "hello is paused already" in anlass("pause", "hello", fails=OperatorError)
     anlass("resume", "hello")
     (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
-    anlass("publish", *where, "--yes", "--in-flight", "stay")
+    told = anlass("publish", *where, "--yes", "--in-flight", "stay")
+    assert "would have entered in the last 7 days" in told
     anlass("roll-back", "hello", "--to", "1", "--yes")
     anlass("end", "hello", "--yes")
     notes = [(each.what, each.by, each.note) for each in shop.system.notes()]
