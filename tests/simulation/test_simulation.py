@@ -15,7 +15,11 @@ from tests.simulation.breakage import (
 from tests.simulation.simulation import simulate
 
 FOUND_WITHIN = 200
-FOUND_LATE = {lost_courier_not_noticed: 89, sent_again_out_of_order: 90, clock_goes_back: 94}
+FOUND_LATE: dict[Breakage, int] = {
+    lost_courier_not_noticed: 89,
+    sent_again_out_of_order: 90,
+    clock_goes_back: 94,
+}
 """By which seed, last time: it is tried first, and all of them where it finds nothing any more."""
 
 RARE = {
