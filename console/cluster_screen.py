@@ -8,6 +8,7 @@ from rich.text import Text
 from console.cells import NOT_KNOWN, Cells, known_columns, load_cells, number_cell, size_cell
 from console.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
 from console.screen import console, size_words
+from console.standing import in_force_words
 
 FULL_SHARE: Final = 0.8
 """A server with so much of its memory in use is shown in red."""
@@ -19,8 +20,7 @@ def show_cluster_status(found: ClusterStatus) -> None:
     """Print it: the whole, then shards by node, then slots."""
     head = f"Cluster in {found.redis}: {found.wanted} shards wanted, generation {found.generation}"
     console.print(f"{head}, {found.controller}", soft_wrap=True, highlight=False)
-    journeys = "not known" if found.journeys is None else ", ".join(found.journeys) or "none"
-    console.print(f"Journeys in force: {journeys}", soft_wrap=True, highlight=False, markup=False)
+    console.print(Text(in_force_words(found.journeys)), soft_wrap=True)
     text, full = server_words(found.server)
     console.print(Text(text, style="red" if full else ""), soft_wrap=True)
     if found.stopping:

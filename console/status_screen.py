@@ -24,6 +24,7 @@ from console.options import (
     redis_settings,
 )
 from console.screen import console, span_words
+from console.standing import in_force_words
 from console.status import ShardLine, SystemStatus, status_of
 
 
@@ -69,9 +70,8 @@ def show_status(found: SystemStatus) -> None:
         assert found.uptime_s is not None
         up = span_words(found.uptime_s)
         head = f"Anlass at {found.url}, up for {up} (process {found.pid}), clock {found.clock}"
-        journeys = "not known" if found.journeys is None else ", ".join(found.journeys) or "none"
         head += "" if found.gateways == 1 else f", {found.gateways} gateways"
-        console.print(f"{head}\nJourneys in force: {journeys}", soft_wrap=True, highlight=False)
+        console.print(Text(f"{head}\n{in_force_words(found.journeys)}"), soft_wrap=True)
     else:
         text = f"Nothing runs on {found.folder} (clock {found.clock}). It holds:"
         console.print(text, soft_wrap=True, highlight=False)

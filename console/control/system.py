@@ -87,6 +87,10 @@ class System:
         """Return what is in force."""
         return self.wait(self.publisher().in_force)
 
+    def queued(self) -> dict[str, int]:
+        """Return how many entries wait for each journey that is paused."""
+        return self.wait(self.publisher().queued)
+
     def draft(self, sent: Draft | None) -> Draft:
         """Return the draft that a request is about: the one sent along, or the one kept."""
         return sent if sent is not None else self.drafts.read()
