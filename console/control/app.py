@@ -17,8 +17,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from console.audit import DONE, WRONG
-from console.control import changes, contacts, journeys, replays, sights
-from console.control.endpoint import BODY_BYTES_MAX, JSON, Call, Endpoint, Reply
+from console.control import changes, contacts, journeys, rehearsals, replays, sights
+from console.control.endpoint import JSON, Call, Endpoint, Reply
 from console.control.faults import (
     Fault,
     Faults,
@@ -40,6 +40,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *changes.ENDPOINTS,
     *contacts.ENDPOINTS,
     *replays.ENDPOINTS,
+    *rehearsals.ENDPOINTS,
 )
 RETRY_AFTER_S: Final = "2"
 BODY_S: Final = 30.0
@@ -90,7 +91,7 @@ class Api:
             path={name: _part(name, text) for name, text in request.path_params.items()},
             query=_query(endpoint.query, request),
             accept=_media(endpoint, request.headers.get("accept", "")),
-            body=await _body(endpoint.body, request),
+            body=await _body(endpoint, request),
         )
 
     def _do(self, endpoint: Endpoint, call: Call) -> Any:
@@ -208,13 +209,14 @@ def _query(wanted: type[Struct], request: Request) -> Struct:
         raise RefusedError(HTTPStatus.BAD_REQUEST, fault_of_shape(str(error), "?")) from None
 
 
-async def _body(wanted: type[Struct] | None, request: Request) -> Any:
+async def _body(endpoint: Endpoint, request: Request) -> Any:
     """Read the body, as much as may be. Raises RefusedError."""
+    wanted = endpoint.body
     if wanted is None:
         return None
     try:
         async with asyncio.timeout(BODY_S):
-            data = await _bytes(request)
+            data = await _bytes(request, endpoint.body_bytes_max)
     except TimeoutError:
         text = f"the body did not come within {BODY_S:.0f} s; send it again"
         raise refused(HTTPStatus.REQUEST_TIMEOUT, text) from None
@@ -232,12 +234,12 @@ async def _body(wanted: type[Struct] | None, request: Request) -> Any:
         raise refused(HTTPStatus.BAD_REQUEST, f"this is no JSON: {error}", "$") from None
 
 
-async def _bytes(request: Request) -> bytes:
+async def _bytes(request: Request, bytes_max: int) -> bytes:
     data = bytearray()
     async for part in request.stream():
         data += part
-        if len(data) > BODY_BYTES_MAX:
-            text = f"a body has {BODY_BYTES_MAX >> 20} MiB at most; send less"
+        if len(data) > bytes_max:
+            text = f"a body has {bytes_max >> 20} MiB at most; send less"
             raise refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
     return bytes(data)
 
