@@ -22,14 +22,13 @@ from console.control.endpoint import JSON, Call, Endpoint, Reply
 from console.control.faults import (
     Fault,
     Faults,
-    RefusedError,
     fault_of,
-    fault_of_shape,
     refusal_of,
     refused,
 )
 from console.control.gate import Gate
 from console.control.openapi import openapi_of
+from console.control.shape import read_body, read_query
 from console.control.system import System
 from console.control.turns import Turns
 from console.control_settings import ControlKey
@@ -203,10 +202,7 @@ def _query(wanted: type[Struct], request: Request) -> Struct:
         if name in said:
             raise refused(HTTPStatus.BAD_REQUEST, f"{name} is there twice; keep one", name)
         said[name] = value
-    try:
-        return msgspec.convert(said, wanted, strict=False)
-    except msgspec.ValidationError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, fault_of_shape(str(error), "?")) from None
+    return read_query(said, wanted)
 
 
 async def _body(endpoint: Endpoint, request: Request) -> Any:
@@ -226,12 +222,7 @@ async def _body(endpoint: Endpoint, request: Request) -> Any:
     if data and media != JSON:
         text = f"the body is to be {JSON}; say so in Content-Type"
         raise refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
-    try:
-        return msgspec.json.decode(data or b"{}", type=wanted)
-    except msgspec.ValidationError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, fault_of_shape(str(error))) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise refused(HTTPStatus.BAD_REQUEST, f"this is no JSON: {error}", "$") from None
+    return await asyncio.to_thread(read_body, data or b"{}", wanted)
 
 
 async def _bytes(request: Request, bytes_max: int) -> bytes:

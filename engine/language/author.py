@@ -103,7 +103,7 @@ class Reader:
             if kind is None:
                 return NOTHING
             wanted = kind
-        hints = get_type_hints(wanted)
+        hints = get_type_hints(wanted, include_extras=True)
         fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
         before = len(self.mistakes)
         values: dict[str, Any] = {}

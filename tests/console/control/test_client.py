@@ -82,7 +82,8 @@ def test_what_is_told_is_the_same_there_as_here(there: tuple[Served, Anlass], fo
             assert json.loads(told) == json.loads(known), said
         else:
             assert told == known, said
-    assert json.loads(anlass("status", "--json"))["journeys"] == ["hello"]
+    (hello,) = json.loads(anlass("status", "--json"))["journeys"]
+    assert (hello["journey"], hello["version"]) == ("hello", 1)
 
 
 def test_changes_are_shown_asked_for_and_made_there(

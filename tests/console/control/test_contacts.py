@@ -79,7 +79,7 @@ def test_all_that_is_kept_is_exported_and_an_erased_contact_is_gone(told: Served
         ("/v1/contacts/ada?at=soon", "at", "at 'soon' is no moment"),
         ("/v1/contacts/ada?at=999999999999999999", "at", "is no moment"),
         ("/v1/contacts/ada/explain?since=yesterday", "since", "since 'yesterday' is no moment"),
-        ("/v1/contacts/ada?when=now", "?", "unknown field `when`"),
+        ("/v1/contacts/ada?when=now", "?.when", "unknown field 'when'"),
         ("/v1/contacts/ada?at=1&at=2", "at", "at is there twice"),
         ("/v1/contacts/%FF", "contact", "this is no UTF-8"),
         ("/v1/contacts/%00", "contact", "this is no contact's id"),
