@@ -26,8 +26,9 @@ from console.control.faults import (
     refusal_of,
     refused,
 )
-from console.control.gate import Gate
+from console.control.gate import Gate, NotLetInError
 from console.control.openapi import openapi_of
+from console.control.refusals import NOBODY, WINDOW_S, Refusal
 from console.control.shape import read_body, read_query
 from console.control.system import System
 from console.control.turns import Turns
@@ -83,7 +84,11 @@ class Api:
 
     async def _call(self, endpoint: Endpoint, request: Request) -> Call:
         """Check a request from its head to its body. Raises RefusedError."""
-        caller = self._gate.caller(request.headers, endpoint.scope)
+        try:
+            caller = self._gate.caller(request.headers, endpoint.scope)
+        except NotLetInError as error:
+            await self._note(error, endpoint, request)
+            raise
         return Call(
             system=self._system,
             caller=caller,
@@ -92,6 +97,15 @@ class Api:
             accept=_media(endpoint, request.headers.get("accept", "")),
             body=await _body(endpoint, request),
         )
+
+    async def _note(self, error: NotLetInError, endpoint: Endpoint, request: Request) -> None:
+        """Note who is not let in: the first one at once, and how many there were in the end."""
+        refusals, loop = self._system.refusals, asyncio.get_running_loop()
+        address = NOBODY if request.client is None else request.client.host
+        about = f"{endpoint.method} {endpoint.path}"
+        if refusals.add(Refusal(address, error.name or NOBODY, error.status, about)):
+            loop.call_later(WINDOW_S, loop.run_in_executor, None, refusals.write)
+            await asyncio.to_thread(refusals.write)
 
     def _do(self, endpoint: Endpoint, call: Call) -> Any:
         """Do it, in a thread; a change is noted before and after."""

@@ -18,6 +18,7 @@ from console.audit import Audit
 from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
+from console.control.refusals import Refusals
 from console.control.work import Place
 from engine.language.journey import Publication
 
@@ -43,6 +44,7 @@ class System:
         self.key_file = key_file
         self.operator = operator or {"keys": [], "channels": {}}
         self.audit = Audit(data)
+        self.refusals = Refusals(self.audit)
         self.drafts = DraftFile(data, key_of(self.store, key_file))
         self._jobs = Jobs()
         self._erasure = self.audit.last_erasure()
@@ -108,8 +110,9 @@ class System:
         return place
 
     def close(self) -> None:
-        """End the job that works."""
+        """End the job that works, and note who was refused."""
         self._jobs.close()
+        self.refusals.write()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
