@@ -11,7 +11,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from actors.errors import OperatorError
+from actors.errors import OperatorError, UnknownError
 from actors.kept.kept import StorePlace
 from actors.kept.past import Begin, Past
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
@@ -77,11 +77,10 @@ def show(  # noqa: PLR0913, PLR0917 - the options of a command
     at_ms = moment_ms(at, "--at") if at else None
     place = store_place(data, redis, redis_prefix, redis_ca, archive)
     known, kept = known_of(place, contact, at_ms, key_file)
+    if kept is None:
+        raise unknown_contact(contact, at)
     if json:
         print_json(known)
-    elif kept is None:
-        when = f" at {at}" if at else ""
-        console.print(f"Nothing is known of {contact}{when}.", markup=False, soft_wrap=True)
     else:
         show_contact(kept, known)
 
@@ -115,6 +114,13 @@ def _journeys(published: bytes, kept: Contact) -> list[Standing]:
     concerned = {each.journey for each in kept.visits} | queued.keys()
     standings = standings_of(decode_publication(published), queued)
     return [each for each in standings if each.journey in concerned]
+
+
+def unknown_contact(contact: str, at: str = "") -> UnknownError:
+    """Return the error that nothing is known of a contact, at that moment if one was named."""
+    when = f" at {at}" if at else ""
+    fix = "look for its id in the sender's system, or for `anonymous/` and its anonymous id"
+    return UnknownError(f"nothing is known of contact {contact!r}{when}; {fix}")
 
 
 def _check_reach(begin: Begin, until_ms: int, data: StorePlace) -> None:

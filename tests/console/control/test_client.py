@@ -118,7 +118,9 @@ def test_an_erasure_is_made_there(there: tuple[Served, Anlass]) -> None:
     shop.event("ada")
     assert "ada is erased" in anlass("contact", "erase", "ada", "--keep-out", "1d")
     text = anlass("contact", "show", "ada", fails=OperatorError)
-    assert text == "Nothing is known of ada."
+    assert text.startswith("nothing is known of contact 'ada'; look for its id")
+    ended = CliRunner().invoke(app, ["contact", "show", "ada", "--data", str(shop.data)])
+    assert str(ended.exception) == text
 
 
 def test_what_is_agreed_to_is_what_was_shown(

@@ -38,7 +38,7 @@ def test_what_is_known_of_a_contact_is_what_the_command_says(told: Served) -> No
     found = told.asks("GET", ODD_PATH)
     assert (found["contact"], found["state"]["visits"][0]["node"]) == (ODD, "a")
     before = told.asks("GET", f"/v1/contacts/ada?at={NOON_MS - 1}", status=404)
-    assert "Nothing is known of ada at" in before["errors"][0]["problem"]
+    assert "nothing is known of contact 'ada' at" in before["errors"][0]["problem"]
 
 
 def test_a_story_is_the_one_of_the_command_as_data_and_as_text(told: Served) -> None:
