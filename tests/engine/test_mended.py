@@ -29,7 +29,7 @@ def mistakes_in(*journeys: Any) -> list[tuple[str, str]]:
     ("beside", "said"),
     [
         (wait("1h", "b", tpyo=1), ("$.nodes[1].tpyo", "unknown field 'tpyo'")),
-        (wait(5, "b"), ("$.nodes[1].wait", "Expected `str | object`, got `int` (5)")),
+        ({"id": "b", "wait": 5}, ("$.nodes[1].wait", "Expected `str | object`, got `int` (5)")),
         ({"id": "b"}, ("$.nodes[1]", "cannot tell what this is: none in ['id']")),
         (7, ("$.nodes[1]", "expected fields, got 7")),
         (mail("b", then=7), ("$.nodes[1].then", "Expected `str | null`, got `int` (7)")),
