@@ -44,7 +44,7 @@ from bench.timers import bench_timers
 
 W1_GENERATOR: Final = Path(__file__).parent.parent.parent / "shared" / "w1" / "gen.py"
 WRK_SECONDS: Final = 8
-OVERLOAD_SECONDS: Final = 8.0
+OVERLOAD_SECONDS: Final = 16.0
 
 
 def bench_engine(board: Board, _: Path) -> None:
@@ -124,12 +124,17 @@ def bench_overload(board: Board, folder: Path) -> None:
     with RunningSystem(folder / "data") as system:
         url = system.url
         found = overload(url, system.pid, OVERLOAD_SECONDS)
-        tally = found.tally
+        best, over, tally = found.best, found.overloaded, found.overloaded.tally
         board.add(
-            f"goodput, {found.offered_per_s / found.best_per_s:.1f} times the best offered",
-            f"{found.goodput_per_s:,.0f} of {found.best_per_s:,.0f} events/s: {found.ratio:.0%}"
+            f"goodput, {over.offered_per_s / best.accepted_per_s:.1f} times the best offered",
+            f"{over.accepted_per_s:,.0f} of {best.accepted_per_s:,.0f} events/s: {found.ratio:.0%}"
             f" ({found.ratio_of_cores_left:.0%} per core that the client left)",
             "≥ 90 %",
+        )
+        board.add(
+            "  CPU of gateway and shards for an event accepted",
+            f"{over.event_us:.1f} us, {best.event_us:.1f} us at the best",
+            "",
         )
         p50, p99 = tally.quantile_ms(0.5), tally.quantile_ms(0.99)
         board.add("  answers to those accepted", f"p50 {p50:.0f}  p99 {p99:.0f} ms", "")

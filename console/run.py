@@ -202,13 +202,11 @@ class System:
     async def ended(self) -> None:
         """Return when somebody elsewhere has all of it stopped.
 
-        Raises OperatorError where the Ray that is its own ends.
+        Raises OperatorError where the Ray that is its own ends, or the node's that it joined.
         """
         cluster = self.cluster
         waits = [cluster.ended()] if isinstance(cluster, Member) else []
-        if not (isinstance(cluster, Member) and cluster.joined):
-            waits.append(cluster.ray.ended())
-        await _first_of(*waits)
+        await _first_of(cluster.ray.ended(), *waits)
 
     @property
     def url(self) -> str:

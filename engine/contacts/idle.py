@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from engine.contacts.contact import pack
+from engine.contacts.happening import pack
 
 
 class IdleContact(Struct, frozen=True, array_like=True, gc=False):
