@@ -21,6 +21,7 @@ from console.control_client import Control, ControlClient, ControlKeyOption
 from console.diff import Diff
 from console.diff_screen import show_diff
 from console.events import moment_words
+from console.field_words import in_options
 from console.options import AsJson, Data, Journeys, KeyFile, print_json
 from console.publication import (
     ENTRIES_S,
@@ -98,7 +99,7 @@ def diff(  # noqa: PLR0913, PLR0917 - the options of a command
     if control:
         body = draft_body(journeys, in_flight, map) | {"days": days}
         told = ControlClient(control, control_key).ask("POST", "/v1/diff", Considered, body)
-        _tell(told.diff, told.problems, json=json)
+        _tell(told.diff, [in_options(each) for each in told.problems], json=json)
         return
     problems: list[str] = []
 

@@ -18,6 +18,7 @@ from actors.publications import Publications
 from actors.publisher import Publisher
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
 from actors.store.key import store_key
+from actors.store.manifest import is_store
 from actors.store.published import PublishedFiles
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
@@ -30,6 +31,7 @@ from engine.language.journey import Publication
 from ingest.gateway import Gateway
 from ingest.gateway_process import GatewayStart, calm_collector
 from ingest.gateways import Gateways
+from ingest.listening import check_free
 from ingest.settings import GatewaySettings
 
 VARIABLE_SIGN: Final = "$"
@@ -67,6 +69,8 @@ class System:
         self.cluster: Cluster | Member
         self._publications: Publications
         if settings.cluster is None:
+            if not is_store(settings.data):
+                check_addresses(host, port, address)
             self._keys = str(settings.keys.absolute()) if settings.keys else ""
             self.cluster = Cluster(settings, shards)
             key = store_key(settings.data, settings.key_file)
@@ -225,6 +229,20 @@ class System:
         if self._gateway is not None:
             await self._gateway.stop()
         await self.cluster.stop()
+
+
+def check_addresses(host: str, port: int, control: tuple[str, int] | None) -> None:
+    """Refuse a start whose addresses are taken, before a store is made for it: OperatorError."""
+    try:
+        check_free(host, port)
+    except OSError as error:
+        raise OperatorError(str(error)) from None
+    if control is None:
+        return
+    try:
+        check_free(*control)
+    except OSError as error:
+        raise OperatorError(f"--control: {error}") from None
 
 
 def gateway_settings(

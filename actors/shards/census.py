@@ -15,8 +15,8 @@ from actors.links.link import Link
 from actors.shards.shard import Shard
 from engine.compile.publication import programs_of
 from engine.contacts.contact import Contact, Visit, decode_contact
-from engine.contacts.idle import EMPTY_LIST, decode_idle
-from engine.count_table import Outline, Tabulation, outline_of
+from engine.contacts.idle import EMPTY_LIST, decode_idle, may_have_queued
+from engine.count_table import Outline, Tabulation, outlines_of
 from engine.errors import AuthorError
 from engine.fold.programs import Programs
 from engine.fold.version import is_held
@@ -66,7 +66,7 @@ class Census:
             if partition is None:
                 continue  # It moved to another slot meanwhile, which tells of it.
             if not outlines:
-                outlines = [outline_of(each) for each in partition.programs.by_journey.values()]
+                outlines = outlines_of(partition.programs)
             for _ in tabulation.add(partition.numbers):
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -117,11 +117,6 @@ class Census:
             if i % CONTACTS_PER_SLICE == 0:
                 yield
         yield
-
-
-def may_have_queued(state: bytes) -> bool:
-    """Say whether a contact may have entries that wait: the list is its last field."""
-    return state[-1:] != EMPTY_LIST
 
 
 def fates(

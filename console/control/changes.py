@@ -11,6 +11,7 @@ from console.control.endpoint import LONG_S, Call, Endpoint
 from console.control.faults import RefusedError, fault_of, refused
 from console.diff import Diff
 from console.events import sightings_of
+from console.field_words import in_fields
 from console.publication import (
     ENTRIES_S,
     Considered,
@@ -156,7 +157,7 @@ def _considered(call: Call, request: Request, *, publish: bool = False) -> Consi
     problems: list[str] = []
 
     def agreed(_: Diff, found: list[str]) -> bool:
-        problems.extend(found)
+        problems.extend(map(in_fields, found))
         return publish and not found
 
     request.by, request.key_file = call.caller.name, system.key_file

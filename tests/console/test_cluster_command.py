@@ -133,7 +133,7 @@ async def test_status_tells_of_shards_slots_and_the_servers_memory(
     assert all(each["heard_ms"] >= 0 for each in found["shards"])
     assert all(each["lag_ms"] >= 0 and each["pid"] for each in found["shards"])
     assert (found["moving"], found["unserved"], found["wanted"]) == (0, [], 2)
-    assert found["journeys"] == ["hello"]
+    assert [each["journey"] for each in found["journeys"]] == ["hello"]
     slots = found["slots"]
     assert [(each["slot"], each["epoch"], each["partitions"]) for each in slots] == [
         (0, 1, 128),

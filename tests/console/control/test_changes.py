@@ -132,10 +132,21 @@ def test_visits_without_a_place_to_go_to_stand_in_the_way(shop: Served) -> None:
         "in_flight": "migrate",
     }
     (error,) = shop.asks("POST", "/v1/publish", json=moved, status=409)["errors"]
-    assert (error["problem"], error["fix"][:3]) == (
+    assert (error["path"], error["problem"], error["fix"]) == (
+        "$.map",
         "hello: 1 visits stand at a, which is gone",
-        "say",
+        'say where they go: `map` {"hello": {"a": "NODE"}} ("" in its place: they end)',
     )
+    (problem,) = shop.asks("POST", "/v1/diff", json=moved)["problems"]
+    assert problem == f"{error['problem']}; {error['fix']}"
+    for maps, said in (
+        ({"helo": {}}, "`map`: 'helo' is no journey that changes"),
+        ({"hello": {"z": "b"}}, '`map` {"hello": {"z": "b"}}: what is in force has no node'),
+    ):
+        (error,) = shop.asks("POST", "/v1/publish", json=moved | {"map": maps}, status=409)[
+            "errors"
+        ]
+        assert (error["path"], error["problem"][: len(said)]) == ("$.map", said)
     shop.asks("POST", "/v1/publish", json=moved | {"map": {"hello": {"a": "b"}}})
     assert states(shop) == {"hello": (2, "live")}
 
