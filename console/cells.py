@@ -53,7 +53,10 @@ def fitting(columns: list[str], rows: Iterable[Cells], width: int) -> list[list[
     """Part columns so that tables of them fit in a width, none cut; the first is in each."""
     rows = list(rows)
     first, *others = columns
-    own = {name: max(len(name), *(len(row[name]) for row in rows)) + BESIDE for name in columns}
+    own = {
+        name: BESIDE + max(len(line) for row in rows for line in (name, *row[name].split("\n")))
+        for name in columns
+    }
     groups: list[list[str]] = [[first]]
     for name in others:
         if len(groups[-1]) > 1 and 1 + sum(own[each] for each in [*groups[-1], name]) > width:

@@ -86,6 +86,15 @@ def test_of_a_stopped_store_the_last_snapshots_tell_it(tmp_path: Path) -> None:
     assert (found["running"], of_hello(found["journeys"])) == (False, PAUSED)
 
 
+def test_a_journey_that_was_ended_is_told_of_as_that(tmp_path: Path) -> None:
+    with served(tmp_path / "data") as shop:
+        publish(shop)
+        shop.asks("POST", "/v1/journeys/hello/end")
+        for path in ("numbers", "status", "journeys"):
+            (hello,) = shop.asks("GET", f"/v1/{path}")["journeys"]
+            assert (hello["state"], hello["queued"]) == ("ended", 0), path
+
+
 def test_what_goes_without_saying_is_not_said() -> None:
     plain = Standing(journey="j", version=0, state="live", in_test=False, queued=0)
     assert standing_words(plain) == ""

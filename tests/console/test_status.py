@@ -213,7 +213,7 @@ def test_the_tables_of_a_cluster_are_parted_too(
     monkeypatch.setattr(console, "width", width)
     with console.capture() as said:
         show_cluster_status(found)
-    lines = [line for line in said.get().splitlines() if line[:1] in "┏┃┡│└"]
+    lines = [line for line in said.get().splitlines() if line and line[0] in "┏┃┡│└"]
     assert max(map(len, lines)) <= width
     for head in ("epoch", *load_cells(slot)):
         assert f" {head} " in said.get()

@@ -217,6 +217,18 @@ def test_entries_that_wait_are_counted_wherever_counting_goes_on(
     assert situation.partition.numbers.queued() == queued_in(situation.partition) == {}
 
 
+def test_an_entry_that_was_due_before_counting_began_waits_no_more_when_it_has_its_turn() -> None:
+    situation = paused(journey())
+    situation.event()
+    situation.publish(journey(), versions=LIVE)
+    situation.event("other", contact="c-2", after_ms=HOUR_MS)
+    situation.partition.cool()
+    situation.partition.load_numbers(None)
+    assert situation.partition.numbers.queued() == {"hello": 1}
+    situation.pass_time(0)
+    assert situation.partition.numbers.queued() == queued_in(situation.partition) == {}
+
+
 def test_an_entry_that_a_fault_takes_away_waits_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     situation = paused(journey())
     for _ in range(2):

@@ -56,7 +56,8 @@ def test_a_running_system_is_changed_and_asked_through_its_control_api(tmp_path:
         bearer = {"authorization": f"Bearer {KEY}"}
         audited = httpx.get(f"{url}/v1/audit", headers=bearer, trust_env=False).json()
         assert [(each["by"], each["what"], each["outcome"]) for each in audited] == [
-            ("anna", "pause", "done")
+            ("anna", "pause", "done"),
+            ("unknown", "refused", "refused"),
         ]
         pid = pid_of(system)
         system.kill_driver()

@@ -19,7 +19,7 @@ from console.entrants import Entrants
 from engine.errors import AuthorError
 from tests.console.control.served import ANNA, NOON_MS, Served, served
 from tests.console.control.test_changes import draft, waiting
-from tests.engine.situation import mail
+from tests.engine.situation import mail, wait
 from tests.publications import journey
 
 
@@ -139,6 +139,23 @@ def test_an_erasure_is_made_there(there: tuple[Served, Anlass]) -> None:
     assert text.startswith("nothing is known of contact 'ada'; look for its id")
     ended = CliRunner().invoke(app, ["contact", "show", "ada", "--data", str(shop.data)])
     assert str(ended.exception) == text
+
+
+def test_what_stands_in_the_way_names_the_options_of_the_command(
+    there: tuple[Served, Anlass], folder: Path
+) -> None:
+    shop, anlass = there
+    said = ["--journeys", str(folder), "--in-flight", "migrate"]
+    anlass("publish", *said, "--yes")
+    shop.event("ada")
+    moved = journey(nodes=[wait("1h", "b"), mail()])
+    (folder / "hello.yaml").write_bytes(yaml(moved))
+    fix = "say where they go: --map hello:a=NODE (nothing behind `=`: they end)"
+    assert fix in anlass("publish", *said, "--yes", fails=OperatorError)
+    told = anlass("diff", *said, "--days", "0") + anlass.errors
+    assert fix in " ".join(told.split())
+    text = anlass("publish", *said, "--map", "helo:a=b", "--yes", fails=OperatorError)
+    assert text.startswith("--map: 'helo' is no journey that changes")
 
 
 def test_what_is_agreed_to_is_what_was_shown(
