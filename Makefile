@@ -16,7 +16,7 @@ demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 test: .venv/test  ## the whole suite: on all cores, then what starts Ray, two at a time; ARGS=what
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not ray"
-	$(BIN)/python -m pytest -n auto --maxprocesses 2 --maxschedchunk 1 -m ray
+	$(BIN)/python -m pytest -n auto --maxprocesses 2 --maxschedchunk 1 -m ray tests/system tests/chaos
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
