@@ -101,27 +101,31 @@ class Load:
     def __init__(self, requests: list[bytes], tally: Tally | None = None) -> None:
         self._requests = requests
         self._next = 0
+        self._everyone: list[Connection] = []
         self._free: list[Connection] = []
         self._ended = False
         self._closed_loop = False
         self.tally = tally or Tally()
 
-    async def run(self, url: str, connections: int, seconds: float, rate: float = 0) -> Tally:
-        """Send for so long, then wait for all answers.
-
-        `rate` is in requests a second, whatever the answers are; 0 sends on each connection as
-        soon as the one before is answered.
-        """
+    async def connect(self, url: str, connections: int) -> None:
+        """Open so many connections; a thousand take a while, which is not the load's."""
         parts = urlsplit(url)
         loop = asyncio.get_running_loop()
-        everyone = []
         for _ in range(connections):
             _, connection = await loop.create_connection(
                 lambda: Connection(self.tally, self._answered),
                 parts.hostname or "",
                 parts.port or 80,
             )
-            everyone.append(connection)
+            self._everyone.append(connection)
+
+    async def run(self, seconds: float, rate: float = 0) -> Tally:
+        """Send for so long over the open connections, wait for all answers, and close them.
+
+        `rate` is in requests a second, whatever the answers are; 0 sends on each connection as
+        soon as the one before is answered.
+        """
+        everyone = self._everyone
         began = time.perf_counter()
         if rate:
             self._free = everyone[:]

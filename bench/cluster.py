@@ -22,7 +22,7 @@ from actors.settings import RedisSettings
 from bench.board import Board
 from bench.decision import quantile
 from bench.load import first_ack_s, post_batches, wrk_posts_per_s
-from bench.running import RunningSystem
+from bench.running import RunningSystem, cpu_s
 from engine.contacts.identity import partition_of
 
 CONTACTS: Final = 100_000
@@ -58,11 +58,11 @@ def bench_growth(board: Board, folder: Path) -> None:
                 pids = [system.pid, *(int(each["pid"]) for each in status["shards"])]
                 lanes = FULL_LANES * shards
                 asyncio.run(post_batches(system.url, "warm", FULL_RATE, FULL_BATCH, 1, lanes))
-                before_s = [_cpu_s(pid) for pid in pids]
+                before_s = [cpu_s(pid) for pid in pids]
                 events = asyncio.run(
                     post_batches(system.url, "cpu", FULL_RATE, FULL_BATCH, FULL_SECONDS, lanes)
                 )
-                used_s = [_cpu_s(pid) - s for pid, s in zip(pids, before_s, strict=True)]
+                used_s = [cpu_s(pid) - s for pid, s in zip(pids, before_s, strict=True)]
                 costs_us.append(sum(used_s) / events * 1e6)
                 of_gateway.append(used_s[0] / events * 1e6)
     one_us = median(found[1])
@@ -218,8 +218,3 @@ def _redis_server() -> str | None:
     if found is None and package is not None and package.origin:
         found = str(Path(package.origin).parent / "bin" / "redis-server")
     return found
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -22,6 +22,7 @@ from actors.links.door import Door
 from actors.links.link import Accept, Accepted, Link, LinkClient, LinkEvent, Reply, decode_request
 from bench.board import Board
 from bench.decision import quantile
+from bench.running import cpu_s
 
 SINGLES: Final = 20_000
 FRAMES: Final = 1_500
@@ -88,28 +89,24 @@ async def _measure(address: str, here: Credentials, pid: int) -> LinkCost:
         await client.ask(Accept(0, [event]))
         times.append((time.perf_counter() - began_s) * 1e6)
     times.sort()
-    began_s, began_cpu_s = time.perf_counter(), time.process_time() + _cpu_s(pid)
+    began_s, began_cpu_s = time.perf_counter(), time.process_time() + cpu_s(pid)
     flight: deque[asyncio.Future[Reply]] = deque()
     for _ in range(FRAMES):
         if len(flight) == IN_FLIGHT:
             await flight.popleft()
         flight.append(client.ask(Accept(0, [event] * FRAME_EVENTS)))
     await asyncio.gather(*flight)
-    took_s, cpu_s = time.perf_counter() - began_s, time.process_time() + _cpu_s(pid) - began_cpu_s
+    took_s = time.perf_counter() - began_s
+    used_s = time.process_time() + cpu_s(pid) - began_cpu_s
     client.close()
     events = FRAMES * FRAME_EVENTS
     return LinkCost(
         p50_us=quantile(times, 0.5),
         p99_us=quantile(times, 0.99),
-        cpu_us=cpu_s * 1e6 / events,
+        cpu_us=used_s * 1e6 / events,
         events_per_s=events / took_s,
         connect_ms=connect_ms,
     )
-
-
-def _cpu_s(pid: int) -> float:
-    stat = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
-    return int(stat[0]) / 1e9
 
 
 async def _answer(address: str, keys: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -11,6 +11,7 @@ import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.client import Load, Tally, request_of
+from bench.running import cpu_s
 from engine.contacts.identity import partition_of
 from engine.limits import EVENT_IDS_BURST_MAX, PARTITIONS
 from ingest.memory import rss_bytes
@@ -39,13 +40,67 @@ LOUD_CONNECTIONS: Final = 64
 
 
 @dataclass
+class Phase:
+    """What was sent in the turns of one kind, and what it took."""
+
+    pids: list[int]
+    """Of the gateway and of the shards."""
+    tally: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
+    client_cpu_s: float = 0.0
+    system_cpu_s: float = 0.0
+
+    def run(
+        self, url: str, requests: list[bytes], connections: int, seconds: float, rate: float = 0
+    ) -> None:
+        """Send for one turn more; see Load.run."""
+
+        async def turn() -> None:
+            load = Load(requests, self.tally)
+            await load.connect(url, connections)
+            began_s, client_s, system_s = time.perf_counter(), time.process_time(), self._system_s()
+            await load.run(seconds, rate)
+            self.seconds += time.perf_counter() - began_s
+            self.client_cpu_s += time.process_time() - client_s
+            self.system_cpu_s += self._system_s() - system_s
+
+        uvloop.run(turn())
+
+    @property
+    def accepted(self) -> int:
+        """Events answered with 202."""
+        return self.tally.status[202] * BATCH
+
+    @property
+    def accepted_per_s(self) -> float:
+        """The same in a second."""
+        return self.accepted / self.seconds
+
+    @property
+    def offered_per_s(self) -> float:
+        """Events sent in a second."""
+        return sum(self.tally.status.values()) * BATCH / self.seconds
+
+    @property
+    def cores_left(self) -> float:
+        """What this client, on the same machine, left of its cores."""
+        return (os.cpu_count() or 1) - self.client_cpu_s / self.seconds
+
+    @property
+    def event_us(self) -> float:
+        """What an accepted event cost gateway and shards, with all that was refused beside it."""
+        return self.system_cpu_s / self.accepted * 1e6
+
+    def _system_s(self) -> float:
+        return sum(cpu_s(pid) for pid in self.pids)
+
+
+@dataclass
 class Overload:
     """What an overload came to."""
 
-    best_per_s: float
-    goodput_per_s: float
-    offered_per_s: float
-    tally: Tally
+    best: Phase
+    overloaded: Phase
     gateway_rss_mib: list[int]
     shards_rss_mib: list[int]
     """With all contacts full, and after each turn of overload."""
@@ -53,19 +108,15 @@ class Overload:
     applied: int
     """Events answered with 202 in the whole measurement, and events that the shards applied."""
 
-    client_cores: tuple[float, float]
-    """What this client itself took, at the best and under overload: it is on the same machine."""
-
     @property
     def ratio(self) -> float:
         """How much of the best is left under overload."""
-        return self.goodput_per_s / self.best_per_s
+        return self.overloaded.accepted_per_s / self.best.accepted_per_s
 
     @property
     def ratio_of_cores_left(self) -> float:
         """The same for each core that the client left to the system."""
-        best, overload = ((os.cpu_count() or 1) - cores for cores in self.client_cores)
-        return self.ratio * best / overload
+        return self.ratio * self.best.cores_left / self.overloaded.cores_left
 
 
 def shard_gauges(url: str) -> dict[str, list[float]]:
@@ -96,34 +147,25 @@ def overload(url: str, gateway: int, seconds: float) -> Overload:
     before = shard_gauges(url)
     pids = [int(pid) for pid in before["pid"]]
     requests = _batches()
-    best, tally, filling = Tally(), Tally(), Tally()
+    best, overloaded, filling = (Phase([gateway, *pids]) for _ in range(3))
     span_s = seconds / TURNS
-    overload_s = best_cpu_s = overload_cpu_s = 0.0
-    end = time.monotonic() + FILLING_S_MAX
-    while filling.status[202] * BATCH < FILLING_EVENTS and time.monotonic() < end:
-        uvloop.run(Load(requests, filling).run(url, BEST_CONNECTIONS, span_s))
+    while filling.accepted < FILLING_EVENTS and filling.seconds < FILLING_S_MAX:
+        filling.run(url, requests, BEST_CONNECTIONS, span_s)
     gateway_rss_mib, shards_rss_mib = [_rss_mib([gateway])], [_rss_mib(pids)]
     for _ in range(TURNS):
-        taken, cpu_s = best.status[202], time.process_time()
-        uvloop.run(Load(requests, best).run(url, BEST_CONNECTIONS, span_s))
-        best_cpu_s += time.process_time() - cpu_s
-        rate = FACTOR * (best.status[202] - taken) / span_s
-        began, cpu_s = time.perf_counter(), time.process_time()
-        uvloop.run(Load(requests, tally).run(url, OVERLOAD_CONNECTIONS, span_s, rate))
-        overload_s += time.perf_counter() - began
-        overload_cpu_s += time.process_time() - cpu_s
+        taken, began_s = best.tally.status[202], best.seconds
+        best.run(url, requests, BEST_CONNECTIONS, span_s)
+        rate = FACTOR * (best.tally.status[202] - taken) / (best.seconds - began_s)
+        overloaded.run(url, requests, OVERLOAD_CONNECTIONS, span_s, rate)
         gateway_rss_mib.append(_rss_mib([gateway]))
         shards_rss_mib.append(_rss_mib(pids))
     return Overload(
-        best_per_s=best.status[202] * BATCH / seconds,
-        goodput_per_s=tally.status[202] * BATCH / overload_s,
-        offered_per_s=sum(tally.status.values()) * BATCH / overload_s,
-        tally=tally,
+        best=best,
+        overloaded=overloaded,
         gateway_rss_mib=gateway_rss_mib,
         shards_rss_mib=shards_rss_mib,
-        accepted=(filling.status[202] + best.status[202] + tally.status[202]) * BATCH,
+        accepted=filling.accepted + best.accepted + overloaded.accepted,
         applied=int(sum(shard_gauges(url)["events_applied"]) - sum(before["events_applied"])),
-        client_cores=(best_cpu_s / seconds, overload_cpu_s / overload_s),
     )
 
 
@@ -143,10 +185,13 @@ def neighbours(url: str, half: int, seconds: float, *, loud: bool) -> tuple[Tall
     flood = [request_of([EVENT % (contacts_of(0, 1)[0], i) for i in range(BATCH)])]
 
     async def both() -> tuple[Tally, Tally]:
-        loads = [Load(quiet).run(url, QUIET_CONNECTIONS, seconds, QUIET_PER_S)]
+        load, noise = Load(quiet), Load(flood)
+        await load.connect(url, QUIET_CONNECTIONS)
+        await noise.connect(url, LOUD_CONNECTIONS)
+        loads = [load.run(seconds, QUIET_PER_S)]
         if loud:
-            loads.append(Load(flood).run(url, LOUD_CONNECTIONS, seconds, LOUD_PER_S / BATCH))
-        tallies = await asyncio.gather(*loads)
-        return tallies[0], tallies[1] if loud else Tally()
+            loads.append(noise.run(seconds, LOUD_PER_S / BATCH))
+        await asyncio.gather(*loads)
+        return load.tally, noise.tally
 
     return uvloop.run(both())

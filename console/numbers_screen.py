@@ -27,6 +27,7 @@ from console.options import (
     store_place,
 )
 from console.screen import console, errors
+from console.standing import standing_words
 from engine.calendar.span import span_text
 from engine.count_table import ENTERED, PASSED, Line
 from engine.language.author import nearest
@@ -110,10 +111,9 @@ def show_numbers(report: NumbersReport) -> None:
         words.append(f"{journey.total.waiting:,} wait")
         if dry := journey.total.counts.get(ENTERED_DRY, 0):
             words.insert(1, f"{dry:,} of them dry")
-        if journey.in_test:
-            words.append("in test mode")
-        gone = "" if journey.in_force else " (no longer there)"
-        console.print(Text(f"{journey.journey}{gone}: {', '.join(words)}"), soft_wrap=True)
+        how = standing_words(journey) if journey.in_force else "no longer there"
+        how = f" ({how})" if how else ""
+        console.print(Text(f"{journey.journey}{how}: {', '.join(words)}"), soft_wrap=True)
         if journey.conversion is not None:
             console.print(Text(conversion_words(journey.conversion)), soft_wrap=True)
         console.print(node_table(journey, report))

@@ -37,6 +37,9 @@ HAPPENING_BYTES_MAX: Final = 256
 HAPPENING_FIELD_BYTES_MAX: Final = 60
 """A past event that is longer, packed, is kept without those of its fields that are."""
 
+UNREAD_BYTES_MAX: Final = 256
+"""A past event whose payload is longer is packed at once, not only when somebody asks for it."""
+
 HAPPENING_KEPT_BYTES_MAX: Final = 512
 HAPPENING_KEPT_MAX: Final = 32
 """Further fields kept of a past event, as conditions look back at them: so many of one event name

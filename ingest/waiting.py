@@ -48,9 +48,12 @@ class Waiting:
                 break
             size += weight
             count += 1
-        self.events, self.exchanges = events[count:], exchanges[count:]
+        frame = Frame(seq, events[:count], exchanges[:count], size)
+        # Not `self.events = events[count:]`: that would touch each of the events that stay, with
+        # 20,000 of them 0.2 us more for each one that leaves.
+        del events[:count], exchanges[:count]
         self.bytes -= size
-        return Frame(seq, events[:count], exchanges[:count], size)
+        return frame
 
     def take_all(self) -> list[Carried]:
         """Take all off."""

@@ -15,8 +15,8 @@ from actors.links.link import Link
 from actors.shards.shard import Shard
 from engine.compile.publication import programs_of
 from engine.contacts.contact import Contact, Visit, decode_contact
-from engine.contacts.idle import EMPTY_LIST, decode_idle
-from engine.count_table import Outline, Tabulation, outline_of
+from engine.contacts.idle import EMPTY_LIST, decode_idle, may_have_queued
+from engine.count_table import Outline, Tabulation, outlines_of
 from engine.errors import AuthorError
 from engine.fold.programs import Programs
 from engine.fold.version import is_held
@@ -65,7 +65,7 @@ class Census:
             if partition is None:
                 continue  # It moved to another slot meanwhile, which tells of it.
             if not outlines:
-                outlines = [outline_of(each) for each in partition.programs.by_journey.values()]
+                outlines = outlines_of(partition.programs)
             for _ in tabulation.add(partition.numbers):
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -114,11 +114,6 @@ class Census:
                 yield
 
 
-def may_have_queued(state: bytes) -> bool:
-    """Say whether a contact may have entries that wait: the list is its last field."""
-    return state[-1:] != EMPTY_LIST
-
-
 def fates(
     contact: Contact, programs: Programs | None, now_ms: int
 ) -> Iterator[tuple[str, str, int, bool, str, str]]:
@@ -135,13 +130,19 @@ def fates(
         fate, to = "", ""
         if programs is not None:
             fate, to = ENDS, ""
-            if id(visit) in left:
+            if id(visit) in left and _has_place(programs, visit):
                 fate, to = _fate(visit, due_ms, now_ms), visit.node
         yield visit.journey, node, version, held, fate, to
 
 
 def _carry_over(programs: Programs, contact: Contact, now_ms: int) -> None:
     programs.versions.carry_over(Moment(programs.rules, contact, now_ms, Notes(), {}))
+
+
+def _has_place(programs: Programs, visit: Visit) -> bool:
+    """Say whether a visit can go on: without versions it stays, and ends when it is due."""
+    program = programs.program_of(visit)
+    return program is not None and visit.node in program.places
 
 
 def _fate(visit: Visit, due_before_ms: int, now_ms: int) -> str:

@@ -9,7 +9,8 @@ from engine.calendar.span import span_text
 from engine.conditions.compare import COMPARISONS, comparison_text, folded, ignoring_case, kinds_of
 from engine.conditions.reads import Reads
 from engine.contacts.consent import consent_fact, consent_suffices
-from engine.contacts.history import happened_at_ms, told_events
+from engine.contacts.happening import happened_at_ms
+from engine.contacts.history import told_events
 from engine.fact import Fact, shown
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX
 from engine.moment import Moment

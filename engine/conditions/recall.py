@@ -10,8 +10,8 @@ from typing import Any, Final
 from engine.calendar.span import span_text
 from engine.conditions.condition import Test, range_text
 from engine.conditions.reads import Reads
-from engine.contacts.contact import unpack
-from engine.contacts.history import fields_of, happened_at_ms, told_events
+from engine.contacts.happening import fields_of, happened_at_ms, unpack
+from engine.contacts.history import past_of, told_events
 from engine.fact import Fact
 from engine.input import SESSION_START
 from engine.limits import FAR_MS, HISTORY_EVENTS_MAX
@@ -266,7 +266,7 @@ class Recall(Test):
         for name in self.names:
             if self.window.leaves_out(name, moment):
                 continue
-            for happening in reversed(moment.contact.history.get(name, ())):
+            for happening in reversed(past_of(moment.contact, name)):
                 unpacked = unpack(happening)
                 happened_ms = unpacked if unpacked.__class__ is int else unpacked[0]
                 if happened_ms <= after_ms:

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from engine.contacts.contact import Visit, pack
+from engine.contacts.contact import Visit
+from engine.contacts.happening import pack
 from engine.limits import ANSWER_BYTES_MAX, ANSWER_FIELD_BYTES_MAX, ANSWERS_MAX
 
 BODY_BYTES_MAX: Final = ANSWER_BYTES_MAX - 48

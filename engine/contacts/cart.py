@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from engine.contacts.contact import Contact, pack
+from engine.contacts.contact import Contact
+from engine.contacts.happening import pack
 from engine.limits import CART_ITEMS_MAX, PRODUCT_FIELD_BYTES_MAX
 
 QUANTITY_MAX: Final = 1_000_000

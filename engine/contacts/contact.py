@@ -5,12 +5,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.contacts.happening import Happening, pack_unread
 from engine.limits import FAR_MS
-
-pack: Final = msgspec.msgpack.Encoder().encode
-unpack: Final = msgspec.msgpack.Decoder().decode
-"""Past events and views are kept packed: one object instead of six, a third of the memory."""
-
 
 Kind = TypeVar("Kind", bound=type[Struct])
 
@@ -176,8 +172,8 @@ class Contact(Struct, array_like=True, gc=False):
     """Due time of the contact's one valid entry in its partition's calendar; FAR_MS means none."""
     event_ids: dict[str, int] = {}
     """The last event ids and when each was applied, the oldest first; see `older_event_ids`."""
-    history: dict[str, list[bytes]] = {}
-    """Recent events by name, as `history` packs them, each list in order of `at_ms`."""
+    history: dict[str, list[Happening]] = {}
+    """Recent events by name, each list in order of `at_ms`; its last ones may be unread."""
     history_since_ms: int = FAR_MS
     """No event in the history happened before."""
     session: Session | None = None
@@ -211,8 +207,15 @@ class Contact(Struct, array_like=True, gc=False):
     """Entries that wait for paused journeys, in the order in which they came."""
 
 
-encode_contact = msgspec.msgpack.Encoder().encode
-decode_contact = msgspec.msgpack.Decoder(Contact).decode
+decode_contact: Final = msgspec.msgpack.Decoder(Contact).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def encode_contact(contact: Contact) -> bytes:
+    """Return what is kept of a contact, the same bytes whatever of it was read meanwhile."""
+    for past in contact.history.values():
+        pack_unread(past)
+    return _encode(contact)
 
 
 def plan_next_due(contact: Contact) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from engine.contacts.contact import pack
+from engine.contacts.happening import pack
 
 
 class IdleContact(Struct, frozen=True, array_like=True, gc=False):
@@ -52,6 +52,11 @@ def armed_anew(data: bytes, at_ms: int) -> bytes:
     fields = (armed.key, armed.next_due_at_ms, armed.armed_at_ms)
     rest = opening + sum(len(pack(each)) for each in fields)
     return data[:opening] + pack(armed.key) + pack(at_ms) * 2 + data[rest:]
+
+
+def may_have_queued(data: bytes) -> bool:
+    """Say whether a contact may have entries that wait: the list is its last field."""
+    return data[-1:] != EMPTY_LIST
 
 
 EMPTY_LIST: Final = msgspec.msgpack.encode([])

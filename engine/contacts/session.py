@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.contacts.contact import Contact, Session, unpack
+from engine.contacts.contact import Contact, Session
+from engine.contacts.happening import unpack
 from engine.input import CART_UPDATE, SESSION_END, STANDARD_NAMES, Event, decode_payload
 from engine.limits import (
     PRODUCT_FIELD_BYTES_MAX,

@@ -4,20 +4,22 @@ The part of the fold that every event goes through. It never raises, whatever th
 property test tries), so that it needs no copy of the contact to go back to.
 """
 
+from typing import Any, Final
+
 from msgspec import Raw
 
 from engine.contacts.cart import update_cart
 from engine.contacts.consent import consent_suffices, consent_text, consents_in, record_consents
-from engine.contacts.contact import Contact, pack
-from engine.contacts.history import (
-    Fields,
+from engine.contacts.contact import Contact
+from engine.contacts.happening import (
+    Happening,
     decode_fields,
-    forget_old,
+    pack_happening,
+    pack_kept,
     pick_fields,
     pick_kept,
-    remember,
-    shortened_happening,
 )
+from engine.contacts.history import forget_old, remember
 from engine.contacts.identity import shortened_id
 from engine.contacts.session import begin_session, encode_view, shortened_view
 from engine.decision import NO_CONSENT
@@ -30,15 +32,18 @@ from engine.limits import (
     EVENT_IDS_BURST_MS,
     EVENT_IDS_MAX,
     EVENT_IDS_MS,
-    HAPPENING_BYTES_MAX,
     HISTORY_EVENTS_MAX,
     LISTS_MAX,
     SESSION_NAMES_MAX,
     SESSION_PRODUCTS_MAX,
     SESSION_VIEWS_MAX,
+    UNREAD_BYTES_MAX,
     VIEW_BYTES_MAX,
 )
 from engine.nodes.outbox import stop_pending
+
+NOTHING_READ: Final[dict[str, Any]] = {}
+OBJECT: Final = ord("{")
 
 
 def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
@@ -50,11 +55,19 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
     The contact's timers due by `now_ms` must have been applied before. Session and history are
     extended here: calls for that were a tenth of a fold's instructions.
     """
-    payload = event.payload  # Decoded first of all: where that raises, nothing has changed yet.
-    if route.recalled:
-        fields: Fields = pick_kept(payload_of(event), route.keeps)
-    else:  # Asked for Raw, as most are: a `no` of isinstance costs twice as much as a `yes`.
-        fields = decode_fields(payload) if isinstance(payload, Raw) else pick_fields(payload)
+    payload = event.payload
+    at_ms = event.at_ms
+    if at_ms is None or at_ms > now_ms:
+        at_ms = now_ms
+    view, read = b"", NOTHING_READ
+    happening: Happening  # Made first of all: where that raises, nothing has changed yet.
+    if route.read_at_once or not isinstance(payload, Raw):
+        read = payload_of(event)
+        happening = _packed_at_once(route, read, at_ms)
+    else:
+        view = encode_view(payload)  # Raw stays as it is, for less than bytes() takes.
+        unread = len(view) <= UNREAD_BYTES_MAX and view[0] == OBJECT
+        happening = (at_ms, view) if unread else pack_happening(at_ms, decode_fields(view))
     event_id = event.id
     if len(event_id) > EVENT_ID_CHARS_KEPT:
         event_id = shortened_id(event_id)
@@ -85,31 +98,29 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
             elif len(counts) < SESSION_NAMES_MAX:
                 counts[name] = 1
         if kind == VIEWS_PRODUCT:
-            view = encode_view(payload)  # Raw stays as it is, for less than bytes() takes.
+            view = view or encode_view(payload)
             views = session.views
             views.append(view if len(view) <= VIEW_BYTES_MAX else shortened_view(view))
             if len(views) >= SESSION_VIEWS_MAX:
                 del views[: SESSION_VIEWS_MAX - SESSION_PRODUCTS_MAX]
     elif contact.session is None:
         forget_old(contact, route.keep_ms, now_ms)
-    at_ms = event.at_ms
     past = contact.history.get(name)
-    if past is None or route.recalled or (at_ms is not None and at_ms < now_ms):
-        remember(contact, name, fields, at_ms, now_ms)
+    if past is None or at_ms < now_ms or happening.__class__ is bytes:
+        remember(contact, name, happening, at_ms)
     else:
-        product_id = fields.product_id
-        if product_id is None:
-            past.append(pack(now_ms))
-        else:
-            happening = pack((now_ms, product_id, fields.category, fields.price, fields.quantity))
-            if len(happening) > HAPPENING_BYTES_MAX:
-                happening = shortened_happening(now_ms, fields)
-            past.append(happening)
+        past.append(happening)
         if len(past) > HISTORY_EVENTS_MAX:
             del past[0]
     if kind == CHANGES_CART:
-        update_cart(contact, payload_of(event))
+        update_cart(contact, read)
     return True
+
+
+def _packed_at_once(route: Route, payload: dict[str, Any], at_ms: int) -> bytes:
+    if route.recalled:
+        return pack_kept(at_ms, pick_kept(payload, route.keeps))
+    return pack_happening(at_ms, pick_fields(payload))
 
 
 def _turn_over_event_ids(contact: Contact, now_ms: int) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.conditions.condition import Test, reads_field
 from engine.conditions.reads import Reads
-from engine.contacts.history import STANDARD_FIELDS
+from engine.contacts.happening import STANDARD_FIELDS
 from engine.fold.route import KINDS, Route
 from engine.fold.version import Line, Versions
 from engine.input import IDENTIFY, SEGMENT_ENTER, SEGMENT_LEAVE, SESSION_START, START
@@ -141,6 +141,7 @@ class Programs:
             route = self._route(name)
             fields = reads.fields.get(name, set())
             route.recalled = bool(fields)
+            route.read_at_once |= route.recalled
             route.keeps = tuple(sorted(fields.difference(STANDARD_FIELDS)))
         self.keep_ms = {name: span for name, span in reads.spans.items() if span > HISTORY_MS}
         """How long events stay in the history, of names that conditions look back at for long."""

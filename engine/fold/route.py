@@ -35,6 +35,7 @@ class Route:
         "kind",
         "moves",
         "name",
+        "read_at_once",
         "reads_products",
         "recalled",
         "watched",
@@ -50,6 +51,8 @@ class Route:
         """Whether a program wants anything of it."""
         self.reads_products = False
         """Whether a condition of it looks at a session's `products`."""
+        self.read_at_once = kind in (CHANGES_CART, DESCRIBES_CONTACT)
+        """Whether its payload is looked into in any case; else it may stay unread."""
         self.recalled = False
         """Whether conditions look back at fields of its payload."""
         self.keeps: tuple[str, ...] = ()

@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from engine.contacts.answer import keep_answer, web_answer
-from engine.contacts.contact import Pending, Visit, pack
+from engine.contacts.contact import Pending, Visit
+from engine.contacts.happening import pack
 from engine.contacts.identity import message_key
 from engine.decision import CAPPED, DRY_RUN, FAILED, HELD_OUT, SENT, Outcome
 from engine.fold.programs import Programs

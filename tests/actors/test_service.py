@@ -281,6 +281,7 @@ async def test_a_poisoned_event_is_listed_and_the_shard_lives(
 
 async def test_a_payload_that_is_no_json_fails_alone(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, client):
+        await client.ask(PublishNow(0, source_of(journey())))
         bad = LinkEvent(partition_of("c-1"), "c-1", "x", "hi", NOON, b"{not json")
         assert await verdicts(client, bad, event("a")) == [Verdict.FAILED, Verdict.APPLIED]
 

@@ -203,6 +203,9 @@ def test_what_is_beyond_the_bound_is_said() -> None:
         "journey": OTHER,
         "in_force": False,
         "in_test": False,
+        "version": 0,
+        "state": "ended",
+        "queued": 0,
         "conversion": None,
         "nodes": [],
     }

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from engine.contacts.contact import Contact, decode_contact
 from engine.decision import Decision, Delivery, Fault, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt, Verdict
@@ -67,7 +70,8 @@ class Situation:
         """Let a contact do something, so long after the last input."""
         self.now_ms += after_ms
         self.sent_ids += 1
-        return self.fold(Event(id or f"e-{self.sent_ids}", contact, name, at_ms, payload or {}))
+        sent = Raw(msgspec.json.encode(payload or {}))  # As shards and replay have it.
+        return self.fold(Event(id or f"e-{self.sent_ids}", contact, name, at_ms, sent))
 
     def consent(self, level: str, channel: str = "email") -> list[Decision]:
         """Let the contact say what consent it gives."""

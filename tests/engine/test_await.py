@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.contacts.answer import keep_answer
-from engine.contacts.contact import Contact, Visit, pack
+from engine.contacts.contact import Contact, Visit
+from engine.contacts.happening import pack
 from engine.decision import Fault
 from engine.input import Event, Publish
 from engine.language.journey import Publication

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import fields
 
 from engine.contacts.contact import Contact, Entered, Pending, Sent, Session, Visit, encode_contact
+from engine.contacts.happening import pack
 from engine.guard import COPIED, SHARED, Guard
 from engine.notes import Notes
 
@@ -44,6 +45,7 @@ def move_everything(contact: Contact) -> None:
     contact.messages.append(Sent(5, "other", "mail", "email", "news", "k-2"))
     for name in SHARED:
         setattr(contact, name, 4 if isinstance(getattr(contact, name), int) else None)
+    contact.history = {"hi": [pack(4)]}
 
 
 @pytest.mark.parametrize("contact", [Contact("c-1"), busy_contact()], ids=["new", "busy"])

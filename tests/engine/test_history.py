@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contacts.contact import unpack
-from engine.contacts.history import happened_at_ms
+from engine.contacts.happening import happened_at_ms, unpack
+from engine.contacts.history import past_of
 from engine.limits import HISTORY_EVENTS_MAX, HISTORY_MS, HISTORY_NAMES_MAX
 from tests.engine.situation import DAY_MS, GAP_MS, HOUR_MS, NOON_MS, Situation
 from tests.publications import journey
@@ -52,7 +52,7 @@ def test_a_product_is_remembered_with_its_fields_and_nothing_else() -> None:
     situation.event(
         "seen", {"product_id": "a", "category": "tea", "price": 5, "quantity": 2, "x": 1}
     )
-    (kept,) = situation.contact().history["seen"]
+    (kept,) = past_of(situation.contact(), "seen")
     assert unpack(kept) == [NOON_MS, "a", "tea", 5, 2]
 
 

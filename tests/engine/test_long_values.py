@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from engine.contacts.contact import encode_contact, unpack
+from engine.contacts.contact import encode_contact
+from engine.contacts.happening import unpack
+from engine.contacts.history import past_of
 from engine.contacts.session import unpacked
 from engine.limits import (
     CART_ITEMS_MAX,
@@ -26,7 +28,7 @@ def test_a_past_event_loses_what_is_too_long_and_keeps_the_rest(value: Any, late
     situation.event("parcel", PRODUCT)
     at_ms = situation.now_ms + later_ms
     situation.event("parcel", PRODUCT | {"category": value}, at_ms=at_ms)
-    kept = [unpack(each) for each in situation.contact().history["parcel"]]
+    kept = [unpack(each) for each in past_of(situation.contact(), "parcel")]
     assert [at_ms, "p-1", None, 9.5, 2] in kept
 
 

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from engine.compile.publication import compile_publication
-from engine.contacts.contact import Contact, pack
+from engine.contacts.contact import Contact
+from engine.contacts.happening import Happening, pack
 from engine.contacts.history import latest
 from engine.input import Publish
 from engine.language.journey import Publication
@@ -88,7 +89,7 @@ def test_past_events_are_packed_with_their_fields_the_latest_last() -> None:
 
 def test_further_fields_that_are_kept_are_told_too() -> None:
     standard = (NOON_MS, "a", None, 5, None)
-    past = [pack(NOON_MS), pack(standard), pack((*standard, {"brand": "Ott"}))]
+    past: list[Happening] = [pack(NOON_MS), pack(standard), pack((*standard, {"brand": "Ott"}))]
     assert latest(Contact("c-1", history={"x": past}), "x", 3) == [
         {"at_ms": NOON_MS},
         {"at_ms": NOON_MS, "product_id": "a", "price": 5},

@@ -9,8 +9,8 @@ from engine.compile.publication import compile_publication
 from engine.conditions.condition import Happened, Test
 from engine.conditions.reads import Reads
 from engine.conditions.recall import Recall, Window
-from engine.contacts.contact import pack, unpack
-from engine.contacts.history import fields_of, happened_at_ms
+from engine.contacts.happening import fields_of, happened_at_ms, pack, unpack
+from engine.contacts.history import past_of
 from engine.errors import Mistake
 from engine.fold.programs import Programs
 from engine.language.journey import Publication
@@ -45,7 +45,7 @@ def asks(condition: dict[str, Any], name: str = "hello") -> dict[str, Any]:
 
 def kept(situation: Situation, name: str = "seen") -> list[Any]:
     """Return the remembered events of a name, unpacked."""
-    return [unpack(each) for each in situation.contact().history.get(name, [])]
+    return [unpack(each) for each in past_of(situation.contact(), name)]
 
 
 RED = {"happened": "seen", "where": {"field": "item.color", "equals": "red"}}
@@ -106,7 +106,7 @@ def test_whatever_is_kept_is_bounded_and_no_payload_is_poison(payload: dict[str,
     situation = Situation(asks({"happened": "seen", "where": WIDE}))
     situation.event("seen", payload | {"a": "a" * len(str(payload)) * 9})
     assert situation.decisions == []
-    (packed,) = situation.contact().history["seen"]
+    (packed,) = past_of(situation.contact(), "seen")
     assert len(packed) <= HAPPENING_BYTES_MAX + HAPPENING_KEPT_BYTES_MAX + 20
     fields = fields_of(unpack(packed))
     assert all(payload[name] == value for name, value in fields.items() if name != "a")

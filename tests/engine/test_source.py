@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.conditions.reads import Reads
-from engine.contacts.contact import Contact, Session, Visit, pack
+from engine.contacts.contact import Contact, Session, Visit
+from engine.contacts.happening import pack
 from engine.limits import FAR_MS
 from engine.moment import Moment
 from tests.engine.situation import GAP_MS, HOUR_MS, NOON_MS, Situation, decide, mail, wait

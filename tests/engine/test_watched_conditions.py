@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from engine.contacts.contact import Contact
-from engine.contacts.history import NO_FIELDS, remember
+from engine.contacts.happening import pack
+from engine.contacts.history import remember
 from engine.decision import Outcome
 from engine.input import Advance, Publish, Receipt
 from engine.language.journey import Publication
@@ -113,7 +114,7 @@ def test_a_publish_leaves_those_in_a_segment_who_are_in_it_since_they_were() -> 
 def test_what_happened_a_whole_span_ago_changes_nothing_any_more() -> None:
     test = compiled_well({"happened": "seen", "within": "1d"})
     contact = Contact("c-1")
-    remember(contact, "seen", NO_FIELDS, NOON_MS, NOON_MS)
+    remember(contact, "seen", pack(NOON_MS), NOON_MS)
     for now_ms, changes in ((NOON_MS + DAY_MS - 1, NOON_MS + DAY_MS), (NOON_MS + DAY_MS, FAR_MS)):
         moment = moment_at(now_ms, contact=contact)
         assert test.changes_at_ms(moment) == changes

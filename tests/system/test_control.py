@@ -44,7 +44,8 @@ def test_a_running_system_is_changed_and_asked_through_its_control_api(tmp_path:
         there = ["--control", url, "--control-key", KEY]
         assert httpx.get(f"{url}/v1/status", trust_env=False).status_code == 401
         assert post(system.url, "ada").status_code == 202
-        assert json.loads(anlass("status", "--json", *there).stdout)["journeys"] == ["hello"]
+        (hello,) = json.loads(anlass("status", "--json", *there).stdout)["journeys"]
+        assert hello["journey"] == "hello"
         paused = anlass("pause", "hello", *there)
         assert paused.returncode == 0, paused.stderr
         died = pid_of(system)

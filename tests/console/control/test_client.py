@@ -82,7 +82,8 @@ def test_what_is_told_is_the_same_there_as_here(there: tuple[Served, Anlass], fo
             assert json.loads(told) == json.loads(known), said
         else:
             assert told == known, said
-    assert json.loads(anlass("status", "--json"))["journeys"] == ["hello"]
+    (hello,) = json.loads(anlass("status", "--json"))["journeys"]
+    assert (hello["journey"], hello["version"]) == ("hello", 1)
 
 
 def test_changes_are_shown_asked_for_and_made_there(
@@ -98,7 +99,8 @@ def test_changes_are_shown_asked_for_and_made_there(
     assert "hello is paused already" in anlass("pause", "hello", fails=OperatorError)
     anlass("resume", "hello")
     (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
-    anlass("publish", *where, "--yes", "--in-flight", "stay")
+    told = anlass("publish", *where, "--yes", "--in-flight", "stay")
+    assert "would have entered in the last 7 days" in told
     anlass("roll-back", "hello", "--to", "1", "--yes")
     anlass("end", "hello", "--yes")
     notes = [(each.what, each.by, each.note) for each in shop.system.notes()]
@@ -117,7 +119,9 @@ def test_an_erasure_is_made_there(there: tuple[Served, Anlass]) -> None:
     shop.event("ada")
     assert "ada is erased" in anlass("contact", "erase", "ada", "--keep-out", "1d")
     text = anlass("contact", "show", "ada", fails=OperatorError)
-    assert text == "Nothing is known of ada."
+    assert text.startswith("nothing is known of contact 'ada'; look for its id")
+    ended = CliRunner().invoke(app, ["contact", "show", "ada", "--data", str(shop.data)])
+    assert str(ended.exception) == text
 
 
 def test_what_is_agreed_to_is_what_was_shown(
