@@ -60,16 +60,6 @@ def no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def quick(redis_settings: RedisSettings) -> Iterator[RedisSettings]:
-    """A store whose server syncs each second: a move writes a thousand times."""
-    server = RedisServer(redis_settings)
-    server.run("CONFIG", "SET", "appendfsync", "everysec")
-    yield replace(redis_settings, mode="relaxed")
-    server.run("CONFIG", "SET", "appendfsync", "always")
-    server.close()
-
-
-@pytest.fixture
 def opens() -> Iterator[Store]:
     with ExitStack() as stack:
         yield Store(stack)
@@ -93,9 +83,9 @@ def made(template: MadeStore, tmp_path: Path) -> MadeStore:
 
 
 @pytest.fixture
-def places(made: MadeStore, quick: RedisSettings, tmp_path: Path) -> Places:
+def places(made: MadeStore, quick_redis_settings: RedisSettings, tmp_path: Path) -> Places:
     archive = str(tmp_path / "archive")
-    return Places(data=made.data, redis=quick, archive=archive)
+    return Places(data=made.data, redis=quick_redis_settings, archive=archive)
 
 
 def to_redis(places: Places) -> Relocated:
