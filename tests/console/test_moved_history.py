@@ -18,6 +18,7 @@ from actors.store.disk import RealDisk, RealFile
 from console.explain import explanation_of
 from tests.actors.opened_store import Store
 from tests.actors.redis_slots import Two
+from tests.actors.test_eraser import everything
 from tests.console.twins import (
     CONTACT,
     FOURTH,
@@ -110,3 +111,18 @@ def test_all_that_was_is_told_wherever_the_store_was_when(twins: Twins, tmp_path
             assert not explanation_of(where.place, contact).begin.from_snapshot
         whole, late = told(stayed.place, LATE), told(where.place, LATE)
         assert late == whole[2:], "nothing says where it was when the first two were published"
+
+
+def test_a_contact_that_is_erased_after_the_move_is_told_of_nowhere(
+    twins: Twins, tmp_path: Path
+) -> None:
+    back = Mover(twins, tmp_path).to_files(3)
+    said = b"\xa3" + CONTACT.encode()
+    assert len(CONTACT) == 3
+    assert said in everything(tmp_path / "files-1" / "earlier", None)
+    kept = told(back.place, OTHER)
+    run("contact", "erase", CONTACT, *back.words, "--json")
+    assert said not in everything(tmp_path / "files-1", None)
+    held = json.loads(run("contact", "export", CONTACT, *back.words))
+    assert [held["state"], held["inputs"], held["outcomes"], held["faults"]] == [None, [], [], []]
+    assert told(back.place, OTHER) == kept
