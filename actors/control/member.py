@@ -228,12 +228,10 @@ class Member:
     async def stop(self) -> None:
         """End this machine's part; where Ray is its own, all of it, drained."""
         forget_running(self._settings.data)
-        for task in (self._watch, self._keeping):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await _cancel(self._keeping)
         if self._started and not self.joined and not self.ray.lost:
-            await self._stop_shards()
+            await self._stop_shards()  # Still watching: without a Controller none would end.
+        await _cancel(self._watch)
         await self._lifeline.close()
         ray.shutdown()
         shutil.rmtree(self.runtime, ignore_errors=True)
@@ -355,6 +353,12 @@ class Member:
             yield client
         finally:
             client.close()
+
+
+async def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _as_it_is(roster: Roster) -> None:

@@ -163,6 +163,24 @@ def wait_for(holds: Callable[[], bool], what: str, seconds: float = 120.0) -> fl
     return time.monotonic() - began
 
 
+def process_named(word: str, folder: Path) -> int:
+    """Return a process of this test's Ray by its title; another test may have one, too.
+
+    The test sets TESTED_IN to its folder before it starts Ray.
+    """
+    mark = f"TESTED_IN={folder}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                title = (entry / "cmdline").read_bytes()
+                mine = mark in (entry / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if word.encode() in title and mine:
+                return int(entry.name)
+    raise AssertionError(f"no process {word}")
+
+
 def end_process(pid: int, number: int = signal.SIGKILL) -> None:
     os.kill(pid, number)
 

@@ -8,7 +8,14 @@ import pytest
 
 from tests.actors.store.redis_server import free_port
 from tests.publications import journey
-from tests.system.clustered import Cluster, alive, cluster, end_process, wait_for
+from tests.system.clustered import (
+    Cluster,
+    alive,
+    cluster,
+    end_process,
+    process_named,
+    wait_for,
+)
 from tests.system.process import Ledger
 from tests.system.test_recovery import messages, write_journeys
 
@@ -69,8 +76,9 @@ def test_it_grows_and_shrinks_under_a_stream_and_survives_a_kill_and_a_zombie(
 
 
 def test_shards_are_replaced_one_by_one_and_the_whole_comes_back_from_the_store(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TESTED_IN", str(tmp_path))
     port = free_port()
     with cluster(tmp_path, journeys_of(tmp_path)) as here:
         with here.run("--shards", "2", port=port) as system:
@@ -86,6 +94,8 @@ def test_shards_are_replaced_one_by_one_and_the_whole_comes_back_from_the_store(
         with here.run(port=port) as again:
             ledger.reach(len(ledger.acknowledged) + 50)
             ledger.end()
+            end_process(process_named("ray::ControllerActor", tmp_path), signal.SIGSTOP)
             assert again.stop() == 0
+            assert not any("without snapshots" in line for line in again.lines)
             here.check_ledger(ledger.acknowledged)
             assert not here.roster.posts

@@ -12,7 +12,14 @@ from ray.cluster_utils import Cluster as RayCluster
 from actors.settings import set_ray_environment
 from tests.actors.store.redis_server import free_port
 from tests.publications import journey
-from tests.system.clustered import Cluster, alive, cluster, end_process, wait_for
+from tests.system.clustered import (
+    Cluster,
+    alive,
+    cluster,
+    end_process,
+    process_named,
+    wait_for,
+)
 from tests.system.process import Ledger
 from tests.system.test_recovery import write_journeys
 
@@ -45,21 +52,6 @@ def on_nodes(here: Cluster) -> list[int]:
     """Return how many shards there are on each node that has some."""
     on = [post.node for post in here.roster.posts.values()]
     return sorted(on.count(node) for node in set(on))
-
-
-def process_named(word: str, folder: Path) -> int:
-    """Return a process of this test's Ray by its title; another test may have one, too."""
-    mark = f"TESTED_IN={folder}".encode()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                title = (entry / "cmdline").read_bytes()
-                mine = mark in (entry / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if word.encode() in title and mine:
-                return int(entry.name)
-    raise AssertionError(f"no process {word}")
 
 
 def test_members_join_nodes_die_and_come_drivers_go_and_shards_stay(
