@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import httpx
 import pytest
 from msgspec.yaml import encode as yaml
 from typer.testing import CliRunner
@@ -12,7 +11,6 @@ from typer.testing import CliRunner
 from actors.errors import OperatorError
 from actors.store.block import HEAD, HEADER
 from console.__main__ import app
-from console.control_client import ControlClient
 from engine.errors import AuthorError
 from tests.console.control.afar import Anlass, here
 from tests.console.control.served import ANNA, NOON_MS, Served
@@ -275,26 +273,6 @@ def alike(text: str) -> str:
 def table_of(text: str) -> str:
     """Leave out what it was read of and how fast it was."""
     return text[text.index("┏") :]
-
-
-def client(status: int, content: bytes) -> ControlClient:
-    answer = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
-    return ControlClient("http://shop.example", transport=answer)
-
-
-def test_mistakes_of_files_come_back_as_they_are() -> None:
-    fault = {"file": "a.yaml", "path": "$.nodes", "problem": "no", "fix": "mend it"}
-    with pytest.raises(AuthorError, match=r"a.yaml: no - at `\$.nodes`; mend it"):
-        client(422, json.dumps({"errors": [fault]}).encode()).raw("GET", "/v1/history")
-
-
-def test_what_is_no_control_api_is_said_so() -> None:
-    with pytest.raises(OperatorError, match="answers 502, and is no control API"):
-        client(502, b"<html>").raw("GET", "/v1/history")
-    with pytest.raises(OperatorError, match="does not answer"):
-        ControlClient("http://127.0.0.1:1").raw("GET", "/v1/history")
-    with pytest.raises(OperatorError, match="is no URL"):
-        ControlClient("127.0.0.1:8081")
 
 
 def test_names_with_any_signs_are_one_part_of_a_path(there: tuple[Served, Anlass]) -> None:
