@@ -2,9 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.yaml import encode as yaml
@@ -13,45 +11,12 @@ from typer.testing import CliRunner
 from actors.errors import OperatorError
 from actors.store.block import HEAD, HEADER
 from console.__main__ import app
-from console.entrants import Entrants
 from engine.errors import AuthorError
-from tests.console.control.served import ANNA, NOON_MS, Served, served
+from tests.console.control.afar import Anlass, here
+from tests.console.control.served import ANNA, NOON_MS, Served
 from tests.console.control.test_changes import draft, waiting
-from tests.engine.situation import mail, wait
+from tests.engine.situation import mail
 from tests.publications import journey
-
-
-class Anlass:
-    """The command of somebody who has a key."""
-
-    def __init__(self, url: str) -> None:
-        self._options = ["--control", url, "--control-key", ANNA.key]
-        self.errors = ""
-
-    def __call__(
-        self, *said: str, fails: type[BaseException] | None = None, asked: str = ""
-    ) -> str:
-        ended = CliRunner().invoke(app, [*said, *self._options], input=asked)
-        self.errors = ended.stderr
-        if fails is None:
-            assert ended.exit_code == 0, (ended.output, ended.exception)
-            return ended.stdout
-        assert isinstance(ended.exception, fails), ended.output
-        return str(ended.exception)
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Iterator[tuple[Served, Anlass]]:
-    """A system with keys, and the command of somebody who has one."""
-    with served(tmp_path / "data", [ANNA]) as shop:
-        yield shop, Anlass(shop.listen())
-
-
-def here(shop: Served, *said: str) -> str:
-    ended = CliRunner().invoke(app, [*said, "--data", str(shop.data)])
-    assert ended.exit_code == 0, (ended.output, ended.exception)
-    return ended.stdout
-
 
 TOLD = [
     ["history"],
@@ -85,50 +50,6 @@ def test_what_is_told_is_the_same_there_as_here(there: tuple[Served, Anlass], fo
     assert (hello["journey"], hello["version"]) == ("hello", 1)
 
 
-def test_changes_are_shown_asked_for_and_made_there(
-    there: tuple[Served, Anlass], folder: Path
-) -> None:
-    shop, anlass = there
-    where = ["--journeys", str(folder)]
-    assert "hello: new, version 1" in anlass("diff", *where, "--days", "0")
-    anlass("publish", *where, asked="n\n", fails=SystemExit)
-    assert shop.system.notes() == []
-    assert "Publication 1 is in force." in anlass("publish", *where, asked="y\n")
-    assert anlass("pause", "hello", "--note", "wrong").startswith("hello: paused")
-    assert "hello is paused already" in anlass("pause", "hello", fails=OperatorError)
-    anlass("resume", "hello")
-    (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
-    told = anlass("publish", *where, "--yes", "--in-flight", "stay")
-    assert "would have entered in the last 7 days" in told
-    anlass("roll-back", "hello", "--to", "1", "--yes")
-    anlass("end", "hello", "--yes")
-    notes = [(each.what, each.by, each.note) for each in shop.system.notes()]
-    assert notes == [
-        ("publish", "anna", ""),
-        ("pause", "anna", "wrong"),
-        ("resume", "anna", ""),
-        ("publish", "anna", ""),
-        ("roll-back", "anna", ""),
-        ("end", "anna", ""),
-    ]
-
-
-def test_who_would_have_entered_is_looked_at_once_though_there_are_two_requests(
-    there: tuple[Served, Anlass], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked: list[float] = []
-    there[1]("publish", "--journeys", str(folder), "--yes")
-    (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
-
-    def look(lookback: Any, *_: Any) -> Entrants:
-        looked.append(lookback.most_s)
-        return Entrants()
-
-    monkeypatch.setattr("console.publication.entrants_of", look)
-    there[1]("publish", "--journeys", str(folder), "--yes")
-    assert len(looked) == 1
-
-
 def test_an_erasure_is_made_there(there: tuple[Served, Anlass]) -> None:
     shop, anlass = there
     shop.event("ada")
@@ -137,39 +58,6 @@ def test_an_erasure_is_made_there(there: tuple[Served, Anlass]) -> None:
     assert text.startswith("nothing is known of contact 'ada'; look for its id")
     ended = CliRunner().invoke(app, ["contact", "show", "ada", "--data", str(shop.data)])
     assert str(ended.exception) == text
-
-
-def test_what_stands_in_the_way_names_the_options_of_the_command(
-    there: tuple[Served, Anlass], folder: Path
-) -> None:
-    shop, anlass = there
-    said = ["--journeys", str(folder), "--in-flight", "migrate"]
-    anlass("publish", *said, "--yes")
-    shop.event("ada")
-    moved = journey(nodes=[wait("1h", "b"), mail()])
-    (folder / "hello.yaml").write_bytes(yaml(moved))
-    fix = "say where they go: --map hello:a=NODE (nothing behind `=`: they end)"
-    assert fix in anlass("publish", *said, "--yes", fails=OperatorError)
-    told = anlass("diff", *said, "--days", "0") + anlass.errors
-    assert fix in " ".join(told.split())
-    text = anlass("publish", *said, "--map", "helo:a=b", "--yes", fails=OperatorError)
-    assert text.startswith("--map: 'helo' is no journey that changes")
-
-
-def test_what_is_agreed_to_is_what_was_shown(
-    there: tuple[Served, Anlass], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop, anlass = there
-    anlass("publish", "--journeys", str(folder), "--yes")
-
-    def meanwhile(_: Any) -> bool:
-        here(shop, "pause", "hello")
-        return True
-
-    monkeypatch.setattr("console.publish_command.typer.confirm", meanwhile)
-    (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
-    text = anlass("publish", "--journeys", str(folder), fails=OperatorError)
-    assert "publication 2 is in force, not 1" in text
 
 
 def test_refusals_have_the_words_of_the_command(there: tuple[Served, Anlass]) -> None:
