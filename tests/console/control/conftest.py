@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec.yaml import encode as yaml
 
-from tests.console.control.served import Served, served
+from tests.console.control.remote import Anlass
+from tests.console.control.served import ANNA, Served, served
 from tests.console.control.test_changes import LETTER, waiting
 
 
@@ -25,3 +26,10 @@ def folder(tmp_path: Path) -> Path:
     (found / "templates" / "hello.en.liquid").write_text(LETTER)
     (found / "hello.yaml").write_bytes(yaml(waiting("1h")))
     return found
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[tuple[Served, Anlass]]:
+    """A system with keys, and the command of somebody who has one."""
+    with served(tmp_path / "data", [ANNA]) as shop:
+        yield shop, Anlass(shop.listen())
