@@ -7,6 +7,7 @@ from typing import Final
 
 from actors.store.archive import ARCHIVE_FOLDER, archive_segment, prune_archive
 from actors.store.disk import REAL_DISK, Disk
+from actors.store.earlier import prune_earlier
 from actors.store.lock import Lock
 from actors.store.log import SIZES, Archive, FileLog, Sizes, open_log
 from actors.store.newfile import remove_leftovers
@@ -31,8 +32,8 @@ def open_slot(  # noqa: PLR0913 - all but the first four are for tests
     """Open log and snapshots of a shard; a predecessor that still holds the log is killed.
 
     Segments that the log releases go to the archive; with each release, what is older than
-    `keep_ms` there goes: `now_ms` is asked for that in the thread that releases. Raises
-    OperatorError, LogCorruptError, OSError.
+    `keep_ms` there goes, and of what is kept of the store's time in Redis: `now_ms` is asked for
+    that in the thread that releases. Raises OperatorError, LogCorruptError, OSError.
     """
     archive = folder / ARCHIVE_FOLDER
 
@@ -40,6 +41,7 @@ def open_slot(  # noqa: PLR0913 - all but the first four are for tests
         archive_segment(segment, archive, key, disk, _pause)
 
     def prune() -> None:
+        prune_earlier(folder.parent, now_ms(), keep_ms, disk)
         prune_archive(archive, now_ms(), keep_ms, disk)
 
     keeper = Archive(keep, prune)

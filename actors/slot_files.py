@@ -14,6 +14,7 @@ from actors.frame import Frame
 from actors.store.archive import ARCHIVE_FOLDER, archive_files
 from actors.store.block import ARCHIVE, LOG
 from actors.store.disk import REAL_DISK, Disk
+from actors.store.earlier import held_earlier
 from actors.store.erased import Erasure, ErasureNotes
 from actors.store.newfile import Pause, no_pause
 from actors.store.port import FencedError, Row, SnapshotHead
@@ -98,9 +99,12 @@ class SlotFiles:
         """
         self.notes = ErasureNotes(folder, disk)
         self.sightings = SightingsFile(folder, key, disk)
+        earlier = None
         if history is None:
             assert log is not None
             history = _HistoryFiles(folder, log, key, disk)
+            earlier = _EarlierFiles(folder.parent, key, disk)
+        self._earlier = earlier
         self._history = history
         self._snapshots = snapshots
         self._slot = slot
@@ -118,7 +122,10 @@ class SlotFiles:
         erased = {each.digest: each.position for each in erasures}
         counts = _Counts(partial(erase_from_frame, erased=erased))
         files = self._history.rewrite(max(erased.values()), counts.replace, pause)
-        return Rewritten(files, counts.total) + self.erase_snapshots(erasures, pause, here)
+        done = Rewritten(files, counts.total)
+        if self._earlier is not None:
+            done += self._earlier.erase(list(erased), pause)
+        return done + self.erase_snapshots(erasures, pause, here)
 
     def erase_earlier(self, erasures: list[Erasure], pause: Pause = no_pause) -> Rewritten:
         """Take contacts out of log and archive that another slot erased, which had them since.
@@ -188,6 +195,29 @@ class _HistoryFiles:
                 *((each.path, ARCHIVE) for each in archive if each.first <= last),
                 *((path, LOG) for path in segments if position_of(path) <= last),
             ]
+
+
+class _EarlierFiles:
+    """What a store in files did in Redis: all of it was before whatever its shards' logs tell."""
+
+    def __init__(self, data: Path, key: bytes | None, disk: Disk) -> None:
+        self._data = data
+        self._key = key
+        self._disk = disk
+
+    def erase(self, digests: list[str], pause: Pause) -> Rewritten:
+        """Take contacts out of it, whatever slot they were in."""
+        done = Rewritten()
+        without = partial(erase_from_frame, erased=dict.fromkeys(digests, END))
+        with held_earlier(self._data, self._disk, pause) as folders:
+            for folder in folders:
+                counts = _Counts(without)
+                files = sum(
+                    rewrite_file(each.path, ARCHIVE, self._key, self._disk, counts.replace, pause)
+                    for each in archive_files(folder, self._disk)
+                )
+                done += Rewritten(files, counts.total)
+        return done
 
 
 class _Counts:

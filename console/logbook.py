@@ -58,7 +58,7 @@ def failed_inputs(
             at_ms = max((record.now_ms for record in frame.records), default=0)
             if at_ms > until_ms:
                 continue
-            where = f"shard-{slot}", frame.position
+            where = kept.place(slot), frame.position
             for number, fault in enumerate(frame.faults):
                 found = FailedInput(*where, fault.contact, fault.what, fault.error, at_ms)
                 put = heappush if count < limit else heappushpop

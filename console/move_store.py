@@ -82,4 +82,4 @@ def _words(moved: Relocated, to: str) -> str:
     )
     if moved.same_logs:
         return text
-    return f"{text} New logs begin; what was before is in `earlier`, for export alone."
+    return f"{text} New logs begin; what was before is in `earlier/`, and told as well."

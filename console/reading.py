@@ -19,8 +19,7 @@ from msgspec import Struct
 from actors.frame import Frame
 from actors.kept.kept import StorePlace
 from actors.kept.opening import open_kept
-from actors.kept.redis import KeptRedis
-from actors.store.history import end_position, first_position, read_history
+from actors.store.history import read_history
 from actors.store.key import store_key
 from actors.verify.files import sources_of
 from console.crew import parts_of
@@ -72,10 +71,10 @@ def read_at_once(
     """
     began = time.perf_counter()
     recorded = Recorded(until_ms)
-    if not isinstance(data, Path):
-        with closing(open_kept(data, key_file)) as kept:
+    with closing(open_kept(data, key_file)) as kept:
+        if not isinstance(data, Path) or kept.joined:
             _take(recorded, (frame for _, frame in kept.frames()), progress)
-        return recorded, time.perf_counter() - began
+            return recorded, time.perf_counter() - began
     key = store_key(data, key_file)
     at_once = processes or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="anlass-reading-") as folder:
@@ -92,11 +91,8 @@ def read_at_once(
 
 def records_in(data: StorePlace, key_file: Path | None) -> int:
     """Return how many records all logs of a store have. Raises OperatorError."""
-    if not isinstance(data, Path):
-        with closing(KeptRedis(data, key_file)) as kept:
-            return kept.records
-    key = store_key(data, key_file)
-    return sum(end_position(each, key) - first_position(each) for each in shard_folders(data))
+    with closing(open_kept(data, key_file)) as kept:
+        return kept.records
 
 
 def stretches_of(

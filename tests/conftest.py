@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.actors.store.redis_server import redis_server, redis_settings
+from tests.actors.store.redis_server import quick_redis_settings, redis_server, redis_settings
 
-__all__ = ["redis_server", "redis_settings"]
+__all__ = ["quick_redis_settings", "redis_server", "redis_settings"]
 
 # Hundreds of processes start in these tests, five for each running system: what one has compiled
 # the next must not compile again.

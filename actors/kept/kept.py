@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from actors.frame import Frame
+from actors.kept.stays import Span
 from actors.settings import RedisSettings
 from actors.store.manifest import Store
 from actors.store.port import Row, SnapshotHead
@@ -82,6 +83,24 @@ class Kept(Protocol):
 
     def slots(self) -> list[int]:
         """Return the slots that own partitions."""
+        ...
+
+    def place(self, slot: int) -> str:
+        """Return what people call the place of a slot that `frames` names."""
+        ...
+
+    def spans(self, partition: int, head: SnapshotHead | None = None) -> list[Span]:
+        """Return the parts of slots' logs that `history` reads, in order."""
+        ...
+
+    @property
+    def joined(self) -> bool:
+        """Whether partitions were in several slots; else each is in one log, from its begin on."""
+        ...
+
+    @property
+    def records(self) -> int:
+        """How many records `frames` has."""
         ...
 
     def close(self) -> None:

@@ -1,20 +1,17 @@
-"""What a store in Redis keeps: partitions moved between slots, and so their histories are joined.
-
-To know where a partition was, all slots' histories are read once, and then what is asked for.
-"""
+"""What a store in Redis keeps: partitions moved between slots, so their histories are joined."""
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from actors.control.roster import decode_roster
-from actors.errors import LogCorruptError, OperatorError
+from actors.errors import OperatorError
 from actors.frame import Frame
+from actors.kept.joined import Joined, stays_in
 from actors.kept.kept import RedisPlace
-from actors.kept.stays import Span, Stays
-from actors.relocation.chronicle import Chronicle, redis_chronicles
+from actors.kept.stays import Span
+from actors.relocation.chronicle import redis_chronicles
 from actors.store.keyfile import find_key
 from actors.store.port import Row, SnapshotHead, StoreStalledError
 from actors.store.redis_files import read_files_disk
@@ -48,9 +45,8 @@ class KeptRedis:
         self._owners = told.owners
         self._key = key
         self._snapshots = RedisSnapshots(server, key)
-        self._slots: dict[int, Chronicle] = {}
         self._list = partial(redis_chronicles, server, place.archive, key, roster.next_slot)
-        self._found: Stays | None = None
+        self._found: Joined | None = None
 
     def owner(self, partition: int) -> int:
         """See Kept."""
@@ -58,62 +54,19 @@ class KeptRedis:
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """See Kept."""
-        stays = self._stays
-        starts: dict[tuple[int, int], tuple[int, int]] = {}
-        """Where a stay begins: what must have been read before."""
-        awaited: set[tuple[int, int]] = set()
-        wanted: set[tuple[int, int]] = set()
-        """Publications that are to come first, if that can be: clocks of machines may differ."""
-        for number, found in enumerate(stays.found):
-            if (brought := stays.brought(number)) and brought[0] != found[0].slot:
-                starts[found[0].slot, found[0].position] = brought
-                wanted.add(brought)
-            for before, after in pairwise(found):
-                end = before.slot, before.last_position
-                starts[after.slot, after.position] = end
-                awaited.add(end)
-        awaited |= wanted
-        waiting = {slot: self._until_end(slot) for slot in self._slots}
-        held: dict[int, Frame] = {}
-        while waiting:
-            went_on = False
-            for slot in list(waiting):
-                frame = held.pop(slot, None) or next(waiting[slot], None)
-                while frame is not None:
-                    places = _places(slot, frame) if starts else []
-                    if any(starts.get(place) in awaited for place in places):
-                        held[slot] = frame
-                        break
-                    awaited.difference_update(places)
-                    went_on = True
-                    yield slot, frame
-                    frame = next(waiting[slot], None)
-                else:
-                    del waiting[slot]
-                    went_on = True
-            if not went_on and awaited & wanted:
-                awaited -= wanted
-            elif not went_on:
-                text = f"the logs of slots {sorted(waiting)} say that each comes before the others"
-                raise LogCorruptError(f"{text}; see what `anlass verify` says")
+        return self._all.frames()
 
     def history(self, partition: int, head: SnapshotHead | None = None) -> Iterator[Frame]:
         """See Kept."""
-        for span in self.spans(partition, head):
-            if span.slot not in self._slots or span.next == span.first:
-                continue
-            for frame in self._slots[span.slot].frames(span.first):
-                if frame.position >= self._end_of(span):
-                    break
-                yield _cut(frame, span)
+        return self._all.parts(self.spans(partition, head))
 
     def is_whole(self, partition: int) -> bool:
         """See Kept."""
-        return self._stays.is_whole(partition, self._owners[partition])
+        return self._all.stays.is_whole(partition, self._owners[partition])
 
     def heads(self, partition: int) -> list[SnapshotHead]:
         """See Kept."""
-        stays = self._stays
+        stays = self._all.stays
         found = self._snapshots.heads(partition)[::-1]
         return [head for head in found if stays.goes_on(partition, head.pseq)]
 
@@ -134,82 +87,42 @@ class KeptRedis:
         """See Kept."""
         return sorted(set(self._owners))
 
+    def place(self, slot: int) -> str:
+        """See Kept."""
+        return f"shard-{slot}"
+
     def close(self) -> None:
         """See Kept."""
         self._server.close()
 
     @property
-    def records(self) -> int:
-        """How many records all logs have."""
-        ends = self._stays.ends
-        return sum(ends[slot] - first for slot, first in self._stays.firsts.items())
-
-    def spans(self, partition: int, head: SnapshotHead | None) -> list[Span]:
-        """Return where a partition was since a snapshot, or ever, in order."""
-        stays = self._stays
-        if head is not None:
-            return stays.spans(partition, head.slot, head.position, head.pseq)
-        found = stays.found[partition]
-        if not found:
-            slot = self._owners[partition]
-            return stays.spans(partition, slot, stays.firsts.get(slot, 0), 0)
-        first = stays.firsts[found[0].slot]
-        if found[0].opened is not None:  # Where it was before is not kept any more.
-            first = found[0].position
-        spans = stays.spans(partition, found[0].slot, first, found[0].first - 1)
-        if (brought := stays.brought(partition)) is not None:
-            slot, position = brought
-            return [Span(slot, position, position + 1), *spans]
-        return spans
+    def joined(self) -> bool:
+        """See Kept."""
+        return True
 
     @property
-    def _stays(self) -> Stays:
-        """Where all partitions were. Read once, and anew where they moved meanwhile."""
+    def records(self) -> int:
+        """See Kept."""
+        return self._all.records
+
+    def spans(self, partition: int, head: SnapshotHead | None = None) -> list[Span]:
+        """See Kept."""
+        return self._all.stays.spans_of(partition, self._owners[partition], head)
+
+    @property
+    def _all(self) -> Joined:
+        """All slots, and where partitions were. Read once, and anew where they moved meanwhile."""
         for _ in range(READS_MAX):
             if self._found is not None:
                 return self._found
-            found, self._slots = Stays(), self._list(*self._owners)
-            for slot, chronicle in self._slots.items():
-                for frame in chronicle.frames():
-                    found.note(slot, frame)
+            slots = self._list(*self._owners)
+            stays = stays_in(slots)
             told = RedisMap(self._server).read()
             if told.owners == self._owners:
-                found.sort()
-                self._found = found
+                stays.sort()
+                self._found = Joined(slots, stays)
             self._owners = told.owners
         if self._found is None:
             text = f"partitions of {self.name} move all the time"
             raise OperatorError(f"{text}; try again when `anlass status` shows that none does")
         return self._found
-
-    def _until_end(self, slot: int) -> Iterator[Frame]:
-        """Yield a slot's frames, as far as it is known where its partitions were."""
-        end = self._stays.ends.get(slot, 0)
-        for frame in self._slots[slot].frames():
-            if frame.position >= end:
-                return
-            yield frame
-
-    def _end_of(self, span: Span) -> int:
-        return self._stays.ends.get(span.slot, 0) if span.next is None else span.next
-
-
-def _places(slot: int, frame: Frame) -> list[tuple[int, int]]:
-    return [(slot, frame.position + at) for at in range(len(frame.records))]
-
-
-def _cut(frame: Frame, span: Span) -> Frame:
-    """Return the part of a frame that lies in a span.
-
-    A partition's own records are in whole frames of it; but where one comes with a publication, the
-    slot records that in the same frame before, and where one has left, another may follow.
-    """
-    first = max(span.first - frame.position, 0)
-    last = len(frame.records)
-    if span.next is not None:
-        last = min(span.next - frame.position, last)
-    if first == 0 and last == len(frame.records):
-        return frame
-    records, verdicts = frame.records[first:last], frame.verdicts[first:last]
-    position = frame.position + first
-    return Frame(position, frame.fold_version, records, verdicts, frame.outcomes, frame.faults)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from actors.errors import LogCorruptError
 from actors.frame import Frame, OpenedRecord, PublishRecord, partition_number
+from actors.store.port import SnapshotHead
 from engine.limits import PARTITIONS
 
 AS_BY_TIME: Final = -1
@@ -83,7 +84,10 @@ class Stays:
         """Say whether all that a partition ever did is there."""
         stays = self.found[number]
         slot = stays[0].slot if stays else owner
-        return self.firsts.get(slot, 0) == 0 and self.goes_on(number, 0)
+        begins = self.firsts.get(slot, 0) == 0
+        if stays and stays[0].opened is not None:  # It did nothing before it came there.
+            begins = stays[0].first == 1 and bool(self.brought(number) or not self._published)
+        return begins and self.goes_on(number, 0)
 
     def goes_on(self, number: int, pseq: int) -> bool:
         """Say whether all that a partition did after an input is there."""
@@ -113,6 +117,25 @@ class Stays:
             if (each.now_ms <= opened.now_ms if by_time else each.serial == opened.serial)
         )
         return told[-1 if by_time else 0][1:] if told else None
+
+    def spans_of(self, number: int, owner: int, head: SnapshotHead | None) -> list[Span]:
+        """Return where a partition was since a snapshot, or ever, in order.
+
+        Raises LogCorruptError as `spans`.
+        """
+        if head is not None:
+            return self.spans(number, head.slot, head.position, head.pseq)
+        found = self.found[number]
+        if not found:
+            return self.spans(number, owner, self.firsts.get(owner, 0), 0)
+        first = self.firsts[found[0].slot]
+        if found[0].opened is not None:  # Where it was before is not kept any more.
+            first = found[0].position
+        spans = self.spans(number, found[0].slot, first, found[0].first - 1)
+        if (brought := self.brought(number)) is not None:
+            slot, position = brought
+            return [Span(slot, position, position + 1), *spans]
+        return spans
 
     def spans(self, number: int, slot: int, first: int, pseq: int) -> list[Span]:
         """Return where a partition's inputs after `pseq` are, and its publications, in order.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct
 
@@ -12,13 +11,11 @@ from actors.store.archive_place import open_archive
 from actors.store.block import LOG, read_blocks
 from actors.store.body import frames_in, read_frame
 from actors.store.disk import REAL_DISK, Disk
+from actors.store.earlier import earlier_folders
 from actors.store.redis_server import RedisServer
 from actors.store.redis_stream import Reader, end_of, read_entries
 from actors.store.segment import position_of, segments_of
-from actors.store.slots import slots_in, slots_of
-
-EARLIER: Final = "earlier"
-"""Folder of a store in files with the archives of slots it had in Redis."""
+from actors.store.slots import slots_of
 
 Encoded = Iterable[tuple[Path, list[bytes]]]
 """Frames as they are kept, with the place that errors name."""
@@ -110,10 +107,9 @@ class _Stream:
 
 def earlier_chronicles(data: Path, key: bytes | None) -> list[Chronicle]:
     """Return what a store in files keeps of the time when it was in Redis."""
-    root = data / EARLIER
     return [
-        Chronicle(slot=slot, folder=root / f"shard-{slot}", key=key)
-        for slot in slots_in(REAL_DISK, root)
+        Chronicle(slot=slot, folder=folder, key=key)
+        for slot, folder in earlier_folders(data).items()
     ]
 
 

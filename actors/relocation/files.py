@@ -12,7 +12,7 @@ from actors.erasure import Erased, ErasedElsewhere
 from actors.errors import OperatorError
 from actors.frame import FOLD_VERSION, Frame, OpenedRecord, encode_frame, input_of
 from actors.map import partitions_of, shard_of
-from actors.relocation.chronicle import EARLIER, Chronicle
+from actors.relocation.chronicle import Chronicle
 from actors.relocation.copied import Copied
 from actors.running import note_whole
 from actors.shards.outbox import Outbox
@@ -22,6 +22,7 @@ from actors.slot import SNAPSHOT_FOLDER, open_slot
 from actors.slot_files import SlotFiles
 from actors.store.archive import ARCHIVE_FOLDER, archive_frames
 from actors.store.disk import REAL_DISK
+from actors.store.earlier import EARLIER
 from actors.store.erased import ErasureNotes
 from actors.store.log import open_log
 from actors.store.manifest import MOVED, MOVING, Store, shard_folder, write_store

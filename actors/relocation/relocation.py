@@ -28,7 +28,9 @@ from actors.shards.outbox import Outbox
 from actors.shards.recovery import recovered
 from actors.shards.shard import Shard
 from actors.slot import open_slot
-from actors.slot_files import SlotFiles
+from actors.slot_files import END, SlotFiles
+from actors.store.disk import REAL_DISK
+from actors.store.erased import ErasureNotes
 from actors.store.key import store_key
 from actors.store.keyfile import find_key
 from actors.store.manifest import MOVED, Store, read_store, shard_folder
@@ -83,8 +85,9 @@ def move_to_redis(places: Places, progress: Progress) -> Relocated:
         check_redis_settings(server)
         target = RedisTarget(server, places.archive, key)
         target.begin()
+        gone = _to_be_erased(data, store.shards)
         for each in earlier_chronicles(data, key):
-            target.keep_history(each, each.slot, {})
+            target.keep_history(each, each.slot, gone)
         first = target.next_slot
         ledger = Ledger()
         for number in range(store.shards):
@@ -188,6 +191,12 @@ def _served(settings: RedisSettings) -> Iterator[RedisServer]:
         raise OperatorError(f"{error}; the move is not done: say it again") from None
     finally:
         server.close()
+
+
+def _to_be_erased(data: Path, shards: int) -> dict[str, int]:
+    """Return whom to leave out of what was before all shards' logs, by digest of the key."""
+    noted = (ErasureNotes(shard_folder(data, number), REAL_DISK) for number in range(shards))
+    return {digest: END for notes in noted for digest in notes.erased}
 
 
 def _copy_publications(source: Publications, target: Publications) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.kept.kept import RedisPlace, StorePlace
-from actors.kept.redis import KeptRedis
+from actors.kept.kept import Kept, StorePlace
+from actors.kept.opening import open_kept
 from actors.map import partitions_of
 from actors.store.history import end_position, first_position
 from actors.store.key import store_key
@@ -62,7 +62,7 @@ class Question(Struct, kw_only=True):
 
 
 class Stretch(Struct, kw_only=True):
-    """What there is of one slot's log, or together of all of a cluster."""
+    """What there is of one slot's log, or of all joined."""
 
     slot: int
     partitions: list[int]
@@ -100,8 +100,9 @@ class Report(Struct, kw_only=True):
 
 def survey(data: StorePlace, key_file: Path | None) -> list[Stretch]:
     """Say what there is of each slot's log. Raises OperatorError, LogCorruptError."""
-    if not isinstance(data, Path):
-        return [_survey_of_cluster(data, key_file)]
+    with closing(open_kept(data, key_file)) as kept:
+        if not isinstance(data, Path) or kept.joined:
+            return [_survey_of_joined(kept)]
     store = read_store(data)
     key = store_key(data, key_file)
     found = []
@@ -122,17 +123,16 @@ def survey(data: StorePlace, key_file: Path | None) -> list[Stretch]:
     return found
 
 
-def _survey_of_cluster(place: RedisPlace, key_file: Path | None) -> Stretch:
+def _survey_of_joined(kept: Kept) -> Stretch:
     from_ms = 0
     numbers = list(range(PARTITIONS))
-    with closing(KeptRedis(place, key_file)) as kept:
-        for number in numbers:
-            if not kept.is_whole(number):
-                heads = kept.heads(number)
-                if not heads:
-                    raise no_snapshot(kept.name, number)
-                from_ms = max(from_ms, heads[0].now_ms)
-        return Stretch(slot=-1, partitions=numbers, first=0, end=kept.records, from_ms=from_ms)
+    for number in numbers:
+        if not kept.is_whole(number):
+            heads = kept.heads(number)
+            if not heads:
+                raise no_snapshot(kept.name, number)
+            from_ms = max(from_ms, heads[0].now_ms)
+    return Stretch(slot=-1, partitions=numbers, first=0, end=kept.records, from_ms=from_ms)
 
 
 def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list[Task]:

@@ -44,8 +44,9 @@ class Task(Struct, kw_only=True):
     data: Path
     key_file: Path | None
     redis: RedisPlace | None = None
-    """Where the store is, if not in `data`; then all its slots are read."""
+    """Where the store is, if not in `data`."""
     slot: int
+    """-1: all are read, as partitions moved."""
     partitions: list[int]
     end: int
     """The log's position behind its last record: what a running system adds is not read."""

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from actors.errors import OperatorError
 from actors.frame import Frame
-from actors.kept.kept import StorePlace
-from actors.kept.redis import KeptRedis
+from actors.kept.kept import Kept, StorePlace
+from actors.kept.opening import open_kept
 from actors.kept.stays import Span
 from actors.store.history import first_position, read_history
 from actors.store.key import store_key
@@ -38,10 +38,11 @@ class Reader(Protocol):
 
 
 def reader_of(place: StorePlace, key_file: Path | None, slot: int, end: int) -> Reader:
-    """Return what reads one slot of a store in files up to a position, or all slots in Redis."""
-    if isinstance(place, Path):
+    """Return what reads one slot of a store in files up to a position, or -1: all slots joined."""
+    if slot >= 0:
+        assert isinstance(place, Path)
         return FilesReader(place, key_file, slot, end)
-    return RedisReader(KeptRedis(place, key_file))
+    return JoinedReader(open_kept(place, key_file))
 
 
 class FilesReader:
@@ -80,10 +81,10 @@ class FilesReader:
         return True
 
 
-class RedisReader:
+class JoinedReader:
     """See Reader."""
 
-    def __init__(self, kept: KeptRedis) -> None:
+    def __init__(self, kept: Kept) -> None:
         self._kept = kept
         self._spans: dict[int, list[Span]] = {}
 

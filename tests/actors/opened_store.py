@@ -1,10 +1,10 @@
 """Shards of a store, opened in this process to fold and to look into, in files or in Redis."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from actors.clock import EventClock
+from actors.clock import CLOCKS
 from actors.frame import encode_frame
 from actors.links.link import LinkEvent
 from actors.redis_slot import open_redis_slot
@@ -19,6 +19,7 @@ from actors.store.manifest import read_store, shard_folder
 from actors.store.port import Log
 from actors.store.redis_map import RedisMap
 from actors.store.redis_server import RedisServer
+from actors.store.redis_store import read_redis_store
 from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from tests.actors.made_store import CONTACTS, HOUR_MS
@@ -92,7 +93,7 @@ class Store:
         opened = Opened()
         store, key = read_store(data), store_key(data)
         for slot in range(store.shards):
-            shard = Shard(slot, store.shards, EventClock())
+            shard = Shard(slot, store.shards, CLOCKS[store.clock]())
             log, snapshots = open_slot(shard_folder(data, slot), key, ALL_MS, shard.now_ms)
             self._stack.callback(log.close)
             files = SlotFiles(shard_folder(data, slot), log=log, snapshots=snapshots, key=key)
@@ -101,12 +102,12 @@ class Store:
 
     def in_redis(self, places: Places, key: bytes | None) -> Opened:
         opened = Opened()
-        server = RedisServer(places.redis)
-        owners = RedisMap(server).read().owners
-        server.close()
+        with closing(RedisServer(places.redis)) as server:
+            owners = RedisMap(server).read().owners
+            clock = read_redis_store(server).clock
         for slot in sorted(set(owners)):
             numbers = [number for number, owner in enumerate(owners) if owner == slot]
-            shard = Shard(slot, 0, EventClock(), numbers)
+            shard = Shard(slot, 0, CLOCKS[clock](), numbers)
             log, snapshots, files = open_redis_slot(
                 places.redis, slot, key, ALL_MS, shard.now_ms, archive=places.archive
             )

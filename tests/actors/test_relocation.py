@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from actors.control.roster import decode_roster
 from actors.errors import OperatorError
 from actors.frame import EventRecord
+from actors.map import shard_of
 from actors.publications import PublicationNote
 from actors.relocation import files as relocation_files
 from actors.relocation import redis as relocation_redis
@@ -28,7 +29,8 @@ from actors.relocation.relocation import (
 )
 from actors.settings import RedisSettings
 from actors.slot_files import SlotFiles
-from actors.store.erased import Erasure
+from actors.store.disk import REAL_DISK
+from actors.store.erased import Erasure, ErasureNotes
 from actors.store.keyfile import KEY_FILE
 from actors.store.log import open_log
 from actors.store.manifest import open_store, read_store, shard_folder
@@ -47,6 +49,7 @@ from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from tests.actors.made_store import CONTACTS, MadeStore, made_store, no_power_cut
 from tests.actors.opened_store import Store
+from tests.actors.test_eraser import everything
 
 NOTE = PublicationNote(number=1, at_ms=5, by="ada", what="publish", digest="d")
 
@@ -55,16 +58,6 @@ NOTE = PublicationNote(number=1, at_ms=5, by="ada", what="publish", digest="d")
 def unsynced() -> Iterator[None]:
     with no_power_cut():
         yield
-
-
-@pytest.fixture
-def quick(redis_settings: RedisSettings) -> Iterator[RedisSettings]:
-    """A store whose server syncs each second: a move writes a thousand times."""
-    server = RedisServer(redis_settings)
-    server.run("CONFIG", "SET", "appendfsync", "everysec")
-    yield replace(redis_settings, mode="relaxed")
-    server.run("CONFIG", "SET", "appendfsync", "always")
-    server.close()
 
 
 @pytest.fixture
@@ -91,9 +84,9 @@ def made(template: MadeStore, tmp_path: Path) -> MadeStore:
 
 
 @pytest.fixture
-def places(made: MadeStore, quick: RedisSettings, tmp_path: Path) -> Places:
+def places(made: MadeStore, quick_redis_settings: RedisSettings, tmp_path: Path) -> Places:
     archive = str(tmp_path / "archive")
-    return Places(data=made.data, redis=quick, archive=archive)
+    return Places(data=made.data, redis=quick_redis_settings, archive=archive)
 
 
 def to_redis(places: Places) -> Relocated:
@@ -343,3 +336,20 @@ def test_who_was_to_be_erased_is_in_no_copy(
     ]
     assert "c-8" in left
     assert "c-7" not in left
+
+
+def test_who_was_to_be_erased_is_not_taken_along_from_earlier_either(
+    places: Places, made: MadeStore, tmp_path: Path
+) -> None:
+    to_redis(places)
+    back = tmp_path / "back"
+    to_files(places, back, shards=2)
+    number = partition_of("c-7")
+    folder = shard_folder(back, shard_of(number, 2))
+    erasure = Erasure(digest=digest_of("c-7"), partition=number, position=2, keep_out_ms=0)
+    ErasureNotes(folder, REAL_DISK).add(erasure)
+    archive = str(tmp_path / "archive-2")
+    to_redis(Places(data=back, redis=_other(places.redis), archive=archive))
+    left = everything(tmp_path / "archive-2", made.key)
+    assert b"\xa3c-8" in left
+    assert b"\xa3c-7" not in left

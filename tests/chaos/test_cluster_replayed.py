@@ -14,7 +14,7 @@ from actors.settings import RedisSettings
 from tests.actors.redis_slots import Two
 from tests.chaos.cluster_replayed import cluster_replay_wrong
 from tests.chaos.test_replayed import date_back, lose
-from tests.console.test_redis_history import THIRD, Twins, place_of
+from tests.console.twins import THIRD, Twins, place_of
 from tests.engine.situation import NOON_MS
 
 Frames = Iterator[tuple[int, Frame]]

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from actors.settings import RedisSettings
 from actors.store.redis_server import RedisServer
@@ -193,6 +194,16 @@ def redis_server() -> Iterator[Server]:
 def redis_settings(redis_server: Server) -> RedisSettings:
     """Settings of a store that no other test has, in the server that all share."""
     return new_settings(redis_server)
+
+
+@pytest.fixture
+def quick_redis_settings(redis_settings: RedisSettings) -> Iterator[RedisSettings]:
+    """A store whose server syncs each second only, for tests that write a thousand times."""
+    server = RedisServer(redis_settings)
+    server.run("CONFIG", "SET", "appendfsync", "everysec")
+    yield replace(redis_settings, mode="relaxed")
+    server.run("CONFIG", "SET", "appendfsync", "always")
+    server.close()
 
 
 def lose_first_answer(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from msgspec.yaml import encode as yaml
 from typer.testing import CliRunner
 
 from actors.errors import OperatorError
 from console.__main__ import app
-from console.control_client import ControlClient
 from console.entrants import Entrants
 from engine.errors import AuthorError
 from tests.console.control.remote import Anlass, here
@@ -170,26 +168,6 @@ def test_mistakes_that_only_the_system_there_can_see_are_told_as_mistakes_of_fil
     assert CliRunner().invoke(app, ["validate", str(folder)]).exit_code == 0
     text = anlass("validate", str(folder), fails=AuthorError)
     assert "hello.yaml: this server is not allowed - at `$.nodes[0].webhook`" in text
-
-
-def client(status: int, content: bytes) -> ControlClient:
-    answer = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
-    return ControlClient("http://shop.example", transport=answer)
-
-
-def test_mistakes_of_files_come_back_as_they_are() -> None:
-    fault = {"file": "a.yaml", "path": "$.nodes", "problem": "no", "fix": "mend it"}
-    with pytest.raises(AuthorError, match=r"a.yaml: no - at `\$.nodes`; mend it"):
-        client(422, json.dumps({"errors": [fault]}).encode()).raw("GET", "/v1/history")
-
-
-def test_what_is_no_control_api_is_said_so() -> None:
-    with pytest.raises(OperatorError, match="answers 502, and is no control API"):
-        client(502, b"<html>").raw("GET", "/v1/history")
-    with pytest.raises(OperatorError, match="does not answer"):
-        ControlClient("http://127.0.0.1:1").raw("GET", "/v1/history")
-    with pytest.raises(OperatorError, match="is no URL"):
-        ControlClient("127.0.0.1:8081")
 
 
 def test_names_with_any_signs_are_one_part_of_a_path(there: tuple[Served, Anlass]) -> None:

@@ -1,0 +1,123 @@
+"""Joined: the histories of several slots between which partitions moved, as each partition's own.
+
+To know where a partition was, all slots' histories are read once, and then what is asked for.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from actors.errors import LogCorruptError
+from actors.frame import Frame
+from actors.kept.stays import Span, Stays
+from actors.relocation.chronicle import Chronicle
+
+
+def stays_in(slots: Mapping[int, Chronicle]) -> Stays:
+    """Read all slots, and return where partitions were; more may be noted before it is sorted."""
+    stays = Stays()
+    for slot, chronicle in slots.items():
+        for frame in chronicle.frames():
+            stays.note(slot, frame)
+    return stays
+
+
+class Joined:
+    """Slots' histories, as far as they were read when it was noted where partitions were."""
+
+    def __init__(self, slots: Mapping[int, Chronicle], stays: Stays) -> None:
+        """`stays` may have noted others than `slots`: what is there is not read here."""
+        self.stays = stays
+        self._slots = slots
+
+    @property
+    def records(self) -> int:
+        """How many records all slots have."""
+        stays = self.stays
+        there = [slot for slot in self._slots if slot in stays.firsts]
+        return sum(stays.ends[slot] - stays.firsts[slot] for slot in there)
+
+    def frames(self) -> Iterator[tuple[int, Frame]]:
+        """Yield all frames with their slots: those of each partition in the order it had them.
+
+        Raises LogCorruptError.
+        """
+        stays = self.stays
+        starts: dict[tuple[int, int], tuple[int, int]] = {}
+        """Where a stay begins: what must have been read before."""
+        awaited: set[tuple[int, int]] = set()
+        wanted: set[tuple[int, int]] = set()
+        """Publications that are to come first, if that can be: clocks of machines may differ."""
+        for number, found in enumerate(stays.found):
+            if (brought := stays.brought(number)) and brought[0] != found[0].slot:
+                starts[found[0].slot, found[0].position] = brought
+                wanted.add(brought)
+            for before, after in pairwise(found):
+                end = before.slot, before.last_position
+                starts[after.slot, after.position] = end
+                awaited.add(end)
+        awaited |= wanted
+        waiting = {slot: self._until_end(slot) for slot in self._slots}
+        held: dict[int, Frame] = {}
+        while waiting:
+            went_on = False
+            for slot in list(waiting):
+                frame = held.pop(slot, None) or next(waiting[slot], None)
+                while frame is not None:
+                    places = _places(slot, frame) if starts else []
+                    if any(starts.get(place) in awaited for place in places):
+                        held[slot] = frame
+                        break
+                    awaited.difference_update(places)
+                    went_on = True
+                    yield slot, frame
+                    frame = next(waiting[slot], None)
+                else:
+                    del waiting[slot]
+                    went_on = True
+            if not went_on and awaited & wanted:
+                awaited -= wanted
+            elif not went_on:
+                text = f"the logs of slots {sorted(waiting)} say that each comes before the others"
+                raise LogCorruptError(f"{text}; see what `anlass verify` says")
+
+    def parts(self, spans: list[Span]) -> Iterator[Frame]:
+        """Yield the frames that lie in these parts of slots' logs, and no record around them."""
+        for span in spans:
+            if span.slot not in self._slots or span.next == span.first:
+                continue
+            for frame in self._slots[span.slot].frames(span.first):
+                if frame.position >= self._end_of(span):
+                    break
+                yield _cut(frame, span)
+
+    def _until_end(self, slot: int) -> Iterator[Frame]:
+        """Yield a slot's frames, as far as it is known where its partitions were."""
+        end = self.stays.ends.get(slot, 0)
+        for frame in self._slots[slot].frames():
+            if frame.position >= end:
+                return
+            yield frame
+
+    def _end_of(self, span: Span) -> int:
+        return self.stays.ends.get(span.slot, 0) if span.next is None else span.next
+
+
+def _places(slot: int, frame: Frame) -> list[tuple[int, int]]:
+    return [(slot, frame.position + at) for at in range(len(frame.records))]
+
+
+def _cut(frame: Frame, span: Span) -> Frame:
+    """Return the part of a frame that lies in a span.
+
+    A partition's own records are in whole frames of it; but where one comes with a publication, the
+    slot records that in the same frame before, and where one has left, another may follow.
+    """
+    first = max(span.first - frame.position, 0)
+    last = len(frame.records)
+    if span.next is not None:
+        last = min(span.next - frame.position, last)
+    if first == 0 and last == len(frame.records):
+        return frame
+    records, verdicts = frame.records[first:last], frame.verdicts[first:last]
+    position = frame.position + first
+    return Frame(position, frame.fold_version, records, verdicts, frame.outcomes, frame.faults)
