@@ -84,8 +84,8 @@ class Publisher:
         moments: list[int] = [(await self._status(socket))["now_ms"] for socket in self._sockets]
         return max(moments)
 
-    async def queued(self) -> dict[str, int]:
-        """Return how many entries wait for each journey that is paused."""
+    async def queued(self) -> dict[str, int] | None:
+        """Return how many entries wait for each journey that is paused; see `queues_of`."""
         return queues_of([await self._status(socket) for socket in self._sockets])
 
     async def visits(self, source: bytes = b"") -> Visits:
@@ -215,10 +215,15 @@ class Publisher:
         return reply.status
 
 
-def queues_of(statuses: list[dict[str, Any]]) -> dict[str, int]:
-    """Add up how many entries wait for each journey, as shards say it of themselves."""
+def queues_of(statuses: list[dict[str, Any]]) -> dict[str, int] | None:
+    """Add up how many entries wait for each journey, as shards say it of themselves.
+
+    None where one does not say it: shards of older code are replaced one after the other.
+    """
     queued: dict[str, int] = {}
     for each in statuses:
+        if "queued" not in each:
+            return None
         add_counts(queued, each["queued"])
     return queued
 

@@ -89,8 +89,8 @@ class System:
         """Return what is in force."""
         return self.wait(self.publisher().in_force)
 
-    def queued(self) -> dict[str, int]:
-        """Return how many entries wait for each journey that is paused."""
+    def queued(self) -> dict[str, int] | None:
+        """Return how many entries wait for each journey that is paused; None: not all say it."""
         return self.wait(self.publisher().queued)
 
     def draft(self, sent: Draft | None) -> Draft:

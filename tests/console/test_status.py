@@ -15,7 +15,7 @@ from console.cells import load_cells
 from console.cluster_screen import show_cluster_status
 from console.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
 from console.screen import console, size_words
-from console.status import BETWEEN_S, ShardLine, SystemStatus, status_of
+from console.status import BETWEEN_S, ShardLine, SystemStatus, journeys_of, status_of
 from console.status_screen import show_status
 from tests.actors.test_service import event, serving
 from tests.console.command import anlass
@@ -127,6 +127,14 @@ def test_the_command_prints_json(tmp_path: Path) -> None:
 )
 def test_a_size_is_told_in_three_digits(size: int, words: str) -> None:
     assert size_words(size) == words
+
+
+def test_shards_of_older_code_say_nothing_of_entries_that_wait() -> None:
+    now: dict[str, Any] = {"published": source_of(journey("hello")), "queued": {"hello": 2}}
+    older: dict[str, Any] = {"published": source_of(journey("hello"))}
+    for said, queued in (([now, now], 4), ([now, older], None)):
+        (hello,) = journeys_of([(0.0, each) for each in said]) or []
+        assert (hello.journey, hello.queued) == ("hello", queued)
 
 
 SHARD = ShardLine(
