@@ -23,7 +23,7 @@ from console.options import (
     print_json,
     redis_settings,
 )
-from console.screen import console, span_words
+from console.screen import console, size_words, span_words
 from console.status import ShardLine, SystemStatus, status_of
 
 
@@ -76,6 +76,10 @@ def show_status(found: SystemStatus) -> None:
         text = f"Nothing runs on {found.folder} (clock {found.clock}). It holds:"
         console.print(text, soft_wrap=True, highlight=False)
     console.print(status_table(found))
+    if found.earlier_bytes:
+        size = size_words(found.earlier_bytes)
+        text = f"Of the archive {size} are of the time in Redis, in `earlier/`"
+        console.print(text, soft_wrap=True, highlight=False)
     for number in found.gateways_silent:
         text = f"gateway {number} does not answer; it starts again where its process died"
         console.print(Text(text, style="red"), soft_wrap=True)
