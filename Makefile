@@ -13,10 +13,10 @@ SEEDS ?=
 demo: .venv/run  ## the whole system on a stream of shop events, in a minute
 	$(BIN)/anlass demo $(if $(EVENTS),--events "$(EVENTS)") $(if $(CONSENT),--consent "$(CONSENT)")
 
-test: .venv/test  ## the whole suite: on all cores, then what starts Ray, two at a time; ARGS=what
+test: .venv/test  ## the whole suite: on all cores, then what starts Ray, three at a time; ARGS=what
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "not ray"
-	$(BIN)/python -m pytest -n auto --maxprocesses 2 --maxschedchunk 1 -m ray
+	$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -m ray tests/chaos tests/system
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

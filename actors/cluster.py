@@ -23,8 +23,8 @@ from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, Drain, LinkClient, LinkError, PublishNow, RunOut, Status
 from actors.map import even_map
-from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
+from actors.ray_servers import RayServers
 from actors.running import forget_running, note_running, shard_name
 from actors.settings import CourierSettings, ShardSettings, SystemSettings, set_ray_environment
 from actors.shards.service import ShardService
@@ -117,7 +117,7 @@ class Cluster:
             self._processes.release()
             raise
         self._settings = settings
-        self.ray = OwnRay()
+        self.ray = RayServers()
         self.runtime = new_runtime()
         self._processes.note([os.getpid()], self.runtime)
         self._lifeline = Lifeline(self.lifeline)

@@ -45,7 +45,7 @@ def read_folder(path: Path | str) -> Folder:
     folder = Path(path)
     mistakes: list[Mistake] = []
     files = _files_in(folder, mistakes)
-    settings_file, settings = _read_settings(folder, files, mistakes)
+    settings_file, settings = _read_settings(files, mistakes)
     operator = _split_off_operator(settings, settings_file, mistakes)
     publication = Publication(
         journeys=_read_journeys(folder, files, mistakes),
@@ -63,6 +63,24 @@ def checked_folder(path: Path) -> Folder:
     if folder.mistakes:
         raise AuthorError(folder.mistakes)
     return folder
+
+
+def operator_of(file: Path | None) -> dict[str, Any]:
+    """Return the operator's part of a settings file; without one, all is at its default.
+
+    Raises AuthorError with every mistake in that part.
+    """
+    mistakes: list[Mistake] = []
+    settings: dict[str, Any] = {}
+    name = SETTINGS_STEM if file is None else file.name
+    if file is not None and not file.is_file():
+        mistakes.append(Mistake(str(file), "$", "there is no such file", "name an anlass.yaml"))
+    elif file is not None:
+        settings = _settings_of(file, mistakes)
+    operator = _split_off_operator(settings, name, mistakes)
+    if mistakes:
+        raise AuthorError(sorted(set(mistakes)))
+    return operator
 
 
 def checked_anew(publication: Publication, operator: dict[str, Any]) -> Folder:
@@ -132,9 +150,7 @@ def _read_segments(folder: Path, mistakes: list[Mistake]) -> dict[str, Any]:
     return segments
 
 
-def _read_settings(
-    folder: Path, files: list[Path], mistakes: list[Mistake]
-) -> tuple[str, dict[str, Any]]:
+def _read_settings(files: list[Path], mistakes: list[Mistake]) -> tuple[str, dict[str, Any]]:
     """Return the settings file's name and what it says; without one, all is at its default."""
     found = [path for path in files if path.stem == SETTINGS_STEM]
     if not found:
@@ -143,13 +159,17 @@ def _read_settings(
     if len(found) > 1:
         problem = f"the settings are in {found[1].name} as well"
         mistakes.append(Mistake(file, "$", problem, "keep one of the two files"))
-    if not found[0].read_bytes().strip():
-        return file, {}
-    document = read_document(found[0], folder, mistakes)
+    return file, _settings_of(found[0], mistakes)
+
+
+def _settings_of(path: Path, mistakes: list[Mistake]) -> dict[str, Any]:
+    if not path.read_bytes().strip():
+        return {}
+    document = read_document(path, path.parent, mistakes)
     if document is not None and not isinstance(document, dict):
         problem = f"expected fields, got {document!r:.60}"
-        mistakes.append(Mistake(file, "$", problem, "write it as `key: value` lines"))
-    return file, document if isinstance(document, dict) else {}
+        mistakes.append(Mistake(path.name, "$", problem, "write it as `key: value` lines"))
+    return document if isinstance(document, dict) else {}
 
 
 def _split_off_operator(

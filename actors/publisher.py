@@ -30,6 +30,7 @@ from actors.publications import (
     numbers_with,
 )
 from engine.compile.publication import programs_of
+from engine.contacts.course import add_counts
 from engine.fold.succession import Known, says_the_same, source_of, succeed, versions_of
 from engine.language.journey import Publication
 
@@ -83,13 +84,16 @@ class Publisher:
         moments: list[int] = [(await self._status(socket))["now_ms"] for socket in self._sockets]
         return max(moments)
 
+    async def queued(self) -> dict[str, int]:
+        """Return how many entries wait for each journey that is paused."""
+        return queues_of([await self._status(socket) for socket in self._sockets])
+
     async def visits(self, source: bytes = b"") -> Visits:
         """Count where visits stand, and what a draft of this source would make of them."""
         counted = await asyncio.gather(*[self._count(socket, source) for socket in self._sockets])
         queued: dict[str, int] = {}
         for each in counted:
-            for journey, count in each.queued.items():
-                queued[journey] = queued.get(journey, 0) + count
+            add_counts(queued, each.queued)
         return Visits(_merged([visit for each in counted for visit in each.visits]), queued)
 
     def known(self, visits: Visits | None = None) -> Known:
@@ -194,7 +198,7 @@ class Publisher:
         except RefusedError as error:
             raise OperatorError(str(error)) from None
         except (OSError, LinkError) as error:
-            raise OperatorError(f"a shard does not answer at {socket}: {error}") from None
+            raise PassingError(f"a shard does not answer at {socket}: {error}") from None
         assert isinstance(reply, Counted)
         return reply
 
@@ -209,6 +213,14 @@ class Publisher:
             raise PassingError(f"a shard does not answer at {socket}: {error}") from None
         assert isinstance(reply, Status)
         return reply.status
+
+
+def queues_of(statuses: list[dict[str, Any]]) -> dict[str, int]:
+    """Add up how many entries wait for each journey, as shards say it of themselves."""
+    queued: dict[str, int] = {}
+    for each in statuses:
+        add_counts(queued, each["queued"])
+    return queued
 
 
 def _merged(visits: list[VisitCount]) -> list[VisitCount]:

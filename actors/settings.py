@@ -69,7 +69,12 @@ class SystemSettings(Struct, frozen=True, kw_only=True):
     """What `anlass run` was told."""
 
     data: Path
-    journeys: Path
+    journeys: Path | None
+    """The folder to put in force; None: what is in force goes on."""
+    settings_file: Path | None = None
+    """Where the operator's part is without a folder; None: it is at its default."""
+    publish: bool = False
+    """Put the folder in force also where that ends visits in flight."""
     shards: int = 2
     clock: ClockName = "wall"
     keep_ms: int = 90 * DAY_MS

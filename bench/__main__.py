@@ -38,9 +38,11 @@ from bench.journeys import (
 from bench.links import bench_links
 from bench.load import post_latencies_ms, post_open_loop_ms, wrk_posts_per_s
 from bench.overload import BATCH, QUIET_PER_S, neighbours, overload
+from bench.publish import bench_publish
 from bench.replay import RIGHT, RIGHT_CAPPED, generate_w1, replay_w1
 from bench.running import RunningSystem
 from bench.timers import bench_timers
+from bench.trace import bench_trace
 
 W1_GENERATOR: Final = Path(__file__).parent.parent.parent / "shared" / "w1" / "gen.py"
 WRK_SECONDS: Final = 8
@@ -187,6 +189,8 @@ PARTS: Final[dict[str, Callable[[Board, Path], None]]] = {
     "restart": lambda board, _: bench_restart(board),
     "recovery": lambda board, _: bench_recovery(board),
     "timers": bench_timers,
+    "publish": bench_publish,
+    "trace": bench_trace,
     "links": bench_links,
     "overload": bench_overload,
     "growth": bench_growth,

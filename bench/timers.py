@@ -110,7 +110,7 @@ async def _settled(data: Path, count: int) -> None:
     clients = [await LinkClient.connect(socket) for socket in running.sockets]
     async with asyncio.timeout(ALL_S_MAX):
         while True:
-            statuses = [await _status(client) for client in clients]
+            statuses = [await status_of(client) for client in clients]
             sent = sum(sum(each["outcomes"].get("review", {}).values()) for each in statuses)
             if sent >= count and not any(each["outbox"] for each in statuses):
                 break
@@ -119,7 +119,8 @@ async def _settled(data: Path, count: int) -> None:
         client.close()
 
 
-async def _status(client: LinkClient) -> dict[str, Any]:
+async def status_of(client: LinkClient) -> dict[str, Any]:
+    """Ask a shard how it is."""
     reply = await client.ask(AskStatus(0))
     assert isinstance(reply, Status)
     return reply.status

@@ -98,7 +98,9 @@ def build_slot(
         else:
             at_ms = due_at_ms + DAY_MS + number * FAR_DAYS * DAY_MS // contacts
         contact = contact_like(template, name)
-        contact.visits = [replace(contact.visits[0], id=_visit_id(name), due_at_ms=at_ms)]
+        visit = replace(contact.visits[0], id=_visit_id(name), due_at_ms=at_ms)
+        visit.waits_since_ms = at_ms - FAR_DAYS * DAY_MS
+        contact.visits = [visit]
         contact.next_due_at_ms = contact.armed_at_ms = at_ms
         return Row(name, 0, at_ms, pending=False, state=encode_contact(contact))
 

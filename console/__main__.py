@@ -15,6 +15,7 @@ from actors.errors import OperatorError
 from actors.links.certificate import notices_of
 from actors.log_lines import log_to_stderr
 from actors.settings import SystemSettings
+from actors.store.manifest import read_store
 from actors.store.port import StoreStalledError
 from channels.channel import ChannelError
 from console.cluster_command import restart, scale, stop
@@ -82,8 +83,19 @@ app = typer.Typer(
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - the options of a command
-    journeys: Journeys,
+    journeys: Annotated[
+        Path | None,
+        typer.Option(help="Folder to put in force; left out, what is in force goes on."),
+    ] = None,
     data: Data = Path("data"),
+    publish: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--publish", help="Put the folder in force though visits in flight end."),
+    ] = False,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="The operator's anlass.yaml, where there is no folder."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks one.")
@@ -122,15 +134,14 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
     """
     from console.run import System  # noqa: PLC0415 - see above
 
-    cluster = None
-    if redis:
-        where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
-        cluster = cluster_settings(where, data, archive, address, keys)
-    elif address:
-        raise OperatorError("--address joins a cluster, whose store is in Redis; say --redis")
+    where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
+    cluster = cluster_settings(where, data, archive, address, keys)
+    _check_folder(journeys, settings_file, data if cluster is None else None, publish=publish)
     settings = SystemSettings(
         data=data,
         journeys=journeys,
+        settings_file=settings_file,
+        publish=publish,
         clock=clock,
         encrypted=None if encryption is None else encryption == "on",
         key_file=key_file,
@@ -139,9 +150,33 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
         cluster=cluster,
         address=address,
     )
+    _tell_notices(keys)
+    _run(System(settings, shards, host, port, gateways, control))
+
+
+def _check_folder(
+    journeys: Path | None, settings_file: Path | None, data: Path | None, *, publish: bool
+) -> None:
+    """Refuse options that do not fit, and to make a store of which nothing could be in force."""
+    if journeys is not None:
+        if settings_file is not None:
+            text = "the folder's own anlass.yaml counts"
+            raise OperatorError(f"{text}; leave --settings out, or --journeys")
+        return
+    if publish:
+        raise OperatorError("--publish puts a folder in force; name it with --journeys")
+    if data is not None:
+        read_store(data)
+    if settings_file is None:
+        text = (
+            "What is in force goes on. Without --settings, write keys are those of the environment"
+        )
+        errors.print(f"{text} alone, and messages go to files.", soft_wrap=True)
+
+
+def _tell_notices(keys: Path | None) -> None:
     for notice in notices_of(keys, WallClock().read()) if keys else ():
         errors.print(notice, soft_wrap=True, markup=False)
-    _run(System(settings, shards, host, port, gateways, control))
 
 
 def _run(system: "System") -> None:
@@ -183,7 +218,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
         chunks = chunks_of(events, format, consent_all=consent == "all")
         total = None
     folder = data or Path(tempfile.mkdtemp(prefix="anlass-demo-"))
-    settings = SystemSettings(data=folder, journeys=journeys, clock="events")
+    settings = SystemSettings(data=folder, journeys=journeys, clock="events", publish=True)
     system = System(settings, shards, "127.0.0.1", 0)
     with errors.status(f"Starting Ray, {shards} shards, a courier and the gateway ..."):
         system.start_ray()

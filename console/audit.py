@@ -52,12 +52,15 @@ class AuditLine(Struct, kw_only=True, omit_defaults=True):
     """The lines of a begin and of an end have the same."""
     at_ms: int
     by: str
-    """Name of the key, `loopback` where there are none; of a command, the account."""
+    """Name of the key, `loopback` where there are none, `unknown` where none of them was shown; of
+    a command, the account."""
     what: str
+    """Such as `publish`; `refused` of who was not let in."""
     about: str = ""
     """The journey, or the digest of the contact, or a number."""
     outcome: str
-    """`begun`, `done`, or why not. Where only `begun` is there, the process ended meanwhile."""
+    """`begun`, `done`, or why not. Where only `begun` is there, the process ended meanwhile.
+    Of who was not let in, how often."""
     took_ms: int = 0
     command: bool = False
     """Whether a command on the machine itself did it, without the API."""
@@ -77,7 +80,9 @@ class Audit:
         self._seen: tuple[int, int] | None = None
         """Which file was the last, and how long."""
 
-    def begin(self, by: str, what: str, about: str, *, command: bool = False) -> AuditLine:
+    def begin(
+        self, by: str, what: str, about: str, *, command: bool = False, outcome: str = BEGUN
+    ) -> AuditLine:
         """Note what is about to begin; durable on return. Raises UnnotedError: it may not begin."""
         try:
             with self._held():
@@ -88,7 +93,7 @@ class Audit:
                     by=by,
                     what=what,
                     about=about[:TEXT_CHARS_MAX],
-                    outcome=BEGUN,
+                    outcome=outcome,
                     command=command,
                 )
                 self._write(line)

@@ -4,10 +4,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from console.cluster_status import SlotLine
-from console.screen import size_words, span_words
+from console.screen import size_words
 from console.status import ShardLine
+from engine.calendar.span import span_words
 
 NOT_KNOWN: Final = "-"
+
+BESIDE: Final = 3
+"""Columns on the screen that a cell takes beside its text: a border and two spaces."""
 
 Cells = dict[str, str]
 """A row: column -> cell."""
@@ -25,9 +29,7 @@ def size_cell(value: int | None) -> str:
 
 def late_cell(late_ms: int | None) -> str:
     """Return how late timers are."""
-    if late_ms is None:
-        return NOT_KNOWN
-    return f"{late_ms} ms" if late_ms < 1000 else span_words(late_ms / 1000)
+    return NOT_KNOWN if late_ms is None else span_words(late_ms)
 
 
 def load_cells(line: ShardLine | SlotLine) -> Cells:
@@ -45,6 +47,22 @@ def load_cells(line: ShardLine | SlotLine) -> Cells:
         "snapshots": size_words(line.snapshot_bytes),
         "archive": size_cell(line.archive_bytes),
     }
+
+
+def fitting(columns: list[str], rows: Iterable[Cells], width: int) -> list[list[str]]:
+    """Part columns so that tables of them fit in a width, none cut; the first is in each."""
+    rows = list(rows)
+    first, *others = columns
+    own = {
+        name: BESIDE + max(len(line) for row in rows for line in (name, *row[name].split("\n")))
+        for name in columns
+    }
+    groups: list[list[str]] = [[first]]
+    for name in others:
+        if len(groups[-1]) > 1 and 1 + sum(own[each] for each in [*groups[-1], name]) > width:
+            groups.append([first])
+        groups[-1].append(name)
+    return groups
 
 
 def known_columns(rows: Iterable[Cells]) -> list[str]:

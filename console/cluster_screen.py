@@ -5,9 +5,18 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from console.cells import NOT_KNOWN, Cells, known_columns, load_cells, number_cell, size_cell
+from console.cells import (
+    NOT_KNOWN,
+    Cells,
+    fitting,
+    known_columns,
+    load_cells,
+    number_cell,
+    size_cell,
+)
 from console.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
 from console.screen import console, size_words
+from console.standing import in_force_words
 
 FULL_SHARE: Final = 0.8
 """A server with so much of its memory in use is shown in red."""
@@ -19,8 +28,7 @@ def show_cluster_status(found: ClusterStatus) -> None:
     """Print it: the whole, then shards by node, then slots."""
     head = f"Cluster in {found.redis}: {found.wanted} shards wanted, generation {found.generation}"
     console.print(f"{head}, {found.controller}", soft_wrap=True, highlight=False)
-    journeys = "not known" if found.journeys is None else ", ".join(found.journeys) or "none"
-    console.print(f"Journeys in force: {journeys}", soft_wrap=True, highlight=False, markup=False)
+    console.print(Text(in_force_words(found.journeys)), soft_wrap=True)
     text, full = server_words(found.server)
     console.print(Text(text, style="red" if full else ""), soft_wrap=True)
     if found.stopping:
@@ -28,9 +36,9 @@ def show_cluster_status(found: ClusterStatus) -> None:
     if found.moving:
         console.print(f"{found.moving} partitions are to move", highlight=False)
     if found.shards:
-        console.print(_table([_member_cells(line) for line in found.shards]))
+        _show([_member_cells(line) for line in found.shards])
     if found.slots:
-        console.print(_table([_slot_cells(line) for line in found.slots]))
+        _show([_slot_cells(line) for line in found.slots])
     for line in found.slots:
         for why in (line.stalled and f"takes no events: {line.stalled}", line.snapshot_error):
             if why and not found.stopping:
@@ -53,15 +61,15 @@ def server_words(line: ServerLine) -> tuple[str, bool]:
     return f"{text}: beyond that nothing is accepted; raise maxmemory", True
 
 
-def _table(rows: list[Cells]) -> Table:
-    """Return a table with the columns of which something is known."""
-    table = Table()
-    shown = known_columns(rows)
-    for name in shown:
-        table.add_column(name, justify="left" if name in TEXTS else "right")
-    for row in rows:
-        table.add_row(*[Text(row[name]) for name in shown])
-    return table
+def _show(rows: list[Cells]) -> None:
+    """Print the columns of which something is known, in tables that fit."""
+    for shown in fitting(known_columns(rows), rows, console.width):
+        table = Table()
+        for name in shown:
+            table.add_column(name, justify="left" if name in TEXTS else "right", no_wrap=True)
+        for row in rows:
+            table.add_row(*[Text(row[name]) for name in shown])
+        console.print(table)
 
 
 def _member_cells(line: MemberLine) -> Cells:

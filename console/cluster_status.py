@@ -23,6 +23,7 @@ from actors.store.archive import archive_bytes
 from actors.store.port import StoreStalledError
 from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import bytes_by_slot
+from console.standing import Standing
 from console.status import (
     BETWEEN_S,
     ShardLine,
@@ -118,7 +119,7 @@ class ClusterStatus(Struct, kw_only=True):
     """Slots that own partitions, and nobody serves them just now."""
     stopping: bool
     lease_ms: int = int(LEASE_S * 1000)
-    journeys: list[str] | None = None
+    journeys: list[Standing] | None = None
     shards: list[MemberLine]
     slots: list[SlotLine]
 

@@ -1,5 +1,6 @@
 """The command `anlass contact show`: what is known of a contact, now or at any moment before."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from actors.errors import OperatorError
+from actors.errors import OperatorError, UnknownError
 from actors.kept.kept import StorePlace
 from actors.kept.past import Begin, Past
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
@@ -28,9 +29,12 @@ from console.options import (
 )
 from console.recorded import moment_ms
 from console.screen import console
+from console.standing import Standing, standing_words, standings_of
+from console.story import decode_publication
 from console.story_words import Teller
-from engine.contacts.contact import Contact, decode_contact
+from engine.contacts.contact import Contact, Visit, decode_contact
 from engine.contacts.zone import zone_for
+from engine.fold.version import is_held
 from engine.limits import FAR_MS
 
 MESSAGES_SHOWN = 10
@@ -44,6 +48,8 @@ class Known(Struct, kw_only=True):
     """None: now."""
     zone: str
     """Of its local times."""
+    journeys: list[Standing]
+    """Those that it has visits of, or entries that wait; `queued` are entries of its own."""
     state: dict[str, Any] | None
     """As engine.contacts.contact.Contact names it; None where nothing was known."""
 
@@ -71,11 +77,10 @@ def show(  # noqa: PLR0913, PLR0917 - the options of a command
     at_ms = moment_ms(at, "--at") if at else None
     place = store_place(data, redis, redis_prefix, redis_ca, archive)
     known, kept = known_of(place, contact, at_ms, key_file)
+    if kept is None:
+        raise unknown_contact(contact, at)
     if json:
         print_json(known)
-    elif kept is None:
-        when = f" at {at}" if at else ""
-        console.print(f"Nothing is known of {contact}{when}.", markup=False, soft_wrap=True)
     else:
         show_contact(kept, known)
 
@@ -98,7 +103,24 @@ def known_of(
     rules = partition.programs.rules
     zone = rules.zone if kept is None else zone_for(kept, rules)
     told = None if kept is None else readable(kept)
-    return Known(contact=contact, at_ms=at_ms, zone=zone.key, state=told), kept
+    journeys = [] if kept is None else _journeys(partition.published, kept)
+    return Known(contact=contact, at_ms=at_ms, zone=zone.key, journeys=journeys, state=told), kept
+
+
+def _journeys(published: bytes, kept: Contact) -> list[Standing]:
+    if not published:
+        return []
+    queued = Counter(each.journey for each in kept.queued)
+    concerned = {each.journey for each in kept.visits} | queued.keys()
+    standings = standings_of(decode_publication(published), queued)
+    return [each for each in standings if each.journey in concerned]
+
+
+def unknown_contact(contact: str, at: str = "") -> UnknownError:
+    """Return the error that nothing is known of a contact, at that moment if one was named."""
+    when = f" at {at}" if at else ""
+    fix = "look for its id in the sender's system, or for `anonymous/` and its anonymous id"
+    return UnknownError(f"nothing is known of contact {contact!r}{when}; {fix}")
 
 
 def _check_reach(begin: Begin, until_ms: int, data: StorePlace) -> None:
@@ -115,12 +137,12 @@ def show_contact(kept: Contact, known: Known) -> None:
     table = Table(show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, lines in _rows(kept, teller).items():
+    for name, lines in _rows(kept, known, teller).items():
         table.add_row(name, "\n".join(lines) or "-")
     console.print(table)
 
 
-def _rows(kept: Contact, teller: Teller) -> dict[str, list[str]]:
+def _rows(kept: Contact, known: Known, teller: Teller) -> dict[str, list[str]]:
     session = kept.session
     return {
         "attributes": [f"{name}: {_json(value)}" for name, value in kept.attributes.items()],
@@ -136,10 +158,13 @@ def _rows(kept: Contact, teller: Teller) -> dict[str, list[str]]:
             f"since {teller.moment(session.started_at_ms)}: "
             + ", ".join(f"{count} {name}" for name, count in session.counts.items())
         ],
-        "visits": [
-            f"{each.journey} waits at {each.node}"
-            + (f" until {teller.moment(each.due_at_ms)}" if each.due_at_ms < FAR_MS else "")
-            for each in kept.visits
+        "visits": [_visit_words(each, teller) for each in kept.visits],
+        "entries that wait": [
+            f"{each.journey} on {each.name} {each.event_id}, since {teller.moment(each.since_ms)}"
+            for each in kept.queued
+        ],
+        "journeys": [
+            f"{each.journey}: {standing_words(each) or 'live'}" for each in known.journeys
         ],
         "events": [f"{len(past)} {name}" for name, past in kept.history.items()],
         "messages": [
@@ -148,6 +173,18 @@ def _rows(kept: Contact, teller: Teller) -> dict[str, list[str]]:
         ],
         "on their way": [each.key for each in kept.pending],
     }
+
+
+def _visit_words(visit: Visit, teller: Teller) -> str:
+    """Say where a visit is and until when, or that its time is put off."""
+    text = f"{visit.journey} waits at {visit.node}"
+    if visit.version:
+        text += f" of version {visit.version}"
+    if visit.dry:
+        text += ", without messages as it is no test contact's"
+    if is_held(visit):
+        return f"{text}, until the journey is resumed (due {teller.moment(visit.was_due_ms)})"
+    return text + (f" until {teller.moment(visit.due_at_ms)}" if visit.due_at_ms < FAR_MS else "")
 
 
 def _json(value: Any) -> str:

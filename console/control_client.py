@@ -10,6 +10,7 @@ import typer
 from msgspec import Struct
 
 from actors.errors import OperatorError
+from console.field_words import in_options
 from engine.errors import AuthorError, Mistake
 
 ANSWER_S: Final = 660.0
@@ -112,5 +113,8 @@ def _refusal(answer: httpx.Response, url: str) -> Exception:
             [Mistake(each.file, each.path, each.problem, each.fix) for each in faults]
         )
     return OperatorError(
-        "\n".join(f"{each.problem}; {each.fix}" if each.fix else each.problem for each in faults)
+        "\n".join(
+            in_options(f"{each.problem}; {each.fix}" if each.fix else each.problem)
+            for each in faults
+        )
     )

@@ -2,18 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
-from rich.table import Table
-from rich.text import Text
 
 from actors.publications import journey_notes
 from actors.publisher import Visits
 from actors.shards.census import ENDS, FIRES, KEEPS, LATER, SOONER
-from console.screen import console
+from console.alteration import Alteration, Alterations, alterations_of
 from engine.fold.succession import documents_of
 from engine.language.journey import Publication
+
+LIVE: Final = "live"
+TEST: Final = "test"
 
 
 class NodeLine(Struct, kw_only=True):
@@ -41,6 +42,13 @@ class JourneyLine(Struct, kw_only=True):
     number: int
     """Of the version that it comes to; 0: it has none."""
     in_flight: str = ""
+    mode_was: str = ""
+    """`live`, or `test`: only test contacts get messages; empty where the journey was not there."""
+    mode: str = ""
+    fields: list[Alteration] = []
+    """What changes, at its path; of a journey that was there and is."""
+    fields_left: int = 0
+    """Further ones, which are not told."""
     nodes_new: list[str] = []
     nodes_gone: list[str] = []
     queued: int = 0
@@ -53,9 +61,9 @@ class EntryLine(Struct, kw_only=True):
 
     journey: str
     more: int
-    """Who would have entered, and did not."""
+    """Who would have entered, and would not with what is in force."""
     fewer: int
-    """Who did enter, and would not have."""
+    """Who would have with what is in force, and not with the draft."""
 
 
 class Diff(Struct, kw_only=True):
@@ -65,6 +73,10 @@ class Diff(Struct, kw_only=True):
     days: int = 0
     """How far back entries were looked at; 0: not at all."""
     entries: list[EntryLine] = []
+    entries_note: str = ""
+    """What these do not tell, and why."""
+    documents: list[Alterations] = []
+    """Which fields of the settings, and of segments that were there and are, change."""
     settings: list[str] = []
     templates: list[str] = []
     segments: list[str] = []
@@ -82,13 +94,19 @@ def diff_of(
     old, new = documents_of(before), documents_of(after)
     lines = []
     for note in journey_notes(before, after, numbers):
-        there, then = _nodes_of(old.get(note.journey)), _nodes_of(new.get(note.journey))
+        was, now = old.get(note.journey), new.get(note.journey)
+        there, then = _nodes_of(was), _nodes_of(now)
+        altered = alterations_of(note.journey, was, now) if was and now else None
         lines.append(
             JourneyLine(
                 journey=note.journey,
                 change=note.change,
                 number=note.number,
                 in_flight=note.in_flight,
+                mode_was=_mode_of(was),
+                mode=_mode_of(now),
+                fields=altered.fields if altered else [],
+                fields_left=altered.left if altered else 0,
                 nodes_new=[each for each in then if each not in there] if there else [],
                 nodes_gone=[each for each in there if each not in then] if then else [],
                 queued=visits.queued.get(note.journey, 0),
@@ -97,6 +115,10 @@ def diff_of(
         )
     return Diff(
         journeys=lines,
+        documents=[
+            *_altered({"settings": before.settings}, {"settings": after.settings}),
+            *_altered(before.segments, after.segments),
+        ],
         settings=_changed(before.settings, after.settings),
         templates=_changed(before.templates, after.templates),
         segments=_changed(before.segments, after.segments),
@@ -113,73 +135,6 @@ def unmapped(diff: Diff, maps: dict[str, dict[str, str]]) -> list[str]:
         for node in line.visits
         if node.ends and node.node not in maps.get(line.journey, {})
     ]
-
-
-def show_diff(diff: Diff) -> None:
-    """Print it."""
-    for line in diff.journeys:
-        console.print(Text(_headline(line)), soft_wrap=True)
-        if line.visits:
-            console.print(_table(line))
-    for what, names in (
-        ("settings", diff.settings),
-        ("templates", diff.templates),
-        ("segments", diff.segments),
-    ):
-        if names:
-            console.print(Text(f"{what} changed: {', '.join(names)}"), soft_wrap=True)
-    for entry in diff.entries:
-        console.print(Text(entry_words(entry, diff.days)), soft_wrap=True)
-    if diff.empty:
-        console.print("Nothing differs from what is in force.")
-
-
-def entry_words(line: EntryLine, days: int) -> str:
-    """Say who would have entered: `hello: 1,204 more would have entered in the last 7 days`."""
-    parts = [
-        f"{count:,} {word}" for count, word in ((line.more, "more"), (line.fewer, "fewer")) if count
-    ]
-    when = "the last day" if days == 1 else f"the last {days} days"
-    return f"{line.journey}: {' and '.join(parts)} would have entered in {when}"
-
-
-def sentence(line: NodeLine) -> str:
-    """Say what becomes of the visits at a node: `412 wait at W2: 380 keep, 32 fire now`."""
-    moved = [f"{count:,} -> {to}" for to, count in sorted(line.to.items())]
-    parts = [
-        f"{count:,} {words}"
-        for count, words in (
-            (line.keeps, "keep"),
-            (line.later, "later"),
-            (line.sooner, "sooner"),
-            (line.fires, "fire now"),
-            (line.ends, "end"),
-        )
-        if count
-    ]
-    return f"{line.waiting:,} wait at {line.node}: {', '.join([*parts, *moved])}"
-
-
-def _headline(line: JourneyLine) -> str:
-    number = f", version {line.number}" if line.number else ""
-    flight = f", visits in flight: {line.in_flight}" if line.in_flight else ""
-    nodes = [*(f"+{each}" for each in line.nodes_new), *(f"-{each}" for each in line.nodes_gone)]
-    queued = f"; {line.queued:,} entries wait" if line.queued else ""
-    words = f"{line.journey}: {line.change}{number}{flight}{queued}"
-    return f"{words}; nodes {' '.join(nodes)}" if nodes else words
-
-
-def _table(line: JourneyLine) -> Table:
-    table = Table()
-    table.add_column("node")
-    for column in ("waiting", "keep", "later", "sooner", "fire now", "end"):
-        table.add_column(column, justify="right")
-    table.add_column("go to")
-    for each in line.visits:
-        counts = (each.waiting, each.keeps, each.later, each.sooner, each.fires, each.ends)
-        moved = ", ".join(f"{to} {count:,}" for to, count in sorted(each.to.items()))
-        table.add_row(Text(each.node), *[f"{count:,}" for count in counts], Text(moved))
-    return table
 
 
 def _node_lines(journey: str, visits: Visits, order: list[str]) -> list[NodeLine]:
@@ -199,6 +154,15 @@ def _node_lines(journey: str, visits: Visits, order: list[str]) -> list[NodeLine
         lines[node].to = dict(counts)
     places = {node: i for i, node in enumerate(order)}
     return sorted(lines.values(), key=lambda each: (places.get(each.node, len(places)), each.node))
+
+
+def _altered(before: dict[str, Any], after: dict[str, Any]) -> list[Alterations]:
+    there = [name for name in _changed(before, after) if name in before and name in after]
+    return [alterations_of(name, before[name], after[name]) for name in there]
+
+
+def _mode_of(document: Any) -> str:
+    return "" if document is None else TEST if document.get("test") is not None else LIVE
 
 
 def _nodes_of(document: Any) -> list[str]:

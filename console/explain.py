@@ -12,8 +12,11 @@ from rich.text import Text
 from actors.errors import UnknownError
 from actors.frame import Frame
 from actors.kept.kept import StorePlace
+from actors.kept.opening import publications_of
 from actors.kept.past import Begin, Past
+from console.contact_show import unknown_contact
 from console.control_client import Control, ControlClient, ControlKeyOption, part, told_there
+from console.imprint import Imprints
 from console.options import (
     ArchiveUrl,
     AsJson,
@@ -91,8 +94,10 @@ def explanation_of(
 
     A journey that is neither in force nor told of is unknown, too.
     """
-    trace, story = Trace(), Story()
+    trace = Trace()
     past = Past(data, contact, key_file, trace)
+    notes = publications_of(data, key_file).notes()
+    story = Story(Imprints(notes, by_time=not past.simulated))
     with progress_bar() as bar:
         task = bar.add_task("reading the log", total=None, rate=0.0)
         began, frames, records = time.perf_counter(), 0, 0
@@ -112,8 +117,7 @@ def explanation_of(
     zone: ZoneInfo = rules.zone if kept is None else zone_for(kept, rules)
     entries = story.entries
     if kept is None and not any(_is_own(each) for each in entries):
-        fix = "look for its id in the sender's system, or for `anonymous/` and its anonymous id"
-        raise UnknownError(f"nothing is known of contact {contact!r}; {fix}")
+        raise unknown_contact(contact)
     journeys = {*partition.programs.by_journey, *(each.journey for each in entries)} - {""}
     if journey and journey not in journeys:
         text = f"no journey {journey!r} is in force, and none is told of"

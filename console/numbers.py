@@ -14,6 +14,7 @@ from actors.kept.served import served_store
 from actors.links.counted import AskNumbers, NumbersAre
 from actors.links.credentials import Credentials
 from actors.links.link import LinkClient, LinkError
+from console.standing import Standing
 from console.status import ask_all
 from engine.compile.publication import programs_of
 from engine.contacts.course import SPANS_MS
@@ -24,7 +25,7 @@ from engine.count_table import (
     Outline,
     Window,
     merged,
-    outline_of,
+    outlines_of,
     table_of,
     window_from,
 )
@@ -78,14 +79,11 @@ class Conversion(Struct, kw_only=True):
     where no such visit converted."""
 
 
-class JourneyNumbers(Struct, kw_only=True):
-    """The numbers of one journey."""
+class JourneyNumbers(Standing, kw_only=True):
+    """The numbers of one journey, and how it is. What of it waits is as of now."""
 
-    journey: str
     in_force: bool
     """Whether it is among the journeys published last."""
-    in_test: bool
-    """Whether only test contacts get its messages."""
     total: Line
     """Of the journey as a whole; who waits is at its nodes."""
     conversion: Conversion | None
@@ -166,6 +164,9 @@ def report_of(table: CountTable, outlines: list[Outline], window: Window, by: st
         known = {name: each for name, each in known.items() if name == window.journey}
     names = [*sorted(known), *sorted(lines.keys() - known.keys())]
     journeys = [_journey(name, known.get(name), lines.get(name, {})) for name in names]
+    if table.queued is not None:  # Snapshots taken before they were counted do not tell.
+        for each in journeys:
+            each.queued = table.queued.get(each.journey, 0)
     return NumbersReport(
         running=False,
         now_ms=0,
@@ -186,6 +187,9 @@ def _journey(name: str, outline: Outline | None, lines: dict[str, Line]) -> Jour
         journey=name,
         in_force=outline is not None,
         in_test=outline is not None and outline.in_test,
+        version=0 if outline is None else outline.version,
+        state="ended" if outline is None else outline.state,
+        queued=None,
         total=total,
         conversion=None if outline is None else _conversion(outline, total),
         nodes=[lines.get(node, Line(journey=name, node=node)) for node in nodes],
@@ -223,9 +227,7 @@ def _of_kept(data: StorePlace, asked: Asked, key_file: Path | None) -> NumbersRe
     table = table_of((Numbers(head.now_ms, head.numbers) for head in heads), window)
     newest = max(heads, key=lambda head: head.serial, default=None)
     programs = programs_of(newest.published) if newest is not None and newest.published else None
-    outlines = (
-        [] if programs is None else [outline_of(each) for each in programs.by_journey.values()]
-    )
+    outlines = [] if programs is None else outlines_of(programs)
     report = report_of(table, outlines, window, by)
     report.now_ms = now_ms
     return report

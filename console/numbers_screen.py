@@ -7,10 +7,12 @@ from typing import Annotated, Final
 
 import typer
 import uvloop
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from actors.errors import OperatorError
+from console.cells import Cells, fitting
 from console.control_client import Control, ControlClient, ControlKeyOption
 from console.moment import MOMENT_FORM, SPAN_FORM, moment_words, read_moment, read_span
 from console.numbers import BY_MS, Asked, Conversion, JourneyNumbers, NumbersReport, numbers_of
@@ -27,6 +29,7 @@ from console.options import (
     store_place,
 )
 from console.screen import console, errors
+from console.standing import standing_words
 from engine.calendar.span import span_text
 from engine.count_table import ENTERED, PASSED, Line
 from engine.language.author import nearest
@@ -37,6 +40,7 @@ from engine.numbers import OTHER
 BARS: Final = " ▁▂▃▄▅▆▇█"
 BARS_MAX: Final = 30
 """Columns of a course; of a longer one, some spans are put together."""
+FIGURES: Final = {"entered", "wait", "passed"}
 PLAIN: Final = (ENTERED, PASSED)
 """Kinds that the table has columns for."""
 
@@ -110,39 +114,51 @@ def show_numbers(report: NumbersReport) -> None:
         words.append(f"{journey.total.waiting:,} wait")
         if dry := journey.total.counts.get(ENTERED_DRY, 0):
             words.insert(1, f"{dry:,} of them dry")
-        if journey.in_test:
-            words.append("in test mode")
-        gone = "" if journey.in_force else " (no longer there)"
-        console.print(Text(f"{journey.journey}{gone}: {', '.join(words)}"), soft_wrap=True)
+        how = standing_words(journey) if journey.in_force else "no longer there"
+        how = f" ({how})" if how else ""
+        console.print(Text(f"{journey.journey}{how}: {', '.join(words)}"), soft_wrap=True)
         if journey.conversion is not None:
             console.print(Text(conversion_words(journey.conversion)), soft_wrap=True)
-        console.print(node_table(journey, report))
+        for table in node_tables(journey, report, console.width):
+            console.print(table)
 
 
-def node_table(journey: JourneyNumbers, report: NumbersReport) -> Table:
-    """Return a table of a line a node."""
-    table = Table()
-    for name in ("node", "entered", "wait", "passed", "left", "messages"):
-        plain = name in {"node", "left", "messages"}
-        table.add_column(name, justify="left" if plain else "right", overflow="fold")
-    table.add_column(f"entered, by {report.by}", no_wrap=True)
+def node_tables(journey: JourneyNumbers, report: NumbersReport, width: int) -> list[Table]:
+    """Return a table of a line a node; where it is too wide, several."""
     spans = _spans(report)
-    for line in journey.nodes:
-        counts = line.counts
-        left = {kind.removeprefix(LEFT): n for kind, n in counts.items() if kind.startswith(LEFT)}
-        others = {
-            kind: n for kind, n in counts.items() if kind not in PLAIN and not kind.startswith(LEFT)
-        }
-        table.add_row(
-            Text(line.node),
-            f"{counts.get(ENTERED, 0):,}",
-            f"{line.waiting:,}",
-            f"{counts.get(PASSED, 0):,}",
-            Text(_counts_words(left)),
-            Text(_counts_words(others)),
-            sparkline(_course(line, spans)),
-        )
+    rows = [_cells(line, sparkline(_course(line, spans)), report.by) for line in journey.nodes]
+    if not rows:
+        return []
+    return [_table(shown, rows, width) for shown in fitting(list(rows[0]), rows, width)]
+
+
+def _table(shown: list[str], rows: list[Cells], width: int) -> Table:
+    """Return these columns; only one that is wider by itself is folded."""
+    table = Table()
+    for i, name in enumerate(shown):
+        justify: JustifyMethod = "right" if name in FIGURES else "left"
+        least = len(name) if i else max(len(row[name]) for row in rows)
+        table.add_column(name, justify=justify, overflow="fold", min_width=min(least, width // 2))
+    for row in rows:
+        table.add_row(*[Text(row[name]) for name in shown])
     return table
+
+
+def _cells(line: Line, course: str, by: str) -> Cells:
+    counts = line.counts
+    left = {kind.removeprefix(LEFT): n for kind, n in counts.items() if kind.startswith(LEFT)}
+    others = {
+        kind: n for kind, n in counts.items() if kind not in PLAIN and not kind.startswith(LEFT)
+    }
+    return {
+        "node": line.node,
+        "entered": f"{counts.get(ENTERED, 0):,}",
+        "wait": f"{line.waiting:,}",
+        "passed": f"{counts.get(PASSED, 0):,}",
+        f"entered, by {by}": course,
+        "left": _counts_words(left),
+        "messages": _counts_words(others),
+    }
 
 
 def conversion_words(conversion: Conversion) -> str:

@@ -89,8 +89,15 @@ def archive_url(archive: str, data: Path) -> str:
 
 def cluster_settings(
     redis: RedisSettings, data: Path, archive: str, address: str, keys: Path | None
-) -> ClusterSettings:
-    """Return the settings of a cluster, as options name it. Raises OperatorError."""
+) -> ClusterSettings | None:
+    """Return the settings of a cluster, as options name it; None without a server's URL.
+
+    Raises OperatorError.
+    """
+    if not redis.url:
+        if address:
+            raise OperatorError("--address joins a cluster, whose store is in Redis; say --redis")
+        return None
     if address.startswith("ray://"):
         text = f"--address {address} is of the Ray client, which is far too slow for this"
         raise OperatorError(f"{text}; run `ray start` on this machine too, and say HOST:PORT")

@@ -15,16 +15,16 @@ from actors.kept.kept import StorePlace
 from actors.kept.opening import publications_of
 from actors.opened import opened_store
 from actors.publications import PublicationNote, Publications
-from actors.publisher import Publisher
-from console.against.comparison import Question, Variant, compared, survey
-from console.against.entries import FEWER, MORE
-from console.diff import Diff, EntryLine, diff_of, unmapped
-from console.screen import progress_bar
+from actors.publisher import EMPTY, Publisher
+from console.diff import Diff, diff_of, unmapped
+from console.entrants import Lookback, entrants_of
 from engine.fold.succession import (
     Choice,
     State,
     changed_journeys,
     documents_of,
+    nodes_before,
+    nodes_of,
     source_of,
     succeed,
     versions_of,
@@ -36,6 +36,8 @@ from engine.limits import DAY_MS
 
 MAP_FORM: Final = "write JOURNEY:OLD=NEW, such as welcome:wait-1=wait-2"
 
+ENTRIES_S: Final = 20.0
+"""How long a publish may take to see who would have entered."""
 
 Maps = dict[str, dict[str, str]]
 """Of journeys, where visits at a node go: to which other."""
@@ -151,19 +153,17 @@ async def _succession(
 
 def _check_nodes(before: Publication, draft: Publication, maps: Maps) -> None:
     """Refuse maps from nodes that no visit can be at, or to nodes that will not be there."""
-    old, new, versions = documents_of(before), documents_of(draft), versions_of(before)
+    before_nodes, then_nodes = nodes_before(before), nodes_of(draft)
     for journey, nodes in maps.items():
-        kept = versions[journey].kept.values() if journey in versions else ()
-        was = {node["id"]: 0 for each in (old[journey], *kept) for node in each["nodes"]}
-        now = {node["id"]: 0 for node in new[journey]["nodes"]}
+        was, now = sorted(before_nodes[journey]), sorted(then_nodes[journey])
         for here, there in nodes.items():
             said = f"--map {journey}:{here}={there}"
             if here not in was:
                 text = f"{said}: what is in force has no node {here!r}"
-                raise OperatorError(f"{text}; {nearest(here, [*was])}")
+                raise OperatorError(f"{text}; {nearest(here, was)}")
             if there and there not in now:
                 text = f"{said}: the new version has no node {there!r}"
-                raise OperatorError(f"{text}; {nearest(there, [*now])}")
+                raise OperatorError(f"{text}; {nearest(there, now)}")
 
 
 def roll_back_words(journey: str | None, to: int) -> str:
@@ -181,36 +181,6 @@ def read_maps(said: list[str]) -> Maps:
             raise OperatorError(f"--map {each!r} cannot be read; {MAP_FORM}")
         maps.setdefault(journey, {})[old] = new
     return maps
-
-
-def entries_of(
-    data: StorePlace, key_file: Path | None, draft: Publication, from_ms: int
-) -> list[EntryLine]:
-    """Say who would have entered journeys since then, as a draft has them: by replaying the log.
-
-    It is read as it is; what a running system adds meanwhile is not.
-    """
-    source = source_of(replace(draft, versions=msgspec.UNSET))
-    question = Question(
-        data=data,
-        key_file=key_file,
-        variants=[Variant("draft", source)],
-        from_ms=from_ms,
-        processes=os.cpu_count() or 1,
-    )
-    stretches = survey(data, key_file)
-    total = sum(each.end - each.first for each in stretches)
-    with progress_bar() as bar:
-        task = bar.add_task("entries", total=total, rate=0.0)
-        with compared(
-            question, stretches, lambda records: bar.advance(task, records)
-        ) as comparison:
-            (sums,) = comparison.report.variants
-    lines = [
-        EntryLine(journey=journey, more=counts.get(MORE, 0), fewer=counts.get(FEWER, 0))
-        for journey, counts in sorted(sums.journeys.items())
-    ]
-    return [each for each in lines if each.more or each.fewer]
 
 
 class Considered(msgspec.Struct, kw_only=True):
@@ -236,6 +206,8 @@ class Request(msgspec.Struct, kw_only=True):
     by: str = ""
     days: int = 0
     """How far back to look who would have entered; 0: not at all."""
+    most_s: float = float("inf")
+    """How long that may take."""
 
 
 async def considered(
@@ -253,10 +225,19 @@ async def considered(
         change = await request.make(publisher, before)
         visits = await publisher.visits(source_of(change.after))
         found = diff_of(before, change.after, visits, publisher.known().numbers)
-        if request.days and not found.empty:
-            from_ms = await publisher.now_ms() - request.days * DAY_MS
-            found.days = request.days
-            found.entries = entries_of(request.data, request.key_file, change.after, from_ms)
+        if request.days and not found.empty and before != EMPTY:
+            entrants = entrants_of(
+                Lookback(
+                    data=request.data,
+                    key_file=request.key_file,
+                    from_ms=max(0, await publisher.now_ms() - request.days * DAY_MS),
+                    most_s=request.most_s,
+                ),
+                before,
+                change.after,
+            )
+            found.days, found.entries = request.days, entrants.lines
+            found.entries_note = entrants.note
         if not agreed(found, unmapped(found, change.maps)) or found.empty:
             return found, None
         by = request.by or account()

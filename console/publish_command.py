@@ -5,7 +5,7 @@ And `diff` and `history`, which change nothing.
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 import uvloop
@@ -18,10 +18,13 @@ from actors.kept.opening import publications_of
 from actors.publications import PublicationNote
 from console.audit import noted
 from console.control_client import Control, ControlClient, ControlKeyOption
-from console.diff import Diff, show_diff
+from console.diff import Diff
+from console.diff_screen import show_diff
 from console.events import moment_words
+from console.field_words import in_options
 from console.options import AsJson, Data, Journeys, KeyFile, print_json
 from console.publication import (
+    ENTRIES_S,
     Considered,
     Request,
     considered,
@@ -34,6 +37,10 @@ from console.publication import (
 from console.remote_publication import Agreed, changed_there, draft_body, state_path
 from console.screen import console, errors
 
+DAYS: Final = 7
+REFUSED: Final = 1
+"""Exit code where who was asked said no."""
+
 InFlight = Annotated[
     Literal["follow", "stay", "migrate"],
     typer.Option(help="What visits in flight of changed journeys do."),
@@ -44,6 +51,9 @@ Maps = Annotated[
 ]
 Note = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str, typer.Option(help="Who, for the history; else this account.")]
+Days = Annotated[
+    int, typer.Option(min=0, help="Say who would have entered since; 0: do not replay the log.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 JourneyId = Annotated[str, typer.Argument(metavar="JOURNEY", help="Its id.")]
 
@@ -53,6 +63,7 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
     map: Maps = None,
+    days: Days = DAYS,
     note: Note = "",
     by: By = "",
     yes: Yes = False,  # noqa: FBT002
@@ -63,12 +74,13 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Put a folder of journeys in force; show first what that does to visits in flight."""
     if control:
-        body = draft_body(journeys, in_flight, map) | {"note": note}
+        body = draft_body(journeys, in_flight, map) | {"note": note, "days": days}
         there = There(ControlClient(control, control_key), "/v1/publish", body, by)
         _change_there(there, yes=yes, json=json)
         return
     make = of_folder(journeys, in_flight, map)
     request = Request(data=data, key_file=key_file, what="publish", make=make, note=note, by=by)
+    request.days, request.most_s = days, ENTRIES_S
     _change(request, yes=yes, json=json)
 
 
@@ -77,9 +89,7 @@ def diff(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
     map: Maps = None,
-    days: Annotated[
-        int, typer.Option(min=0, help="Say who would have entered since; 0: do not replay the log.")
-    ] = 7,
+    days: Days = DAYS,
     key_file: KeyFile = None,
     control: Control = "",
     control_key: ControlKeyOption = "",
@@ -89,7 +99,7 @@ def diff(  # noqa: PLR0913, PLR0917 - the options of a command
     if control:
         body = draft_body(journeys, in_flight, map) | {"days": days}
         told = ControlClient(control, control_key).ask("POST", "/v1/diff", Considered, body)
-        _tell(told.diff, told.problems, json=json)
+        _tell(told.diff, [in_options(each) for each in told.problems], json=json)
         return
     problems: list[str] = []
 
@@ -182,6 +192,7 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data = Path("data"),
     in_flight: InFlight = "follow",
     map: Maps = None,
+    days: Days = DAYS,
     note: Note = "",
     by: By = "",
     yes: Yes = False,  # noqa: FBT002
@@ -193,7 +204,7 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     """Publish what an older version said, under a new number: see `anlass history`."""
     if control:
         said = {"journey": journey, "to": to, "in_flight": in_flight, "note": note}
-        body = said | {"map": read_maps(map or [])}
+        body = said | {"map": read_maps(map or []), "days": days}
         there = There(ControlClient(control, control_key), "/v1/roll-back", body, by)
         _change_there(there, yes=yes, json=json)
         return
@@ -201,9 +212,11 @@ def roll_back(  # noqa: PLR0913, PLR0917 - the options of a command
     make = to_older(publications, journey, to, in_flight, read_maps(map or []))
     request = Request(data=data, key_file=key_file, what="roll-back", make=make, note=note, by=by)
     request.about = roll_back_words(journey, to)
+    request.days, request.most_s = days, ENTRIES_S
     _change(request, yes=yes, json=json)
     errors.print(
-        "The folder of journeys was not changed: the next `anlass run` publishes what it says.",
+        "The folder of journeys was not changed: the next `anlass run --journeys` publishes what "
+        "it says; without, what is in force goes on.",
         soft_wrap=True,
     )
 
@@ -289,11 +302,21 @@ def _asking(*, yes: bool, json: bool) -> Agreed:
             show_diff(found)
         if problems:
             raise OperatorError("\n".join(problems))
-        if not (found.empty or yes or typer.confirm("Publish this?")):
-            raise typer.Abort
+        if not (found.empty or yes or _confirmed()):
+            errors.print("Nothing was published.")
+            raise typer.Exit(REFUSED)
         return True
 
     return agreed
+
+
+def _confirmed() -> bool:
+    """Ask. Raises typer.Abort where nobody answers."""
+    try:
+        return typer.confirm("Publish this?")
+    except typer.Abort:
+        errors.print("\nNothing was published; say --yes where nobody can answer.")
+        raise
 
 
 def _tell_published(said: PublicationNote | None, *, json: bool) -> None:

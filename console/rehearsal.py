@@ -44,6 +44,31 @@ class Result(Struct, kw_only=True):
     """Of a scenario that failed: by contact, what happened."""
 
 
+class ScenarioReport(Struct, kw_only=True):
+    """What the tests of a folder, or of a draft, came to."""
+
+    folder: str
+    """Empty: they were sent along with a draft."""
+    tests: int
+    passed: int
+    failed: int
+    seconds: float
+    results: list[Result]
+
+
+def report_of(folder: str, results: list[Result], seconds: float) -> ScenarioReport:
+    """Add up results that took so long."""
+    failed = sum(not result.passed for result in results)
+    return ScenarioReport(
+        folder=folder,
+        tests=len(results),
+        passed=len(results) - failed,
+        failed=failed,
+        seconds=round(seconds, 3),
+        results=results,
+    )
+
+
 class Rehearsal:
     """Plays the scenarios of one folder of journeys, each from the beginning."""
 

@@ -9,6 +9,7 @@ from actors.folder import Folder, checked_folder
 from actors.publications import PublicationNote
 from console.control_client import ControlClient, part
 from console.diff import Diff
+from console.field_words import in_options
 from console.publication import Considered, read_maps
 
 Agreed = Callable[[Diff, list[str]], bool]
@@ -49,6 +50,7 @@ def changed_there(
     notes = client.ask("GET", "/v1/history", list[PublicationNote])
     after = notes[-1].number if notes else 0
     found = client.ask("POST", path, Considered, body | {"dry": True})
-    if not agreed(found.diff, found.problems) or found.diff.empty:
+    if not agreed(found.diff, [in_options(each) for each in found.problems]) or found.diff.empty:
         return None
-    return client.ask("POST", path, Considered, body | {"after": after}).published
+    firm = {name: said for name, said in body.items() if name != "days"}  # It was said by now.
+    return client.ask("POST", path, Considered, firm | {"after": after}).published

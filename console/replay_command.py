@@ -116,7 +116,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command
         title = f"Log of {place}"
     if out is not None:
         write_outcomes(out, outcomes.values())
-    _show(report, title, until, json=json)
+    _show(report, title, until, events, json=json)
 
 
 def _compare(
@@ -137,15 +137,27 @@ def _compare(
         raise typer.Exit(1)
 
 
+def _check_some(events: Path, report: ReplayReport) -> None:
+    """End with 1 where nothing of a file was an event: what was shown is of none."""
+    if report.rejected and not report.events:
+        text = f"none of the {report.rejected:,} lines of {events} is an event"
+        errors.print(f"anlass: {text}; see --format", soft_wrap=True, markup=False)
+        raise typer.Exit(1)
+
+
 def _until_ms(until: str) -> int:
     return moment_ms(until) if until else FAR_MS
 
 
-def _show(report: ReplayReport, title: str, until: str, *, json: bool) -> None:
+def _show(
+    report: ReplayReport, title: str, until: str, events: Path | None = None, *, json: bool
+) -> None:
     if json:
         print_json(report)
     else:
         show_replay(report, title + (f" until {until}" if until else ""))
+    if events is not None:
+        _check_some(events, report)
 
 
 def _named(journeys: Path | None, events: Path | None) -> tuple[Path, Path]:

@@ -11,23 +11,27 @@ import structlog
 from actors.cluster import Cluster
 from actors.control.member import Member
 from actors.errors import OperatorError, PassingError
-from actors.folder import checked_folder
+from actors.folder import checked_folder, operator_of
 from actors.links.credentials import Credentials
 from actors.map import ClusterMap, even_map
 from actors.publications import Publications
 from actors.publisher import Publisher
 from actors.settings import SystemSettings, keys_of_environment, secret_of_environment
 from actors.store.key import store_key
+from actors.store.manifest import is_store
 from actors.store.published import PublishedFiles
 from channels.delivery import ChannelSettings
 from channels.email import EmailChannel
 from channels.webhook import check_webhooks
 from console.control_process import ControlProcess
 from console.control_settings import ControlStart, control_keys, read_address
+from console.start import source_at_start
 from engine.fold.succession import source_of
+from engine.language.journey import Publication
 from ingest.gateway import Gateway
 from ingest.gateway_process import GatewayStart, calm_collector
 from ingest.gateways import Gateways
+from ingest.listening import check_free
 from ingest.settings import GatewaySettings
 
 VARIABLE_SIGN: Final = "$"
@@ -50,18 +54,23 @@ class System:
         control: str = "",
     ) -> None:
         """`control` is the address of the control API, HOST:PORT; empty: there is none."""
-        folder = checked_folder(settings.journeys)
-        keys = [*folder.operator.get("keys", []), *keys_of_environment()]
-        self._gateway_settings = gateway_settings(
-            folder.operator.get("gateway", {}), host, port, keys
-        )
-        self._channels = channel_settings(folder.operator.get("channels", {}))
-        self._folder = folder
-        self._control_keys = control_keys(folder.operator.get("control", {}))
+        self._draft: Publication | None = None
+        if settings.journeys is None:
+            operator = operator_of(settings.settings_file)
+        else:
+            folder = checked_folder(settings.journeys)
+            self._draft, operator = folder.publication, folder.operator
+        keys = [*operator.get("keys", []), *keys_of_environment()]
+        self._gateway_settings = gateway_settings(operator.get("gateway", {}), host, port, keys)
+        self._channels = channel_settings(operator.get("channels", {}))
+        self._operator = operator
+        self._control_keys = control_keys(operator.get("control", {}))
         address = read_address(control, self._control_keys) if control else None
         self.cluster: Cluster | Member
         self._publications: Publications
         if settings.cluster is None:
+            if not is_store(settings.data):
+                check_addresses(host, port, address)
             self._keys = str(settings.keys.absolute()) if settings.keys else ""
             self.cluster = Cluster(settings, shards)
             key = store_key(settings.data, settings.key_file)
@@ -116,7 +125,7 @@ class System:
             lifeline=self.cluster.lifeline,
             listener=-1,
             keys=self._control_keys,
-            operator={"keys": [], "channels": self._folder.operator.get("channels", {})},
+            operator={"keys": [], "channels": self._operator.get("channels", {})},
             key_file=str(settings.key_file.absolute()) if settings.key_file else "",
             redis=cluster.redis if cluster else None,
             archive=cluster.archive if cluster else "",
@@ -168,11 +177,14 @@ class System:
                 return
 
     async def _publish_now(self) -> None:
-        """Put the folder in force where something else is, and note that; versions go on."""
+        """Put the folder in force where something else is, and note that; versions go on.
+
+        Without a folder, what is in force goes on, also where a publish was cut short.
+        """
         cluster = self.cluster
         publisher = Publisher(cluster.sockets, self._publications, cluster.credentials)
         before = await publisher.in_force()
-        source = await publisher.succession_of(self._folder.publication)
+        source = await source_at_start(publisher, before, self._draft, self._settings)
         if source_of(before) != source:
             publisher.note_start(before, source)
         self.published = await self.cluster.publish(source)
@@ -198,13 +210,11 @@ class System:
     async def ended(self) -> None:
         """Return when somebody elsewhere has all of it stopped.
 
-        Raises OperatorError where the Ray that is its own ends.
+        Raises OperatorError where the Ray that is its own ends, or the node's that it joined.
         """
         cluster = self.cluster
         waits = [cluster.ended()] if isinstance(cluster, Member) else []
-        if not (isinstance(cluster, Member) and cluster.joined):
-            waits.append(cluster.ray.ended())
-        await _first_of(*waits)
+        await _first_of(cluster.ray.ended(), *waits)
 
     @property
     def url(self) -> str:
@@ -219,6 +229,20 @@ class System:
         if self._gateway is not None:
             await self._gateway.stop()
         await self.cluster.stop()
+
+
+def check_addresses(host: str, port: int, control: tuple[str, int] | None) -> None:
+    """Refuse a start whose addresses are taken, before a store is made for it: OperatorError."""
+    try:
+        check_free(host, port)
+    except OSError as error:
+        raise OperatorError(str(error)) from None
+    if control is None:
+        return
+    try:
+        check_free(*control)
+    except OSError as error:
+        raise OperatorError(f"--control: {error}") from None
 
 
 def gateway_settings(

@@ -5,80 +5,87 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from actors.errors import OperatorError
-from actors.folder import checked_folder
+from actors.folder import Folder, checked_folder
+from console.control_client import ControlClient, ControlKeyOption
 from console.options import AsJson, print_json
-from console.rehearsal import Rehearsal, Result
-from console.scenario import Script
-from console.scenario_reader import TESTS_FOLDER, read_scripts
+from console.rehearsal import Rehearsal, Result, ScenarioReport, report_of
+from console.remote_publication import draft_of_folder
+from console.scenario_reader import TESTS_FOLDER, picked, read_scripts, read_tests
 from console.screen import console, errors
 from engine.errors import AuthorError
 
-
-class ScenarioReport(Struct, kw_only=True):
-    """What the tests of a folder came to."""
-
-    folder: str
-    tests: int
-    passed: int
-    failed: int
-    seconds: float
-    results: list[Result]
+There = Annotated[
+    str, typer.Option(help="URL of a system's control API that is to play them; else it is here.")
+]
+"""As `--control` of other commands, but for ANLASS_CONTROL: who tests needs no system."""
 
 
 def run_tests(
     folder: Annotated[Path, typer.Argument(help="Folder of journeys.", metavar="DIR")],
     only: Annotated[str, typer.Option(help="Only tests with this text in name or file.")] = "",
+    control: There = "",
+    control_key: ControlKeyOption = "",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Run the tests that lie beside journeys, DIR/tests/*.yaml; exit 1 where one fails.
 
     Nothing is started and nothing is sent: the engine plays each in simulated time.
     """
-    rehearsal = Rehearsal(checked_folder(folder))
+    checked = checked_folder(folder)
+    if control:
+        report = _played_there(ControlClient(control, control_key), folder, checked, only)
+    else:
+        report = _played(folder, checked, only)
+    if json:
+        print_json(report)
+    else:
+        show_report(report)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _played(folder: Path, checked: Folder, only: str) -> ScenarioReport:
+    """Play the tests of a folder that are asked for. Raises AuthorError, OperatorError."""
+    rehearsal = Rehearsal(checked)
     with _bar() as bar:
         task = bar.add_task("reading tests", total=None)
-        scripts = _picked(folder, rehearsal, only)
+        scripts, mistakes = read_scripts(folder, rehearsal.cast)
+        if mistakes:
+            raise AuthorError(mistakes)
+        if not scripts:
+            raise _no_tests(folder)
+        scripts = picked(scripts, only)
         bar.update(task, description="tests", total=len(scripts))
         began = time.perf_counter()
         results: list[Result] = []
         for script in scripts:
             results.append(rehearsal.play(script))
             bar.advance(task)
-        seconds = time.perf_counter() - began
-    failed = sum(not result.passed for result in results)
-    report = ScenarioReport(
-        folder=str(folder),
-        tests=len(results),
-        passed=len(results) - failed,
-        failed=failed,
-        seconds=round(seconds, 3),
-        results=results,
-    )
-    if json:
-        print_json(report)
-    else:
-        show_report(report)
-    if failed:
-        raise typer.Exit(1)
+        return report_of(str(folder), results, time.perf_counter() - began)
 
 
-def _picked(folder: Path, rehearsal: Rehearsal, only: str) -> list[Script]:
-    """Read the tests that are asked for. Raises AuthorError, or OperatorError if there is none."""
-    scripts, mistakes = read_scripts(folder, rehearsal.cast)
+def _played_there(
+    client: ControlClient, folder: Path, checked: Folder, only: str
+) -> ScenarioReport:
+    """Have them played by the system elsewhere. Raises AuthorError, OperatorError."""
+    documents, mistakes = read_tests(folder)
     if mistakes:
         raise AuthorError(mistakes)
-    if not scripts:
-        example = f"{folder / TESTS_FOLDER}/welcome.yaml"
-        raise OperatorError(f"there are no tests in {folder}; write one into {example}")
-    picked = [script for script in scripts if only in script.scenario.test or only in script.file]
-    if not picked:
-        raise OperatorError(f"none of {len(scripts):,} tests has {only!r} in its name or file")
-    return picked
+    if not documents:
+        raise _no_tests(folder)
+    body = {"draft": draft_of_folder(checked), "tests": documents, "only": only}
+    report = client.ask("POST", "/v1/tests", ScenarioReport, body)
+    report.folder = str(folder)
+    return report
+
+
+def _no_tests(folder: Path) -> OperatorError:
+    example = f"{folder / TESTS_FOLDER}/welcome.yaml"
+    return OperatorError(f"there are no tests in {folder}; write one into {example}")
 
 
 def show_result(result: Result) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.document import read_document
+from actors.errors import OperatorError
 from actors.folder import SUFFIXES
 from console.cast import Cast
 from console.scenario import (
@@ -39,7 +40,14 @@ EXPECTED: Final = get_type_hints(ExpectScene)["expect"]
 
 def read_scripts(path: Path, cast: Cast) -> tuple[list[Script], list[Mistake]]:
     """Read all files of `path`/tests, by name; return what can be played, and all mistakes."""
-    scripts: list[Script] = []
+    documents, unreadable = read_tests(path)
+    scripts, mistakes = scripts_of(documents, cast)
+    return scripts, sorted(unreadable + mistakes, key=lambda each: each.file)
+
+
+def read_tests(path: Path) -> tuple[dict[str, Any], list[Mistake]]:
+    """Return what the files of `path`/tests say, by name, and which of them cannot be read."""
+    documents: dict[str, Any] = {}
     mistakes: list[Mistake] = []
     folder = path / TESTS_FOLDER
     files = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -48,10 +56,27 @@ def read_scripts(path: Path, cast: Cast) -> tuple[list[Script], list[Mistake]]:
             continue
         document = read_document(file, path, mistakes)
         if document is not None:
-            reader = ScenarioReader(file.relative_to(path).as_posix(), cast)
-            scripts += reader.read_file(document)
-            mistakes += reader.mistakes
+            documents[file.relative_to(path).as_posix()] = document
+    return documents, mistakes
+
+
+def scripts_of(documents: Mapping[str, Any], cast: Cast) -> tuple[list[Script], list[Mistake]]:
+    """Return what can be played of files of tests, by their names, and all mistakes in them."""
+    scripts: list[Script] = []
+    mistakes: list[Mistake] = []
+    for name, document in documents.items():
+        reader = ScenarioReader(name, cast)
+        scripts += reader.read_file(document)
+        mistakes += reader.mistakes
     return scripts, list(dict.fromkeys(mistakes))
+
+
+def picked(scripts: list[Script], only: str) -> list[Script]:
+    """Return those with this text in name or file. Raises OperatorError where there is none."""
+    found = [script for script in scripts if only in script.scenario.test or only in script.file]
+    if not found:
+        raise OperatorError(f"none of {len(scripts):,} tests has {only!r} in its name or file")
+    return found
 
 
 class ScenarioReader(Reader):

@@ -46,17 +46,6 @@ def size_words(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def span_words(span_s: float) -> str:
-    """Return a span for a person: its two largest units."""
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    left, words = int(span_s), []
-    for unit, seconds in units:
-        count, left = divmod(left, seconds)
-        if count or unit == "s":
-            words.append(f"{count} {unit}")
-    return " ".join(words[:2])
-
-
 def show_demo(report: DemoReport) -> None:
     """Print what a demo came to."""
     events = _pairs(

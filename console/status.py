@@ -14,11 +14,13 @@ from actors.links.certificate import notices_of
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from actors.map import partitions_of
+from actors.publisher import queues_of
 from actors.running import memory_bytes, running_system, shard_name
 from actors.store.earlier import earlier_bytes
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
 from actors.store.segment import read_segment, segments_of
+from console.standing import Standing, standings_of
 from engine.language.journey import Publication
 from ingest.report import read_report
 
@@ -68,7 +70,8 @@ class SystemStatus(Struct, kw_only=True):
     pid: int | None = None
     uptime_s: float | None = None
     clock: str
-    journeys: list[str] | None = None
+    journeys: list[Standing] | None = None
+    """In force; None where nobody can say it."""
     gateways: int = 0
     """That share the port."""
     gateways_silent: list[int] = []
@@ -224,13 +227,14 @@ NOT_ADDED: Final = {"shard", "pid", "stalled", "snapshot_error", "timers_late_ms
 ADDED: Final = [name for name in ShardLine.__struct_fields__ if name not in NOT_ADDED]
 
 
-def journeys_of(answers: list[tuple[float, dict[str, Any]] | str]) -> list[str] | None:
+def journeys_of(answers: list[tuple[float, dict[str, Any]] | str]) -> list[Standing] | None:
     """Return the journeys in force, None where no shard says it."""
-    for answer in answers:
-        if not isinstance(answer, str) and answer[1]["published"]:
-            publication = msgspec.json.decode(answer[1]["published"], type=Publication)
-            return sorted(said["journey"] for said in publication.journeys.values())
-    return None
+    said = [answer[1] for answer in answers if not isinstance(answer, str)]
+    sources = [each["published"] for each in said if each["published"]]
+    if not sources:
+        return None
+    queued = queues_of(said) if len(said) == len(answers) else None
+    return standings_of(msgspec.json.decode(sources[0], type=Publication), queued)
 
 
 def events_of(status: dict[str, Any]) -> int:

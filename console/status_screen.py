@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import uvloop
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from console.cells import NOT_KNOWN, Cells, known_columns, load_cells, size_cell
+from console.cells import NOT_KNOWN, Cells, fitting, known_columns, load_cells, size_cell
 from console.cluster_screen import show_cluster_status
 from console.cluster_status import cluster_status_of
 from console.control_client import Control, ControlClient, ControlKeyOption
@@ -23,8 +24,10 @@ from console.options import (
     print_json,
     redis_settings,
 )
-from console.screen import console, size_words, span_words
+from console.screen import console, size_words
+from console.standing import in_force_words
 from console.status import ShardLine, SystemStatus, status_of
+from engine.calendar.span import span_words
 
 
 def status(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -67,15 +70,15 @@ def show_status(found: SystemStatus) -> None:
     """Print a status."""
     if found.running:
         assert found.uptime_s is not None
-        up = span_words(found.uptime_s)
+        up = span_words(round(found.uptime_s) * 1000)
         head = f"Anlass at {found.url}, up for {up} (process {found.pid}), clock {found.clock}"
-        journeys = "not known" if found.journeys is None else ", ".join(found.journeys) or "none"
         head += "" if found.gateways == 1 else f", {found.gateways} gateways"
-        console.print(f"{head}\nJourneys in force: {journeys}", soft_wrap=True, highlight=False)
+        console.print(Text(f"{head}\n{in_force_words(found.journeys)}"), soft_wrap=True)
     else:
         text = f"Nothing runs on {found.folder} (clock {found.clock}). It holds:"
         console.print(text, soft_wrap=True, highlight=False)
-    console.print(status_table(found))
+    for table in status_tables(found, console.width):
+        console.print(table)
     if found.earlier_bytes:
         size = size_words(found.earlier_bytes)
         text = f"Of the archive {size} are of the time in Redis, in `earlier/`"
@@ -94,16 +97,20 @@ def show_status(found: SystemStatus) -> None:
             console.print(Text(text, style="red"), soft_wrap=True)
 
 
-def status_table(found: SystemStatus) -> Table:
-    """Return a table of a line a shard, and their sums."""
-    table = Table(show_footer=True)
+def status_tables(found: SystemStatus, width: int) -> list[Table]:
+    """Return a table of a line a shard, and their sums; where it is too wide, several."""
     rows = [_cells(line) for line in [*found.shards, found.total]]
-    shown = known_columns(rows)
+    return [_table(shown, rows) for shown in fitting(known_columns(rows), rows, width)]
+
+
+def _table(shown: list[str], rows: list[Cells]) -> Table:
+    table = Table(show_footer=True)
     for name in shown:
         footer = "all" if name == "shard" else rows[-1][name]
         if name in {"pid", "state"}:
             footer = ""
-        table.add_column(name, footer=footer, justify="left" if name == "state" else "right")
+        justify: JustifyMethod = "left" if name == "state" else "right"
+        table.add_column(name, footer=footer, justify=justify, no_wrap=True)
     for row in rows[:-1]:
         table.add_row(*[row[name] for name in shown])
     return table

@@ -22,6 +22,7 @@ from actors.frame import (
     Record,
 )
 from actors.kept.past import Applied
+from console.imprint import Imprint, Imprints
 from engine.decision import Decision, Fault, Outcome
 from engine.fact import Fact, PastEvent
 from engine.input import SESSION_END, Verdict, decode_payload
@@ -68,6 +69,8 @@ class InputTold(Struct, kw_only=True, omit_defaults=True):
     payload: dict[str, Any] = {}
     said: str = ""
     """What the channel said, and why."""
+    published: Imprint | UnsetType = UNSET
+    """Of what was published, where the history of publications has it still."""
 
 
 class OutcomeTold(Outcome, frozen=True, array_like=False, omit_defaults=True, gc=False):
@@ -106,8 +109,9 @@ class StoryEntry(Struct, kw_only=True, omit_defaults=True):
 class Story:
     """Collects the entries of a contact, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, imprints: Imprints | None = None) -> None:
         self.entries: list[StoryEntry] = []
+        self._imprints = imprints or Imprints([], by_time=False)
         self._states: dict[str, str] = {}
         """Of the journeys that are not live."""
         self._events: dict[str, list[tuple[int, int, str]]] = {}
@@ -165,6 +169,9 @@ class Story:
     def _entry_of(self, applied: Applied) -> StoryEntry:
         told = InputTold(position=applied.position, what="", verdict=VERDICTS[applied.recorded])
         _describe(told, applied.record)
+        if isinstance(applied.record, PublishRecord | OpenedRecord):
+            imprint = self._imprints.of(applied.record.source, applied.record.now_ms)
+            told.published = UNSET if imprint is None else imprint
         return StoryEntry(at_ms=applied.record.now_ms, input=told)
 
     def _tell(self, told: list[Decision | Note]) -> None:

@@ -1,14 +1,18 @@
 """Story words: a contact's story in simple English, with local times."""
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
+from console.imprint import Imprint
 from console.story import InputTold, StateNote, StoryEntry
+from engine.calendar.span import span_words
 from engine.decision import CAPPED, CONVERTED, DECLINED, SENT, Outcome
 from engine.fact import Fact
+from engine.fold.backlog import BACKLOG
 from engine.limits import FAR_MS
 from engine.trace import (
     EVENT,
@@ -34,10 +38,16 @@ CAP: Final = "cap of "
 NAMED: Final = 3
 """So many ids are written out; of more, the first and the last."""
 VALUE_CHARS: Final = 60
+SPAN: Final = re.compile(r"\b(\d{4,15}) ?ms\b")
 STATE_WORDS: Final = {
     "paused": "is paused: nobody enters, and visits stay where they are, until it is resumed",
     "live": "is resumed: what waited for that is due now",
     "ended": "is ended: nobody enters any more",
+}
+CHANGE_WORDS: Final = {
+    "new": "{0.journey} is new, version {0.number}",
+    "changed": "{0.journey} is version {0.number} now",
+    "gone": "{0.journey} is gone",
 }
 GOOD, BAD, QUIET, PLAIN = "green", "yellow", "dim", ""
 
@@ -153,7 +163,7 @@ class Teller:
             case "receipt":
                 return f"the channel says of message {told.id}: {told.said}", PLAIN
             case "publish":
-                return "journeys are published", QUIET
+                return _published(told.published), QUIET
             case _:
                 return "the contact is erased", BAD
 
@@ -205,12 +215,16 @@ class Teller:
         if isinstance(note, CarryNote):
             until = f" until {self.moment(note.until_ms)}" if note.until_ms < FAR_MS else ""
             text = f"{note.journey}: the visit goes over to version {note.version}"
+            if note.node_before not in {"", note.node}:
+                return f"{text}, from {note.node_before} to {note.node}, and stays there{until}"
             return f"{text} and stays at {note.node}{until}"
         if isinstance(note, SessionNote):
             counts = ", ".join(f"{count} {name}" for name, count in note.counts.items())
             return f"the session of {self.time(note.started_at_ms)} is over: {counts}"
         if note.what == "visit":
             return f"{note.journey}: its time at {note.node} is over"
+        if note.id == BACKLOG:
+            return "an entry that waited for a paused journey has its turn"
         return "conditions are looked at again" if note.what == "watch" else f"{note.id} is due"
 
     def _entry(self, note: EntryNote) -> tuple[str, str]:
@@ -251,7 +265,7 @@ class Teller:
         if text.startswith(CAP):
             return self._cap(fact)
         if fact.wanted or fact.found is not None:
-            text += f" is {_value(fact.found)}"
+            text += f" is {_value(fact.found, worded=fact.worded)}"
             if fact.wanted:
                 text += f" ({fact.wanted})" if fact.holds else f", wanted {fact.wanted}"
         elif fact.since_ms is None:
@@ -281,6 +295,22 @@ class Teller:
         return [*([f"{more} before"] if more > 0 else []), *reversed(told)]
 
 
+def _published(imprint: Imprint | UnsetType) -> str:
+    """Say what a publication made of journeys, of whom it is, and why; states have own lines."""
+    if isinstance(imprint, UnsetType):
+        return "journeys are published"
+    said = [
+        CHANGE_WORDS[each.change].format(each)
+        for each in imprint.journeys
+        if each.change in CHANGE_WORDS
+    ]
+    more = f" and {len(said) - NAMED:,} journeys more" if len(said) > NAMED else ""
+    changes = f": {', '.join(said[:NAMED])}{more}" if said else ""
+    who = "a start" if imprint.what == "run" else imprint.by
+    note = f' ("{imprint.note}")' if imprint.note else ""
+    return f"publication {imprint.number} by {who}{changes}{note}"
+
+
 def _outcome(outcome: Outcome, *, recorded: bool) -> tuple[str, str]:
     if recorded:
         reason = f" ({outcome.reason})" if outcome.reason else ""
@@ -289,8 +319,13 @@ def _outcome(outcome: Outcome, *, recorded: bool) -> tuple[str, str]:
         return f"message by {outcome.channel} is on its way ({outcome.key})", f"bold {GOOD}"
     if outcome.outcome == CONVERTED:
         return f"goal reached, {outcome.reason}", GOOD
-    reason = f" ({outcome.reason})" if outcome.reason else ""
+    reason = f" ({_with_spans(outcome.reason)})" if outcome.reason else ""
     return f"no message, {outcome.outcome.replace('_', ' ')}{reason}", f"bold {BAD}"
+
+
+def _with_spans(text: str) -> str:
+    """Write long spans as people do: what is told of is kept exactly."""
+    return SPAN.sub(lambda found: span_words(int(found[1])), text)
 
 
 def _is_plain(entry: StoryEntry) -> bool:
@@ -312,9 +347,9 @@ def _several(ids: list[str]) -> str:
     return ", ".join(ids) if len(ids) <= NAMED else f"{ids[0]} ... {ids[-1]}, {len(ids)} in all"
 
 
-def _value(value: Any) -> str:
-    """Return a value on a line; a longer one is cut."""
+def _value(value: Any, *, worded: bool = False) -> str:
+    """Return a value on a line, a text in quotes but for words of ours; a longer one is cut."""
     if value is None:
         return "nothing"
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = _with_spans(value) if worded else msgspec.json.encode(value).decode()
     return text if len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]} ..."

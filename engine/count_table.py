@@ -6,6 +6,8 @@ from typing import Final
 from msgspec import Struct
 
 from engine.contacts.course import SPANS_MS, Counts, add_counts
+from engine.fold.programs import Programs
+from engine.fold.succession import State
 from engine.limits import COURSE_HOURS_MS, COURSE_MINUTES_MS
 from engine.numbers import Numbers, Series, Spot
 from engine.program import Program
@@ -41,6 +43,8 @@ class CountTable(Struct, kw_only=True):
     from_ms: int = 0
     """From when on it was asked for, at a whole minute, hour or day; 0: all."""
     lines: list[Line] = []
+    queued: dict[str, int] | None = {}
+    """By journey: entries that wait now, as it is paused; None: of some partition not known."""
 
 
 class Window(Struct, frozen=True, array_like=True, gc=False):
@@ -68,6 +72,9 @@ class Outline(Struct, kw_only=True):
     """Percentage of contacts who walk through it without messages."""
     in_test: bool = False
     """Whether only test contacts get its messages."""
+    version: int = 0
+    """0: it was published before journeys had numbers."""
+    state: State = "live"
 
 
 class Tabulation:
@@ -77,6 +84,8 @@ class Tabulation:
         self._window = window
         self._since_ms = 0
         self._waiting: dict[Spot, int] = {}
+        self._queued: dict[str, int] | None = {}
+        """None: of some partition it is not known."""
         self._counts: dict[Series, int] = {}
         self._course: dict[int, dict[Series, int]] = {}
 
@@ -85,6 +94,7 @@ class Tabulation:
         window = self._window
         self._since_ms = max(self._since_ms, numbers.since_ms)
         add_counts(self._waiting, numbers.waiting())
+        self._queued = queues_together(self._queued, numbers.queued())
         if not window.from_ms:
             add_counts(self._counts, dict(numbers.totals()))
         starts_ms = [window.from_ms] if window.from_ms else []
@@ -110,7 +120,9 @@ class Tabulation:
                 add_counts(_line(found, spot).course.setdefault(at_ms, {}), {kind: count})
         journey = self._window.journey
         lines = [found[spot] for spot in sorted(found) if not journey or spot[0] == journey]
-        return CountTable(since_ms=self._since_ms, from_ms=self._window.from_ms, lines=lines)
+        table = CountTable(since_ms=self._since_ms, from_ms=self._window.from_ms, lines=lines)
+        table.queued = self._queued
+        return table
 
     def _add_part(self, at_ms: int, span_ms: int, counts: Counts, series: list[Series]) -> None:
         window = self._window
@@ -125,10 +137,12 @@ class Tabulation:
 def merged(tables: Iterable[CountTable]) -> CountTable:
     """Add up tables of the same window."""
     merged = CountTable()
+    queued: dict[str, int] | None = {}
     found: dict[Spot, Line] = {}
     for table in tables:
         merged.since_ms = max(merged.since_ms, table.since_ms)
         merged.from_ms = table.from_ms
+        queued = queues_together(queued, table.queued)
         for line in table.lines:
             into = _line(found, (line.journey, line.node))
             into.waiting += line.waiting
@@ -138,8 +152,28 @@ def merged(tables: Iterable[CountTable]) -> CountTable:
     for line in found.values():
         line.counts = dict(sorted(line.counts.items()))
         line.course = dict(sorted(line.course.items()))
+    merged.queued = queued
     merged.lines = [found[spot] for spot in sorted(found)]
     return merged
+
+
+def queues_together(
+    one: dict[str, int] | None, other: dict[str, int] | None
+) -> dict[str, int] | None:
+    """Add up how many entries wait for each journey; None where either is not known."""
+    if one is None or other is None:
+        return None
+    both = one.copy()
+    add_counts(both, other)
+    return dict(sorted(both.items()))
+
+
+def queued_in(numbers: Iterable[Numbers]) -> dict[str, int]:
+    """Return how many entries wait for each journey that is paused, of those where it is known."""
+    found: dict[str, int] = {}
+    for each in numbers:
+        add_counts(found, each.queued() or {})
+    return found
 
 
 def window_from(since_ms: int, now_ms: int) -> int:
@@ -158,6 +192,15 @@ def table_of(numbers: Iterable[Numbers], window: Window) -> CountTable:
     return tabulation.table()
 
 
+def outlines_of(programs: Programs) -> list[Outline]:
+    """Return the outlines of all journeys in force, those that were ended too."""
+    found = [outline_of(each) for each in programs.by_journey.values()]
+    for each in found:
+        if programs.versions.is_ended(each.journey):
+            each.state = "ended"
+    return found
+
+
 def outline_of(program: Program) -> Outline:
     """Return what must be known of a journey to read its numbers."""
     found = _in_order(program)
@@ -169,6 +212,8 @@ def outline_of(program: Program) -> Outline:
         goal_within_ms=0 if goal is None else goal.within_ms,
         hold_out=program.hold_out,
         in_test=program.test is not None,
+        version=program.number,
+        state="paused" if program.paused else "live",
     )
 
 

@@ -51,6 +51,8 @@ class Fact(Struct, kw_only=True, omit_defaults=True):
     """When it may come out otherwise though nothing comes in, where that is known."""
     parts: list["Fact"] = []
     """What it rests on: those of `all of`, the branches of a split that were tried."""
+    worded: bool = False
+    """Whether `found` is words of ours, and no value that somebody sent."""
 
 
 def shown(value: Any) -> Any:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from engine.contacts.contact import decode_contact
 from engine.contacts.course import MINUTE_MS, Counts, Course, SavedCourse
+from engine.contacts.idle import may_have_queued
 from engine.decision import FAILED, Outcome
 from engine.limits import (
     COURSE_RECENT_MAX,
@@ -19,7 +20,7 @@ from engine.limits import (
     REASONS_MAX,
 )
 from engine.moment import NO_MESSAGE
-from engine.notes import COMPLETED, ERASED, LEFT, LEFT_AS, Counted
+from engine.notes import COMPLETED, ERASED, LEFT, LEFT_AS, QUEUED, Counted
 
 OTHER: Final = "*"
 """In place of a journey where no further series is kept, and of a reason past REASONS_MAX."""
@@ -43,6 +44,8 @@ class SavedNumbers(Struct, array_like=True, gc=False):
     """Of each series."""
     besides: list[tuple[str, str, int]]
     course: SavedCourse
+    queued: dict[str, int] | None = None
+    """By journey, entries that wait as it is paused; None: they were not counted then."""
 
 
 def without(saved: SavedNumbers | None, states: list[bytes], at_ms: int) -> SavedNumbers | None:
@@ -62,6 +65,7 @@ class Numbers:
         "_besides",
         "_beyond",
         "_course",
+        "_queued",
         "_reasons",
         "_series",
         "_totals",
@@ -83,21 +87,27 @@ class Numbers:
         """The number of the series OTHER; -1 where there is none yet."""
         self._reasons: dict[Spot, int] = {}
         """How many reasons to leave each node has."""
+        self._queued: dict[str, int] | None = {}
+        """By journey; None: it is not known, until `begin_queues` says it."""
         self._course = Course(None if saved is None else saved.course)
         if saved is not None:
             self._besides = {(journey, node): count for journey, node, count in saved.besides}
             for series in saved.series:
                 self._begin(series)
             self._totals = saved.totals[:]
+            self._queued = None if saved.queued is None else saved.queued.copy()
 
     def add_up(self) -> None:
         """Add up what was counted since it was last done: cheaper for much at once."""
         series, totals, recent = self._series, self._totals, self._course.recent
         for journey, node, to, kind, at_ms, by in self.counts:
-            if by < 0 and kind and at_ms < self.since_ms:
+            if by < 0 and kind and at_ms < self.since_ms and kind != QUEUED:
                 continue  # Of before: it was not counted when it was decided.
             number = series.get((journey, node, to, kind))
             if number is None:
+                if kind == QUEUED:
+                    self._queue(journey, by)
+                    continue
                 number = self._begin((journey, node, to, kind))
                 if number == self._beyond:
                     self._stay((journey, node, to, kind), by)
@@ -116,21 +126,38 @@ class Numbers:
 
     def erase(self, state: bytes, at_ms: int) -> None:
         """Let the visits of a contact stay nowhere, as it is erased; `state` is all of it."""
-        for visit in decode_contact(state).visits:
+        contact = decode_contact(state)
+        for visit in contact.visits:
             self.counts.append((visit.journey, visit.node, "", LEFT_AS[ERASED], at_ms, 1))
+        for queued in contact.queued:
+            self.counts.append((queued.journey, "", "", QUEUED, at_ms, -1))
 
     def begin_with(self, states: Iterable[bytes]) -> None:
-        """Take in which visits stay where among contacts of which nothing was counted so far."""
+        """Take in what waits where of contacts of which nothing was counted so far."""
         for state in states:
-            for visit in decode_contact(state).visits:
+            contact = decode_contact(state)
+            for visit in contact.visits:
                 self._stay((visit.journey, "", visit.node, ""), 1)
+            for queued in contact.queued:
+                self._queue(queued.journey, 1)
+
+    def begin_queues(self, states: Iterable[bytes]) -> None:
+        """Take in which entries of contacts wait, unless that is known; 0.1 µs each without any."""
+        if self._queued is not None:
+            return
+        self._queued = {}
+        for state in states:
+            if may_have_queued(state):
+                for queued in decode_contact(state).queued:
+                    self._queue(queued.journey, 1)
 
     def save(self) -> SavedNumbers:
         """Return them as they are now; what comes later is not in it."""
         self.add_up()
         besides = [(*spot, count) for spot, count in self._besides.items()]
         series, totals = list(self._series), self._totals[:]
-        return SavedNumbers(self.since_ms, series, totals, besides, self._course.save())
+        queued = None if self._queued is None else self._queued.copy()
+        return SavedNumbers(self.since_ms, series, totals, besides, self._course.save(), queued)
 
     def totals(self) -> Iterator[tuple[Series, int]]:
         """Yield all series with what was counted in each since `since_ms`."""
@@ -157,6 +184,18 @@ class Numbers:
             for spot, more in changes_of(series, count):
                 waiting[spot] = waiting.get(spot, 0) + more
         return {spot: count for spot, count in waiting.items() if count}
+
+    def queued(self) -> dict[str, int] | None:
+        """Return how many entries wait for each journey that is paused; None: it is not known."""
+        self.add_up()
+        return None if self._queued is None else self._queued.copy()
+
+    def _queue(self, journey: str, by: int) -> None:
+        """Take in that more entries wait, or fewer."""
+        if self._queued is not None:
+            count = self._queued.pop(journey, 0) + by
+            if count:
+                self._queued[journey] = count
 
     def _begin(self, series: Series) -> int:
         """Return the number of a series that is new, if one more may be, else of OTHER."""

@@ -191,6 +191,8 @@ class Partition:
         self.numbers = Numbers(self.now_ms, saved)
         if saved is None:
             self.numbers.begin_with(self._idle.values())
+        else:
+            self.numbers.begin_queues(self._idle.values())
         self._notes = Notes(self.decisions, self.numbers.counts, self.numbers.add_up)
 
     def uphold(self, outcome: Outcome) -> bool:

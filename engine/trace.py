@@ -168,6 +168,8 @@ class CarryNote(Note, tag="carry"):
     node: str
     """Where it stays there."""
     until_ms: int
+    node_before: str = ""
+    """Where it stayed before; another one where a map leads it elsewhere."""
 
 
 class SegmentNote(Note, tag="segment"):

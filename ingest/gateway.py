@@ -20,6 +20,7 @@ from ingest.heads import KnownHeads
 from ingest.keyring import Keyring
 from ingest.lane import Lane
 from ingest.limits import LINGER_S, TURNED_AWAY_MAX
+from ingest.listening import cannot_listen
 from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
 from ingest.metrics import CONTENT_TYPE, Scrape, exposition
 from ingest.protocol import HttpConnection
@@ -133,10 +134,7 @@ class Gateway:
                 start_serving=False,
             )
         except OSError as error:
-            raise OSError(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-                "stop what listens there, or choose another port"
-            ) from None
+            raise cannot_listen(settings.host, settings.port, error) from None
 
     async def start(self) -> None:
         """Listen. Shards that cannot be reached yet are tried again until they can.

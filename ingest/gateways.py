@@ -14,6 +14,7 @@ import structlog
 from actors.errors import OperatorError
 from actors.keeper import Keeper
 from ingest.gateway_process import SERVES, GatewayStart
+from ingest.listening import bind, cannot_listen, try_alone
 from ingest.settings import GatewaySettings
 
 GATEWAYS_MAX: Final = 64
@@ -53,10 +54,7 @@ class Gateways:
                 self.port = self._held[0].getsockname()[1]
         except OSError as error:
             self._let_go()
-            raise OSError(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-                "stop what listens there, or choose another port"
-            ) from None
+            raise cannot_listen(settings.host, settings.port, error) from None
 
     async def start(self, start: GatewayStart) -> None:
         """Start all, and return when each serves; what `start` says of one is set here.
@@ -128,25 +126,15 @@ def _hold(family: int, host: str, port: int) -> socket.socket:
     Another system that shares its port, too, would not be in the way of ours: the kernel would
     spread connections over both. So it is tried alone before.
     """
-    alone = socket.socket(family, socket.SOCK_STREAM)
-    with alone:
-        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(alone, host, port)
-        port = alone.getsockname()[1]
+    port = try_alone(family, host, port)
     held = socket.socket(family, socket.SOCK_STREAM)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        _bind(held, host, port)
+        bind(held, host, port)
     except OSError:
         held.close()
         raise
     return held  # It does not listen, so no connection comes to it.
-
-
-def _bind(sock: socket.socket, host: str, port: int) -> None:
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    sock.bind((host, port))
 
 
 async def _ended(process: asyncio.subprocess.Process, limit_s: float) -> None:

@@ -34,6 +34,10 @@ STOPWATCH_FOLDERS = {"actors", "ingest", "console", "bench", "tests"}
 SETTINGS_FILE = "actors/settings.py"
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.putenv"}
 
+STARTS_RAY = "pytest.mark.ray"
+RAY_FOLDERS = ("tests/system/", "tests/chaos/")
+"""Where `make test` looks for what starts Ray."""
+
 WORDS_NOT_SAID = {
     "User": "Contact",
     "Customer": "Contact",
@@ -94,8 +98,11 @@ def faults_of(name: str, text: str) -> Iterator[str]:
     yield from _long_functions(parts)
     yield from _salted_hashes(parts)
     yield from _other_words(parts)
+    said = _said_in(parts)
+    if STARTS_RAY in said and not name.startswith(RAY_FOLDERS):
+        yield f"put what starts Ray into {' or '.join(RAY_FOLDERS)}: it does not run elsewhere"
     if not name.startswith("tests/"):
-        yield from _what_others_read(name, _said_in(parts))
+        yield from _what_others_read(name, said)
 
 
 def _long_functions(parts: list[ast.AST]) -> Iterator[str]:
@@ -177,6 +184,11 @@ def test_every_file_of_a_folder_keeps_the_rules_of_the_house(folder: str) -> Non
         ("tests/a.py", "x = hash(1)", "hash() is salted per process: use crc32 or blake2b"),
         ("tests/b.py", "class NightlyCampaign: ...", "NightlyCampaign: the house says Journey"),
         (
+            "tests/engine/test_f.py",
+            "pytestmark = pytest.mark.ray",
+            "put what starts Ray into tests/system/ or tests/chaos/: it does not run elsewhere",
+        ),
+        (
             "console/c.py",
             "from time import time",
             f"time.time: take now_ms as an argument; {CLOCK_FILE} reads the clock",
@@ -206,6 +218,7 @@ def test_a_file_that_breaks_a_rule_is_found(name: str, text: str | None, fault: 
         (SETTINGS_FILE, "os.environ"),
         ("ingest/d.py", "time.monotonic()"),
         ("tests/system/process.py", "os.environ, time.time()"),
+        ("tests/chaos/test_g.py", "pytestmark = [pytest.mark.ray, pytest.mark.timeout(9)]"),
         ("engine/hash.py", "other.hash(1), hash, own.time.time(), f().os.environ"),
         ("engine/e.py", "class StepOf: ...\nclass Runner: ..."),
     ],

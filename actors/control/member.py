@@ -28,8 +28,8 @@ from actors.lifeline import Lifeline, tie_to
 from actors.links.credentials import Credentials
 from actors.links.link import AskStatus, LinkClient, RunOut, Status
 from actors.map import ClusterMap
-from actors.own_ray import OwnRay
 from actors.processes import RAY_FOLDER, Processes, new_runtime
+from actors.ray_servers import RayServers
 from actors.running import forget_running, note_running
 from actors.settings import (
     ClusterSettings,
@@ -107,8 +107,7 @@ class Member:
         self._started = False
         self.map = ClusterMap(-1, [], {})
         """As it was when all was served, the last time that was looked for."""
-        self.ray = OwnRay()
-        """Where it has joined none."""
+        self.ray = RayServers()
 
     def _open_store(self, cluster: ClusterSettings, shards: int | None) -> ClusterSettings:
         settings = self._settings
@@ -154,6 +153,7 @@ class Member:
         try:
             if self.joined:
                 ray.init(address=self._settings.address, **common)
+                self.ray.join(_raylet_socket())
                 return
             ray.init(
                 address="local",
@@ -164,7 +164,7 @@ class Member:
                 _node_ip_address="127.0.0.1",
                 **common,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             text = f"Ray cannot be joined at --address {self._settings.address}"
             raise OperatorError(f"{text}: {error}") from None
 
@@ -359,3 +359,10 @@ class Member:
 
 def _as_it_is(roster: Roster) -> None:
     """Change nothing."""
+
+
+def _raylet_socket() -> str:
+    """Return where the raylet of the node serves that this process has joined."""
+    here = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return next(str(node["RayletSocketName"]) for node in nodes if node["NodeID"] == here)

@@ -15,13 +15,14 @@ from actors.links.link import Link
 from actors.shards.shard import Shard
 from engine.compile.publication import programs_of
 from engine.contacts.contact import Contact, Visit, decode_contact
-from engine.contacts.idle import EMPTY_LIST, decode_idle
-from engine.count_table import Outline, Tabulation, outline_of
+from engine.contacts.idle import EMPTY_LIST, decode_idle, may_have_queued
+from engine.count_table import Outline, Tabulation, outlines_of
 from engine.errors import AuthorError
 from engine.fold.programs import Programs
 from engine.fold.version import is_held
 from engine.moment import Moment
 from engine.notes import Notes
+from engine.partition import Partition
 
 CONTACTS_PER_SLICE: Final = 250
 """Looked at between two turns of the loop: a millisecond, where all of them have visits two."""
@@ -65,7 +66,7 @@ class Census:
             if partition is None:
                 continue  # It moved to another slot meanwhile, which tells of it.
             if not outlines:
-                outlines = [outline_of(each) for each in partition.programs.by_journey.values()]
+                outlines = outlines_of(partition.programs)
             for _ in tabulation.add(partition.numbers):
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -80,8 +81,11 @@ class Census:
         counts: Counter[tuple[str, str, int, bool, str, str]] = Counter()
         queued: Counter[str] = Counter()
         try:
-            for number in self._shard.partitions:
-                for _ in self._count_partition(number, programs, counts, queued):
+            for number in list(self._shard.partitions):
+                partition = self._shard.partitions.get(number)
+                if partition is None:
+                    continue  # As above.
+                for _ in self._count_partition(partition, programs, counts, queued):
                     await asyncio.sleep(0)
         except Exception as error:  # Who asked is told; the shard goes on.
             log.exception("visits cannot be counted")
@@ -92,12 +96,12 @@ class Census:
 
     def _count_partition(
         self,
-        number: int,
+        partition: Partition,
         programs: Programs | None,
         counts: Counter[tuple[str, str, int, bool, str, str]],
         queued: Counter[str],
     ) -> Iterator[None]:
-        partition = self._shard.partitions[number]
+        """Count in slices; the end of one partition ends a slice, as most may have but few."""
         now_ms = max(
             partition.now_ms, self._shard.clock.now_ms(self._shard.clock.read(), partition, None)
         )
@@ -112,11 +116,7 @@ class Census:
                     queued[each.journey] += 1
             if i % CONTACTS_PER_SLICE == 0:
                 yield
-
-
-def may_have_queued(state: bytes) -> bool:
-    """Say whether a contact may have entries that wait: the list is its last field."""
-    return state[-1:] != EMPTY_LIST
+        yield
 
 
 def fates(
@@ -135,13 +135,19 @@ def fates(
         fate, to = "", ""
         if programs is not None:
             fate, to = ENDS, ""
-            if id(visit) in left:
+            if id(visit) in left and _has_place(programs, visit):
                 fate, to = _fate(visit, due_ms, now_ms), visit.node
         yield visit.journey, node, version, held, fate, to
 
 
 def _carry_over(programs: Programs, contact: Contact, now_ms: int) -> None:
     programs.versions.carry_over(Moment(programs.rules, contact, now_ms, Notes(), {}))
+
+
+def _has_place(programs: Programs, visit: Visit) -> bool:
+    """Say whether a visit can go on: without versions it stays, and ends when it is due."""
+    program = programs.program_of(visit)
+    return program is not None and visit.node in program.places
 
 
 def _fate(visit: Visit, due_before_ms: int, now_ms: int) -> str:

@@ -33,6 +33,7 @@ from actors.shards.capture import SESSIONS_ENDED, TOMBSTONES_DROPPED, captured
 from actors.shards.tally import Durations, PartitionTally, merge_tallies
 from actors.store.port import Row, SnapshotHead
 from engine.contacts.identity import partition_of
+from engine.count_table import queued_in
 from engine.decision import SENT, Decision, Delivery, Fault, Outcome
 from engine.input import Advance, Publish, Receipt, Verdict
 from engine.partition import Partition
@@ -335,6 +336,7 @@ class Shard:
             "contacts": sum(each.contact_count for each in partitions),
             SESSIONS_ENDED: sum(each.sessions_ended for each in partitions),
             "outcomes": self.total.outcomes.by_journey,
+            "queued": queued_in(each.numbers for each in partitions),
             "decision_ns_counts": self.decision_times.counts,
             "position": self.position,
             "now_ms": max((each.now_ms for each in partitions), default=0),

@@ -44,8 +44,7 @@ def open_store(
 
     A new one is encrypted unless it is said not to be; its key is made if there is none.
     """
-    path = folder / "store.json"
-    if not path.exists():
+    if not is_store(folder):
         return _make_store(folder, 2 if shards is None else shards, clock, encrypted, key_file)
     store = read_store(folder)
     if shards is not None and shards != store.shards:
@@ -61,6 +60,11 @@ def open_store(
     if store.encrypted:
         checked_key(folder, key_file, store.key_fingerprint)
     return store
+
+
+def is_store(folder: Path) -> bool:
+    """Say whether a folder has a store already."""
+    return (folder / "store.json").exists()
 
 
 def read_store(folder: Path) -> Store:

@@ -164,9 +164,9 @@ class SnapshotFiles:
 
     def _paths(self, partition: int | None = None) -> list[Path]:
         """Return the files by partition and position."""
-        names = [name for name in self._disk.names(self.folder) if NAME.fullmatch(name)]
         prefix = "" if partition is None else f"snapshot-{partition:03}-"
-        return [self.folder / name for name in sorted(names) if name.startswith(prefix)]
+        names = [name for name in self._disk.names(self.folder) if name.startswith(prefix)]
+        return [self.folder / name for name in sorted(names) if NAME.fullmatch(name)]
 
     def _head_if_whole(self, path: Path) -> SnapshotHead | None:
         try:

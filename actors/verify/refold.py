@@ -15,6 +15,7 @@ from actors.shards.shard import Shard
 from actors.store.port import Row, SnapshotHead, Snapshots
 from actors.verify.finding import Counts, Finding
 from engine.contacts.contact import decode_contact
+from engine.notes import QUEUED
 from engine.numbers import Numbers
 
 DIFFERENCES_MAX: Final = 100
@@ -216,6 +217,10 @@ def first_number_otherwise(its: Numbers, folded: Numbers, *, all_of_them: bool) 
     """Say which number of a snapshot is not what folding again gives; empty where all are."""
     mine = _told_of(its, all_of_them=all_of_them)
     again = _told_of(folded, all_of_them=all_of_them)
+    queues = its.queued(), folded.queued()
+    if None not in queues:  # Snapshots once had none.
+        for told, queue in zip((mine, again), queues, strict=True):
+            told |= {(journey, QUEUED): count for journey, count in (queue or {}).items()}
     for of in sorted(mine.keys() | again.keys()):
         if mine.get(of, 0) != again.get(of, 0):
             said = f"is {mine.get(of, 0)}, folded again {again.get(of, 0)}"

@@ -56,6 +56,8 @@ class Question(Struct, kw_only=True):
     from_ms: int = 0
     until_ms: int = FAR_MS
     within_ms: int = WITHIN_MS
+    entries_against: int = 0
+    """Who entered is compared with what really was; or with this variant, counted from 1."""
     processes: int = 1
 
 
@@ -157,6 +159,7 @@ def tasks_of(question: Question, stretches: list[Stretch], folder: Path) -> list
                 sources=[each.source for each in question.variants],
                 states=question.states,
                 within_ms=question.within_ms,
+                entries_against=question.entries_against,
                 share=1 / groups,
                 folder=own,
             )

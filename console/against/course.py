@@ -59,6 +59,8 @@ class Task(Struct, kw_only=True):
     states: States = ()
     """Journeys that are in this state in all of them, whatever the log says."""
     within_ms: int
+    entries_against: int = 0
+    """See Question."""
     share: float
     """Of the slot's records those that count as its progress: others read them as well."""
     folder: Path
@@ -252,8 +254,9 @@ class Course:
                 sums.add_contact(same, differs)
                 note_reasons(reasons, differs)
                 found += differs
+            base = task.entries_against
             note_entries(
-                sums, lane.inside, (outcomes[0], visits[0]), (outcomes[side], visits[side])
+                sums, lane.inside, (outcomes[base], visits[base]), (outcomes[side], visits[side])
             )
             for i, waiting in ((0, "waiting_real"), (side, "waiting_draft")):
                 _count_waiting(sums, visits[i], waiting)

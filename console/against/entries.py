@@ -1,4 +1,4 @@
-"""Entries: who enters a journey as a draft has it and did not, or did and does not any more."""
+"""Entries: who enters a journey as a draft has it only, or as it was only, or another draft."""
 
 from collections.abc import Mapping
 from typing import Final

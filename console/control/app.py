@@ -17,19 +17,19 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from console.audit import DONE, WRONG
-from console.control import changes, contacts, journeys, replays, sights
-from console.control.endpoint import BODY_BYTES_MAX, JSON, Call, Endpoint, Reply
+from console.control import changes, contacts, journeys, rehearsals, replays, sights
+from console.control.endpoint import JSON, Call, Endpoint, Reply
 from console.control.faults import (
     Fault,
     Faults,
-    RefusedError,
     fault_of,
-    fault_of_shape,
     refusal_of,
     refused,
 )
-from console.control.gate import Gate
+from console.control.gate import Gate, NotLetInError
 from console.control.openapi import openapi_of
+from console.control.refusals import NOBODY, WINDOW_S, Refusal
+from console.control.shape import read_body, read_query
 from console.control.system import System
 from console.control.turns import Turns
 from console.control_settings import ControlKey
@@ -40,6 +40,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *changes.ENDPOINTS,
     *contacts.ENDPOINTS,
     *replays.ENDPOINTS,
+    *rehearsals.ENDPOINTS,
 )
 RETRY_AFTER_S: Final = "2"
 BODY_S: Final = 30.0
@@ -83,15 +84,28 @@ class Api:
 
     async def _call(self, endpoint: Endpoint, request: Request) -> Call:
         """Check a request from its head to its body. Raises RefusedError."""
-        caller = self._gate.caller(request.headers, endpoint.scope)
+        try:
+            caller = self._gate.caller(request.headers, endpoint.scope)
+        except NotLetInError as error:
+            await self._note(error, endpoint, request)
+            raise
         return Call(
             system=self._system,
             caller=caller,
             path={name: _part(name, text) for name, text in request.path_params.items()},
             query=_query(endpoint.query, request),
             accept=_media(endpoint, request.headers.get("accept", "")),
-            body=await _body(endpoint.body, request),
+            body=await _body(endpoint, request),
         )
+
+    async def _note(self, error: NotLetInError, endpoint: Endpoint, request: Request) -> None:
+        """Note who is not let in: the first one at once, and how many there were in the end."""
+        refusals, loop = self._system.refusals, asyncio.get_running_loop()
+        address = NOBODY if request.client is None else request.client.host
+        about = f"{endpoint.method} {endpoint.path}"
+        if refusals.add(Refusal(address, error.name or NOBODY, error.status, about)):
+            loop.call_later(WINDOW_S, loop.run_in_executor, None, refusals.write)
+            await asyncio.to_thread(refusals.write)
 
     def _do(self, endpoint: Endpoint, call: Call) -> Any:
         """Do it, in a thread; a change is noted before and after."""
@@ -202,19 +216,17 @@ def _query(wanted: type[Struct], request: Request) -> Struct:
         if name in said:
             raise refused(HTTPStatus.BAD_REQUEST, f"{name} is there twice; keep one", name)
         said[name] = value
-    try:
-        return msgspec.convert(said, wanted, strict=False)
-    except msgspec.ValidationError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, fault_of_shape(str(error), "?")) from None
+    return read_query(said, wanted)
 
 
-async def _body(wanted: type[Struct] | None, request: Request) -> Any:
+async def _body(endpoint: Endpoint, request: Request) -> Any:
     """Read the body, as much as may be. Raises RefusedError."""
+    wanted = endpoint.body
     if wanted is None:
         return None
     try:
         async with asyncio.timeout(BODY_S):
-            data = await _bytes(request)
+            data = await _bytes(request, endpoint.body_bytes_max)
     except TimeoutError:
         text = f"the body did not come within {BODY_S:.0f} s; send it again"
         raise refused(HTTPStatus.REQUEST_TIMEOUT, text) from None
@@ -224,20 +236,15 @@ async def _body(wanted: type[Struct] | None, request: Request) -> Any:
     if data and media != JSON:
         text = f"the body is to be {JSON}; say so in Content-Type"
         raise refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
-    try:
-        return msgspec.json.decode(data or b"{}", type=wanted)
-    except msgspec.ValidationError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, fault_of_shape(str(error))) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise refused(HTTPStatus.BAD_REQUEST, f"this is no JSON: {error}", "$") from None
+    return await asyncio.to_thread(read_body, data or b"{}", wanted)
 
 
-async def _bytes(request: Request) -> bytes:
+async def _bytes(request: Request, bytes_max: int) -> bytes:
     data = bytearray()
     async for part in request.stream():
         data += part
-        if len(data) > BODY_BYTES_MAX:
-            text = f"a body has {BODY_BYTES_MAX >> 20} MiB at most; send less"
+        if len(data) > bytes_max:
+            text = f"a body has {bytes_max >> 20} MiB at most; send less"
             raise refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
     return bytes(data)
 

@@ -11,7 +11,9 @@ from console.control.endpoint import LONG_S, Call, Endpoint
 from console.control.faults import RefusedError, fault_of, refused
 from console.diff import Diff
 from console.events import sightings_of
+from console.field_words import in_fields
 from console.publication import (
+    ENTRIES_S,
     Considered,
     Make,
     Maps,
@@ -33,6 +35,10 @@ Note = Annotated[str, Meta(max_length=NOTE_CHARS_MAX)]
 Number = Annotated[int, Meta(ge=0, le=10**9)]
 
 
+Days = Annotated[int, Meta(ge=0, le=DAYS_MAX)]
+"""Say who would have entered in so many days, by folding the log again; 0: do not."""
+
+
 class DiffBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """A draft that might be published."""
 
@@ -41,8 +47,7 @@ class DiffBody(Struct, kw_only=True, forbid_unknown_fields=True):
     in_flight: InFlight = "follow"
     map: Maps = {}
     """Of a journey: visits at this node go to that one."""
-    days: Annotated[int, Meta(ge=0, le=DAYS_MAX)] = 0
-    """Say who would have entered in so many days, by folding the log again; 0: do not."""
+    days: Days = 0
 
 
 class PublishBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +57,7 @@ class PublishBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """Left out: the draft that is kept."""
     in_flight: InFlight = "follow"
     map: Maps = {}
+    days: Days = 0
     note: Note = ""
     after: Number | None = None
     """Only if this is the number of the last publication still; else 409."""
@@ -75,6 +81,7 @@ class RollBackBody(Struct, kw_only=True, forbid_unknown_fields=True):
     journey: str | None = None
     in_flight: InFlight = "follow"
     map: Maps = {}
+    days: Days = 0
     note: Note = ""
     after: Number | None = None
     dry: bool = False
@@ -136,6 +143,8 @@ def _change(call: Call, what: str, make: Make) -> Considered:
             text = f"publication {last} is in force, not {body.after}; look at what it changed"
             raise refused(HTTPStatus.CONFLICT, text, "$.after")
         request = Request(data=system.store, what=what, make=make, note=body.note)
+        if not isinstance(body, StateBody):
+            request.days, request.most_s = body.days, ENTRIES_S
         found = _considered(call, request, publish=not body.dry)
     if found.problems and not body.dry:
         raise RefusedError(HTTPStatus.CONFLICT, *map(fault_of, found.problems))
@@ -148,7 +157,7 @@ def _considered(call: Call, request: Request, *, publish: bool = False) -> Consi
     problems: list[str] = []
 
     def agreed(_: Diff, found: list[str]) -> bool:
-        problems.extend(found)
+        problems.extend(map(in_fields, found))
         return publish and not found
 
     request.by, request.key_file = call.caller.name, system.key_file

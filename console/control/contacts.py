@@ -7,8 +7,8 @@ from msgspec import Meta, Struct
 
 from actors.errors import OperatorError
 from console.contact import ErasureReport, erase_contact
-from console.contact_show import Known, known_of, show_contact
-from console.control.endpoint import JSON, LONG_S, TEXT, Call, Endpoint, Reply, no_such
+from console.contact_show import Known, known_of, show_contact, unknown_contact
+from console.control.endpoint import JSON, LONG_S, TEXT, Call, Endpoint, Reply
 from console.control.faults import refused
 from console.explain import explanation_of, narrowed, show_explanation
 from console.held import Held, held_of
@@ -63,8 +63,7 @@ def _show(call: Call) -> Any:
     at_ms = _moment(at, "at") if at else None
     known, kept = known_of(call.system.store, contact, at_ms, call.system.key_file)
     if kept is None:
-        when = f" at {at}" if at else ""
-        raise no_such(f"Nothing is known of {contact}{when}.")
+        raise unknown_contact(contact, at)
     if call.accept != TEXT:
         return known
     with console.capture() as said:

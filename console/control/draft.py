@@ -110,14 +110,14 @@ def _misnamed(draft: Draft) -> list[Mistake]:
     fixes |= {
         each: f"call it {SEGMENTS}/<name>.yaml"
         for each in draft.segments
-        if not _is_document(each.removeprefix(f"{SEGMENTS}/")) or "/" not in each
+        if not is_document(each.removeprefix(f"{SEGMENTS}/")) or "/" not in each
     }
     fixes |= {
         f"{TEMPLATES}/{each}": "call it <name>.<language>, such as `welcome.de`"
         for each in draft.templates
         if not is_template_name(each)
     }
-    if not _is_document(file) or PurePosixPath(file).stem != SETTINGS_STEM:
+    if not is_document(file) or PurePosixPath(file).stem != SETTINGS_STEM:
         fixes[file] = f"call it {SETTINGS_STEM}.yaml"
     problem = "no file of a folder is called that"
     found = [Mistake(each, "$", problem, fix) for each, fix in fixes.items()]
@@ -133,10 +133,11 @@ def _misnamed(draft: Draft) -> list[Mistake]:
 
 
 def _is_journey(name: str) -> bool:
-    return _is_document(name) and PurePosixPath(name).stem != SETTINGS_STEM
+    return is_document(name) and PurePosixPath(name).stem != SETTINGS_STEM
 
 
-def _is_document(name: str) -> bool:
+def is_document(name: str) -> bool:
+    """Say whether a file of such a name would be read from a folder."""
     path = PurePosixPath(name)
     plain = "/" not in name and name.isprintable() and not name.startswith(".")
     return plain and path.suffix in SUFFIXES

@@ -62,6 +62,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """The type of it, or its schema."""
     query: type[Struct] = Nothing
     body: type[Struct] | None = None
+    body_bytes_max: int = BODY_BYTES_MAX
     status: HTTPStatus = HTTPStatus.OK
     medias: tuple[str, ...] = (JSON,)
     """The kinds that the answer may be of, the usual first."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 from actors.errors import LogCorruptError, OperatorError, UnknownError
 from actors.links.link import LinkError
 from console.audit import UnnotedError
+from console.field_words import field_in, in_fields
 from engine.errors import AuthorError
 
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$")
@@ -46,8 +47,10 @@ def refused(status: HTTPStatus, text: str, path: str = "") -> RefusedError:
 
 
 def fault_of(text: str, path: str = "") -> Fault:
-    """Part a line for people into what is wrong and how to mend it; together they are the line."""
+    """Part a line for people into what is wrong and how to mend it, as fields of a request."""
+    text = in_fields(text)
     problem, _, fix = text.rpartition("; ")
+    path = path or field_in(text)
     return Fault(path=path, problem=problem or fix, fix=fix if problem else "")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from console.control.faults import refused
+from console.control.faults import RefusedError, fault_of
 from console.control_settings import SCOPES, ControlKey, Scope, is_loopback
 
 BEARER: Final = "bearer "
@@ -23,6 +23,14 @@ class Caller(Struct, frozen=True):
     scopes: tuple[Scope, ...]
 
 
+class NotLetInError(RefusedError):
+    """Who asks may not; `name` is that of the key, empty where none of the keys was shown."""
+
+    def __init__(self, status: HTTPStatus, text: str, name: str = "") -> None:
+        super().__init__(status, fault_of(text))
+        self.name = name
+
+
 class Gate:
     """Knows keys by their digests; without any, lets in whoever is on this machine."""
 
@@ -33,18 +41,18 @@ class Gate:
         ]
 
     def caller(self, headers: Mapping[str, str], scope: Scope) -> Caller:
-        """Return who asks for something of this scope. Raises RefusedError."""
+        """Return who asks for something of this scope. Raises NotLetInError."""
         caller = self._by_key(headers) if self._known else _here(headers)
         if scope not in caller.scopes:
             text = f"the key of {caller.name} is not for this; it takes one with scope `{scope}`"
-            raise refused(HTTPStatus.FORBIDDEN, text)
+            raise NotLetInError(HTTPStatus.FORBIDDEN, text, caller.name)
         return caller
 
     def _by_key(self, headers: Mapping[str, str]) -> Caller:
         said = headers.get("authorization", "")
         if not said.lower().startswith(BEARER):
             text = "this takes a key; send it as `Authorization: Bearer KEY`"
-            raise refused(HTTPStatus.UNAUTHORIZED, text)
+            raise NotLetInError(HTTPStatus.UNAUTHORIZED, text)
         digest = sha256(said[len(BEARER) :].strip().encode()).digest()
         found = None
         for each, caller in self._known:  # All of them: the time it takes tells nothing.
@@ -52,7 +60,7 @@ class Gate:
                 found = caller
         if found is None:
             text = "this is none of the keys; ask who runs the system for one"
-            raise refused(HTTPStatus.UNAUTHORIZED, text)
+            raise NotLetInError(HTTPStatus.UNAUTHORIZED, text)
         return found
 
 
@@ -62,5 +70,5 @@ def _here(headers: Mapping[str, str]) -> Caller:
     origin = headers.get("origin", "")
     if not is_loopback(host) or (origin and not is_loopback(urlsplit(origin).hostname or "")):
         text = "without keys only programs of this machine are answered; name keys in anlass.yaml"
-        raise refused(HTTPStatus.FORBIDDEN, text)
+        raise NotLetInError(HTTPStatus.FORBIDDEN, text)
     return Caller(HERE, SCOPES)

@@ -24,22 +24,28 @@ from console.against.page import page_of
 from console.against.summary import summary_of
 from console.control.work import (
     DIFFERENCES,
+    EVENTS,
     OUTCOMES,
     PAGE,
     SUMMARY,
     Comparing,
+    Folding,
     JobLine,
     Reading,
     Verifying,
     Work,
 )
 from console.reading import read_at_once, records_in
-from console.replay import lines_of
+from console.replay import Replay, lines_of, replay_chunks
+from console.source import chunks_of, consents_added
 from console.verified import said_of, verified_of
+from ingest.readers import Chunk, LineRejection
 
 NICER: Final = 10
 SHARES: Final = 200
 """It says how far it is at most so often."""
+REJECTIONS_TOLD: Final = 100
+"""Of events that are none, so many are named, the first; all are counted."""
 
 
 def main() -> None:
@@ -64,6 +70,8 @@ def _done(work: Work, out: Path) -> Any:
             return _compare(work, out)
         case Reading():
             return _read(work, out)
+        case Folding():
+            return _fold(work, out)
         case Verifying():
             return _verify(work)
 
@@ -89,6 +97,26 @@ def _read(work: Reading, out: Path) -> Any:
     recorded, wall_s = read_at_once(store, work.until_ms, key_file, 1, telling)
     _write_lines(out / OUTCOMES, lines_of(recorded.outcomes.values()), work.bytes_max)
     return recorded.report(wall_s)
+
+
+def _fold(work: Folding, out: Path) -> Any:
+    path = out / EVENTS
+    replay = Replay(work.source)
+    chunks = chunks_of(path, "canonical", consent_all=work.consent_all)
+    telling = _telling(path.read_bytes().count(b"\n"))
+    rejections: list[LineRejection] = []
+    rejected = 0
+
+    def advance(chunk: Chunk) -> None:
+        nonlocal rejected
+        rejected += len(chunk.rejections)
+        rejections.extend(chunk.rejections[: REJECTIONS_TOLD - len(rejections)])
+        telling(len(chunk.events) + len(chunk.rejections))
+
+    wall_s = replay_chunks(replay, chunks, advance)
+    _write_lines(out / OUTCOMES, lines_of(replay.outcomes.values()), work.bytes_max)
+    report = replay.report(rejected, wall_s, consents_added(chunks))
+    return msgspec.structs.asdict(report) | {"rejections": rejections}
 
 
 def _write_lines(path: Path, lines: Iterable[bytes], bytes_max: int) -> None:

@@ -31,7 +31,7 @@ KEPT_MAX: Final = 8
 JOB_S_MAX: Final = 3_600.0
 
 State = Literal["works", "done", "failed", "ended"]
-What = Literal["replay", "outcomes", "verify"]
+What = Literal["replay", "outcomes", "verify", "events"]
 
 
 class Job(Struct, kw_only=True):
@@ -48,7 +48,7 @@ class Job(Struct, kw_only=True):
     problem: str = ""
     """Why it failed."""
     summary: dict[str, Any] | None = None
-    """What it came to, as `anlass replay --against --json`, `anlass replay --from-log --json` or
+    """What it came to, as `anlass replay --json` (`--against`, `--from-log`, `--events`) or
     `anlass verify --json` prints it, contacts as samples among it. Not in lists of jobs."""
     kept: int | None = None
     """How many of its differences or outcomes are kept, the first by time, if not all of them."""

@@ -3,26 +3,23 @@
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from actors.publications import PublicationNote
 from console.control.draft import Draft, draft_of
 from console.control.endpoint import Call, Endpoint, no_such
-from engine.fold.succession import versions_of
+from console.control.system import System
+from console.standing import Standing, standings_of
 from engine.language.author import nearest
 from engine.language.journey import Publication
 from engine.language.schema import DOCUMENTS, schema_of
 
 
-class JourneyInForce(Struct, kw_only=True):
-    """One journey that was published last."""
+class JourneyInForce(Standing, kw_only=True):
+    """One journey that was published last, and how it is."""
 
-    journey: str
     title: str
     file: str
-    version: int
-    """0: it was published before journeys had numbers."""
-    state: str
-    """`live`, `paused` or `ended`."""
 
 
 class Journeys(Struct, kw_only=True):
@@ -40,38 +37,32 @@ class JourneyDocument(JourneyInForce, kw_only=True):
 
 
 def _journeys(call: Call) -> Journeys:
-    publication = call.system.in_force()
     notes = call.system.notes()
-    found = [_line(publication, file) for file in publication.journeys]
-    found.sort(key=lambda each: each.journey)
-    return Journeys(publication=notes[-1].number if notes else 0, journeys=found)
+    lines = _lines(call.system, call.system.in_force())
+    return Journeys(publication=notes[-1].number if notes else 0, journeys=lines)
 
 
 def _journey(call: Call) -> JourneyDocument:
     publication = call.system.in_force()
     wanted = call.path["journey"]
-    for file, document in publication.journeys.items():
-        if document["journey"] == wanted:
-            line = _line(publication, file)
-            return JourneyDocument(document=document, **_fields(line))
-    known = [each["journey"] for each in publication.journeys.values()]
+    lines = _lines(call.system, publication)
+    for line in lines:
+        if line.journey == wanted:
+            return JourneyDocument(document=publication.journeys[line.file], **asdict(line))
+    known = [each.journey for each in lines]
     raise no_such(f"no journey {wanted!r} is in force; {nearest(wanted, known)}")
 
 
-def _line(publication: Publication, file: str) -> JourneyInForce:
-    document = publication.journeys[file]
-    version = versions_of(publication).get(document["journey"])
-    return JourneyInForce(
-        journey=document["journey"],
-        title=document.get("title", ""),
-        file=file,
-        version=0 if version is None else version.number,
-        state="live" if version is None else version.state,
-    )
-
-
-def _fields(line: JourneyInForce) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in line.__struct_fields__}
+def _lines(system: System, publication: Publication) -> list[JourneyInForce]:
+    files = {document["journey"]: file for file, document in publication.journeys.items()}
+    return [
+        JourneyInForce(
+            file=files[each.journey],
+            title=publication.journeys[files[each.journey]].get("title", ""),
+            **asdict(each),
+        )
+        for each in standings_of(publication, system.queued())
+    ]
 
 
 def _publication(call: Call) -> Draft:

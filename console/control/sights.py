@@ -89,6 +89,7 @@ def _seen(call: Call) -> tuple[Sightings, list[str]]:
 
 
 def _audit(call: Call) -> list[AuditLine]:
+    call.system.refusals.write()
     return call.system.audit.lines(call.query.before, call.query.limit)
 
 
@@ -130,7 +131,7 @@ ENDPOINTS = (
         method="GET",
         path="/v1/audit",
         scope="operate",
-        summary="Who asked for which change when, and what came of it, the latest first.",
+        summary="Who asked for which change when, and what came of it; and who was refused.",
         handle=_audit,
         query=AuditQuery,
         answer=list[AuditLine],

@@ -18,6 +18,7 @@ from console.audit import Audit
 from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
+from console.control.refusals import Refusals
 from console.control.work import Place
 from engine.language.journey import Publication
 
@@ -43,6 +44,7 @@ class System:
         self.key_file = key_file
         self.operator = operator or {"keys": [], "channels": {}}
         self.audit = Audit(data)
+        self.refusals = Refusals(self.audit)
         self.drafts = DraftFile(data, key_of(self.store, key_file))
         self._jobs = Jobs()
         self._erasure = self.audit.last_erasure()
@@ -87,6 +89,10 @@ class System:
         """Return what is in force."""
         return self.wait(self.publisher().in_force)
 
+    def queued(self) -> dict[str, int]:
+        """Return how many entries wait for each journey that is paused."""
+        return self.wait(self.publisher().queued)
+
     def draft(self, sent: Draft | None) -> Draft:
         """Return the draft that a request is about: the one sent along, or the one kept."""
         return sent if sent is not None else self.drafts.read()
@@ -104,8 +110,9 @@ class System:
         return place
 
     def close(self) -> None:
-        """End the job that works."""
+        """End the job that works, and note who was refused."""
         self._jobs.close()
+        self.refusals.write()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:

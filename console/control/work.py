@@ -15,7 +15,8 @@ SUMMARY: Final = "summary.json"
 PAGE: Final = "page.html"
 DIFFERENCES: Final = "differences.jsonl"
 OUTCOMES: Final = "outcomes.jsonl"
-"""Files that a job may leave: the first always, in the folder that it is told."""
+EVENTS: Final = "events.jsonl"
+"""Files in the folder that a job is told: what it leaves, the first always; and what it folds."""
 RESULT_BYTES_MAX: Final = 64 << 20
 """Of each of them."""
 
@@ -84,13 +85,25 @@ class Reading(Struct, kw_only=True, tag="outcomes"):
     """Of the outcomes that are kept."""
 
 
+class Folding(Struct, kw_only=True, tag="events"):
+    """EVENTS are to be folded in simulated time."""
+
+    place: Place
+    source: bytes
+    """Of what is in force then."""
+    consent_all: bool
+    """Whether every contact opts in first."""
+    bytes_max: int
+    """Of the outcomes that are kept."""
+
+
 class Verifying(Struct, kw_only=True, tag="verify"):
     """The store is to be verified."""
 
     place: Place
 
 
-Work = Comparing | Reading | Verifying
+Work = Comparing | Reading | Folding | Verifying
 
 
 class JobLine(Struct):

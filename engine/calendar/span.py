@@ -40,3 +40,13 @@ def span_text(span: int) -> str:
         if span >= size and span % size == 0 and (unit != "w" or span > size):
             return f"{span // size}{unit}"
     return f"{span}ms"
+
+
+def span_words(span: int) -> str:
+    """Write milliseconds for a person, in the two largest units there are of: `10 h 4 s`."""
+    words = []
+    for unit in ("d", "h", "min", "s", "ms"):
+        count, span = divmod(span, UNIT_MS[unit])
+        if count:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"

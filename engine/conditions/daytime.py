@@ -38,6 +38,7 @@ class InTime(Test):
             holds=self.holds(moment),
             wanted=window_text(self.window),
             found=clock_text(moment.now_ms, zone),
+            worded=True,
         )
 
     def note_reads(self, reads: Reads) -> None:

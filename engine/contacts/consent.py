@@ -43,6 +43,7 @@ def consent_fact(contact: Contact, channel: str, level: str, purpose: str) -> Fa
         holds=consent_suffices(contact, channel, level, purpose),
         wanted=f"{level} or stronger" if level != "double_opt_in" else level,
         found=consent.level if consent else "none",
+        worded=True,
     )
     if consent is not None:
         fact.since_ms = consent.at_ms

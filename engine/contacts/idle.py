@@ -54,6 +54,11 @@ def armed_anew(data: bytes, at_ms: int) -> bytes:
     return data[:opening] + pack(armed.key) + pack(at_ms) * 2 + data[rest:]
 
 
+def may_have_queued(data: bytes) -> bool:
+    """Say whether a contact may have entries that wait: the list is its last field."""
+    return data[-1:] != EMPTY_LIST
+
+
 EMPTY_LIST: Final = msgspec.msgpack.encode([])
 
 decode_idle: Final = msgspec.msgpack.Decoder(IdleContact).decode

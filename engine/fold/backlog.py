@@ -9,6 +9,7 @@ from engine.fold.programs import Programs
 from engine.input import Event, payload_of
 from engine.limits import QUEUED_MAX
 from engine.moment import Moment
+from engine.notes import QUEUED, Counted
 from engine.program import Program
 from engine.trace import EndNote, Trace
 
@@ -37,6 +38,7 @@ def put_off(
         moment.now_ms,
     )
     contact.queued = [*contact.queued, queued]
+    moment.counts.append((queued.journey, "", "", QUEUED, moment.now_ms, 1))
 
 
 def may_go_on(programs: Programs, contact: Contact) -> bool:
@@ -44,11 +46,13 @@ def may_go_on(programs: Programs, contact: Contact) -> bool:
     return any(not _is_paused(programs, each) for each in contact.queued)
 
 
-def take_next(programs: Programs, contact: Contact) -> Queued | None:
+def take_next(
+    programs: Programs, contact: Contact, at_ms: int, counts: list[Counted]
+) -> Queued | None:
     """Take out the first entry that waits for nothing any more."""
     for queued in contact.queued:
         if not _is_paused(programs, queued):
-            contact.queued = [each for each in contact.queued if each is not queued]
+            _take_out(contact, queued, at_ms, counts)
             return queued
     return None
 
@@ -56,7 +60,8 @@ def take_next(programs: Programs, contact: Contact) -> Queued | None:
 def drop(moment: Moment, programs: Programs, queued: Queued, reason: str) -> None:
     """Let an entry go for good, as an exit, and say why."""
     contact = moment.contact
-    contact.queued = [each for each in contact.queued if each is not queued]
+    if any(each is queued for each in contact.queued):
+        _take_out(contact, queued, moment.now_ms, moment.counts)
     program = programs.by_journey.get(queued.journey)
     id = visit_id(queued.journey, contact.key, queued.event_id)
     node = "" if program is None else program.first
@@ -81,6 +86,11 @@ def refuse(moment: Moment, journey: str, node: str, id: str, outcome: str, reaso
     key = message_key(id, node, 1)
     decision = Outcome(key, moment.contact.key, journey, node, "", moment.now_ms, outcome, reason)
     moment.decide(decision)
+
+
+def _take_out(contact: Contact, queued: Queued, at_ms: int, counts: list[Counted]) -> None:
+    contact.queued = [each for each in contact.queued if each is not queued]
+    counts.append((queued.journey, "", "", QUEUED, at_ms, -1))
 
 
 def _is_paused(programs: Programs, queued: Queued) -> bool:

@@ -161,19 +161,23 @@ def _facts(
     for inside in contact.visits:
         dry = program.is_dry_for(contact.key)
         if inside.journey == journey and inside.key == key and (dry or not inside.dry):
-            found, since_ms = f"visit {inside.id} at {inside.node}", inside.entered_at_ms
-            until_ms = inside.due_at_ms
-            what = f"no visit of {journey} is there"
             yield (
                 INSIDE,
-                Fact(what=what, holds=False, found=found, since_ms=since_ms, until_ms=until_ms),
+                Fact(
+                    what=f"no visit of {journey} is there",
+                    holds=False,
+                    found=f"visit {inside.id} at {inside.node}",
+                    since_ms=inside.entered_at_ms,
+                    until_ms=inside.due_at_ms,
+                    worded=True,
+                ),
             )
     yield from _reentry_facts(moment, program, key)
     if way.late_after_ms != NEVER_LATE and event.at_ms is not None:
         age_ms = moment.now_ms - event.at_ms
         holds, wanted = age_ms <= way.late_after_ms, f"at most {span_text(way.late_after_ms)}"
         what, found = f"age of {event.name}", span_text(age_ms)
-        yield TOO_LATE, Fact(what=what, holds=holds, wanted=wanted, found=found)
+        yield TOO_LATE, Fact(what=what, holds=holds, wanted=wanted, found=found, worded=True)
     if program.paused:
         queued = len(contact.queued)
         full, wanted = queued >= QUEUED_MAX, f"fewer than {QUEUED_MAX}"
@@ -240,6 +244,7 @@ def _turn_fact(moment: Moment, programs: Programs, program: Program, event: Even
         and programs.by_journey[name].priority == last.priority
     ]
     by = " or ".join(of_group) or "a journey that is gone"
+    fact.worded = True
     fact.found = f"last taken by {by}, of priority {last.priority}"
     fact.since_ms = last.at_ms
     return fact

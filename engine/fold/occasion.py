@@ -9,7 +9,7 @@ from engine.fold.watch import WATCH, look_at_once, note_segments, review
 from engine.input import Event
 from engine.limits import FAR_MS
 from engine.moment import NO_VIEWS, Moment
-from engine.notes import Notes
+from engine.notes import Counted, Notes
 from engine.program import NEVER_LATE, Way
 from engine.trace import Trace
 
@@ -60,12 +60,12 @@ def carry_out(moment: Moment, programs: Programs, id: str) -> None:
     """Do what is planned under `id` for this moment: let the contact enter, or look again."""
     contact = moment.contact
     if id == BACKLOG:
-        queued = take_next(programs, contact)
+        queued = take_next(programs, contact, moment.now_ms, moment.counts)
         _plan_backlog(programs, contact, moment.now_ms)
         if queued is not None:
             _let_in(moment, programs, queued)
         return
-    pass_over(programs, contact, id)
+    pass_over(programs, contact, id, moment.counts)
     if id == WATCH:
         if contact.planned_for == programs.version:
             review(moment, programs)
@@ -81,11 +81,12 @@ def carry_out(moment: Moment, programs: Programs, id: str) -> None:
         enter(moment, program, event, NEVER_LATE, NO_VIEWS)
 
 
-def pass_over(programs: Programs, contact: Contact, id: str) -> None:
+def pass_over(programs: Programs, contact: Contact, id: str, counts: list[Counted]) -> None:
     """Put in the place of what is planned under `id` the next time, if there is one."""
     if id == BACKLOG:
-        take_next(programs, contact)
-        _plan_backlog(programs, contact, contact.occasions[id])
+        at_ms = contact.occasions[id]
+        take_next(programs, contact, at_ms, counts)
+        _plan_backlog(programs, contact, at_ms)
         return
     found = programs.occasions.get(id)
     occasions = contact.occasions.copy()

@@ -47,6 +47,23 @@ def documents_of(publication: Publication) -> dict[str, Any]:
     return {each["journey"]: each for each in publication.journeys.values()}
 
 
+def nodes_of(publication: Publication) -> dict[str, set[str]]:
+    """Return the nodes of each journey."""
+    return {
+        journey: {node["id"] for node in document["nodes"]}
+        for journey, document in documents_of(publication).items()
+    }
+
+
+def nodes_before(before: Publication) -> dict[str, set[str]]:
+    """Return the nodes of each journey, with those of versions that visits stayed in."""
+    found = nodes_of(before)
+    for journey, version in versions_of(before).items():
+        for document in version.kept.values():
+            found.setdefault(journey, set()).update(node["id"] for node in document["nodes"])
+    return found
+
+
 def changed_journeys(before: Publication, draft: Publication) -> dict[str, str]:
     """Return the journeys that the draft changes: `new`, `changed` or `gone`."""
     old, new = documents_of(before), documents_of(draft)

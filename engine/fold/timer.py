@@ -131,7 +131,7 @@ def drop_next_timer(programs: Programs, contact: Contact, error: str, notes: Not
         contact.session = None
     else:
         what = f"occasion {timer}"
-        pass_over(programs, contact, timer)
+        pass_over(programs, contact, timer, notes.counts)
     plan_next_due(contact)
     return what
 

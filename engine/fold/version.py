@@ -79,7 +79,7 @@ class Versions:
         contact = moment.contact
         for visit in contact.visits[:]:
             line = self.lines.get(visit.journey, NO_LINE)
-            version = visit.version
+            version, node = visit.version, visit.node
             if self._pass(moment, line, visit):
                 self._hold_or_let_go(moment, line, visit)
             if visit.version != version and type(moment.decisions) is Trace:
@@ -91,6 +91,7 @@ class Versions:
                         version=visit.version,
                         node=visit.node,
                         until_ms=visit.due_at_ms,
+                        node_before=node,
                     )
                 )
         for pending in contact.pending:

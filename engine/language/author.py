@@ -11,8 +11,9 @@ from msgspec import Struct
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
 from engine.errors import Mistake
 from engine.language.clause import CONDITION_KINDS, Condition
-from engine.language.entry import ENTRY_KINDS, Entry
-from engine.language.node import NODE_KINDS, Node
+from engine.language.entry import ENTRY_KINDS, Entry, EventEntry
+from engine.language.journey import Journey, Settings
+from engine.language.node import NODE_KINDS, ExitNode, Node
 from engine.limits import CONDITION_DEPTH_MAX
 
 KINDS: Final[dict[type[Struct], dict[str, Any]]] = {
@@ -22,10 +23,15 @@ KINDS: Final[dict[type[Struct], dict[str, Any]]] = {
 }
 """Types told apart by which key is there."""
 
+WHOLE_FILES: Final = (Journey, Settings)
+"""Of these, fields that cannot be read are left out where they may be, so that the rest is read."""
+
 NOTHING: Final = object()
 PATH_NAMES_MAX: Final = 3 * CONDITION_DEPTH_MAX
 NAME_FORM: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 BOOL_FIX: Final = "YAML reads on, off, yes and no as true or false: put the word in quotes"
+STUB: Final = "stub"
+PLAIN: Final = re.compile(r"[^a-z0-9_]+")
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$")
 
 
@@ -35,13 +41,19 @@ class Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.mistakes: list[Mistake] = []
+        self.mended = False
+        """Whether what was read differs from what was written, as that has mistakes: nodes that
+        cannot be read are stubs there. So the rest can be checked all the same."""
 
     def add(self, path: str, problem: str, fix: str) -> None:
         """Note one mistake."""
         self.mistakes.append(Mistake(self.file, path, problem, fix))
 
     def read(self, wanted: Any, data: Any, path: str = "$") -> Any:
-        """Return `data` as an object of type `wanted`, or NOTHING with the mistakes noted."""
+        """Return `data` as an object of type `wanted`, or NOTHING; mistakes are noted.
+
+        An object may be returned in spite of mistakes, to find more of them; then it is `mended`.
+        """
         origin = get_origin(wanted)
         if isinstance(wanted, type) and issubclass(wanted, Struct):
             return self._read_struct(wanted, data, path)
@@ -89,36 +101,50 @@ class Reader:
             return NOTHING
 
     def _read_struct(self, wanted: type[Struct], data: Any, path: str) -> Any:
+        kind = self._struct_of(wanted, data, path)
+        read = NOTHING if kind is None else self._read_fields(kind, data, path)
+        if read is NOTHING and (wanted is Node or wanted is Entry):
+            self.mended = True
+            return _stub(wanted, data, path)
+        return read
+
+    def _struct_of(self, wanted: type[Struct], data: Any, path: str) -> Any:
+        """Return the kind that is meant; None where it cannot be told, which is noted."""
         if not isinstance(data, dict):
             self.add(path, f"expected fields, got {data!r:.60}", "write it as `key: value` lines")
-            return NOTHING
+            return None
         if path.count(".") > PATH_NAMES_MAX:
             self.add(
                 f"{path[:60]}...", "conditions are nested too deep", "say it with fewer levels"
             )
-            return NOTHING
+            return None
         kinds = KINDS.get(wanted)
-        if kinds is not None:
-            kind = self._kind_of(kinds, data, path)
-            if kind is None:
-                return NOTHING
-            wanted = kind
-        hints = get_type_hints(wanted)
+        return wanted if kinds is None else self._kind_of(kinds, data, path)
+
+    def _read_fields(self, wanted: type[Struct], data: dict[str, Any], path: str) -> Any:
+        hints = get_type_hints(wanted, include_extras=True)
         fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
-        before = len(self.mistakes)
         values: dict[str, Any] = {}
+        missing = [name for name, field in fields.items() if field.required and name not in data]
+        broken, unknown = missing[:], []
         for key, value in data.items():
             field = fields.get(key)
             if field is None:
                 self.add(_below(path, key), f"unknown field {key!r}", _field_fix(key, list(fields)))
+                unknown.append(key)
                 continue
             read = self.read(hints[field.name], value, _below(path, key))
-            if read is not NOTHING:
+            if read is NOTHING:
+                broken.append(key)
+            else:
                 values[field.name] = read
-        for name, field in fields.items():
-            if field.required and name not in data:
-                self.add(path, f"the field {name!r} is missing", f"add `{name}:`")
-        return wanted(**values) if len(self.mistakes) == before else NOTHING
+        for name in missing:
+            self.add(path, f"the field {name!r} is missing", f"add `{name}:`")
+        if broken or unknown:
+            if wanted not in WHOLE_FILES or any(fields[name].required for name in broken):
+                return NOTHING
+            self.mended = True
+        return wanted(**values)
 
     def _kind_of(self, kinds: dict[str, Any], data: dict[str, Any], path: str) -> Any:
         found = [key for key in kinds if key in data]
@@ -128,6 +154,14 @@ class Reader:
         said = f"{' and '.join(found)} together" if found else f"none in {sorted(map(str, data))}"
         self.add(path, f"cannot tell what this is: {said}", f"give exactly one of {choices}")
         return None
+
+
+def _stub(wanted: type[Struct], data: Any, path: str) -> Struct:
+    """Return what stands for a node or an entry that cannot be read; a node keeps its id."""
+    if wanted is Entry:
+        return EventEntry(event=STUB)
+    id = data.get("id") if isinstance(data, dict) else None
+    return ExitNode(id=id if isinstance(id, str) else PLAIN.sub("-", path[2:]), exit=STUB)
 
 
 def _is_shaped(choice: Any, data: Any) -> bool:

@@ -149,7 +149,7 @@ class Send(Place):
         contact, rules, now_ms = moment.contact, moment.rules, moment.now_ms
         reason = self._held_out(moment, program, visit)
         if reason or program.hold_out or rules.hold_out:
-            yield Fact(what="not held out", holds=not reason, found=reason or None)
+            yield Fact(what="not held out", holds=not reason, found=reason or None, worded=True)
         for need in self.needs:
             yield need.explain(moment, visit)
         if self.channel in rules.addresses:
@@ -164,7 +164,7 @@ class Send(Place):
             until_ms = None if ruling.until_ms == FAR_MS else ruling.until_ms
             zone = zone_for(contact, rules)
             found = clock_text(now_ms, zone)
-            yield Fact(what=ruling.reason, holds=False, found=found, until_ms=until_ms)
+            yield Fact(what=ruling.reason, holds=False, found=found, until_ms=until_ms, worded=True)
         sent = self._as_sent(moment, program, visit)
         yield from cap_facts(rules, program, sent, contact)
         pending, wanted = len(contact.pending), f"fewer than {PENDING_MAX}"
@@ -173,7 +173,7 @@ class Send(Place):
         if program.test is not None or visit.dry:
             reason = dry_reason(program, contact)
             dry = is_dry(program, contact, visit)
-            yield Fact(what="in earnest", holds=not dry, found=reason if dry else None)
+            yield Fact(what="in earnest", holds=not dry, found=reason if dry else None, worded=True)
 
     def edges(self) -> list[str]:
         """See Place."""

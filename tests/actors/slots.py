@@ -141,6 +141,12 @@ class Slots:
         assert isinstance(reply, Status)
         return reply.status
 
+    async def timers_applied(self, slot: int) -> None:
+        """Wait until no timer is due: the shard applies them beside what it is asked."""
+        shard = self.services[slot].shard
+        while any(each.next_due_at_ms <= shard.now_ms() for each in shard.partitions.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
     def state(self, contact: str) -> bytes | None:
         partition = partition_of(contact)
         shard = self.services[self.owners[partition]].shard

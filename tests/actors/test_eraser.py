@@ -101,20 +101,20 @@ def take_snapshots(service: ShardService) -> None:
 
 def everything(folder: Path, key: bytes | None = KEY) -> bytes:
     """Return all that the files of a slot hold, opened and unpacked."""
-    held = b""
+    held: list[bytes] = []
     for path in sorted(folder.rglob("*")):
         if path.suffix == ".seg":
-            held += b"".join(read_blocks(path, LOG, key, torn_tail=True))
+            held += read_blocks(path, LOG, key, torn_tail=True)
         elif path.suffix == ".zst":
-            held += b"".join(read_archive(path, key))
+            held += read_archive(path, key)
         elif path.suffix == ".snap":
             for body in read_blocks(path, SNAPSHOT, key):
-                held += body
+                held.append(body)
                 with contextlib.suppress(zstandard.ZstdError):
-                    held += zstandard.ZstdDecompressor().decompress(body)
+                    held.append(zstandard.ZstdDecompressor().decompress(body))
         elif path.is_file():
-            held += path.read_bytes()
-    return held
+            held.append(path.read_bytes())
+    return b"".join(held)
 
 
 async def finished(service: ShardService) -> None:

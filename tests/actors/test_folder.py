@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors.folder import read_folder
+from actors.folder import operator_of, read_folder
 from engine.compile.publication import programs_of
+from engine.errors import AuthorError
 from engine.language.journey import Publication
 
 JOURNEY = """\
@@ -250,3 +251,20 @@ def test_segments_are_read_from_their_folder(folder: Path) -> None:
 def test_a_segment_that_means_nothing_is_told(folder: Path, text: str, said: str) -> None:
     (folder / "segments").mkdir()
     assert said in told(write(folder, text, "segments/vip.yaml"))
+
+
+def test_the_operators_part_can_be_read_without_the_folder(folder: Path) -> None:
+    settings = (
+        "time_zone: Europe/Berlin\nkeys: [a-key]\nchannels: {email: {host: mail.example, %s}}"
+    )
+    file = folder / "elsewhere.yaml"
+    file.write_text(settings % "sender: a@shop.example")
+    operator = operator_of(file)
+    assert operator["keys"] == ["a-key"]
+    assert operator["channels"]["email"]["host"] == "mail.example"
+    assert operator_of(None) == {"keys": [], "channels": {}, "gateway": {}, "control": {}}
+    file.write_text(settings % "sendr: a")
+    with pytest.raises(AuthorError, match="sendr"):
+        operator_of(file)
+    with pytest.raises(AuthorError, match="there is no such file"):
+        operator_of(folder / "none.yaml")

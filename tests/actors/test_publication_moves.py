@@ -82,6 +82,7 @@ async def test_messages_are_rendered_by_what_their_partition_has_seen(
         position = slots.services[new].shard.position
         await slots.publish(new, EDITIONS[2], 2)
         assert slots.services[new].shard.position == position, "it is in force already"
+        await slots.timers_applied(new)
         before, position = slots.state("c-1"), slots.services[new].shard.position
         for _ in range(2):
             await restarted(slots, new)

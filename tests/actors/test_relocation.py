@@ -29,7 +29,7 @@ from actors.relocation.relocation import (
 )
 from actors.settings import RedisSettings
 from actors.slot_files import SlotFiles
-from actors.store.disk import REAL_DISK, RealDisk, RealFile
+from actors.store.disk import REAL_DISK
 from actors.store.erased import Erasure, ErasureNotes
 from actors.store.keyfile import KEY_FILE
 from actors.store.log import open_log
@@ -47,7 +47,7 @@ from actors.verify.finding import Counts
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
-from tests.actors.made_store import CONTACTS, MadeStore, made_store
+from tests.actors.made_store import CONTACTS, MadeStore, made_store, no_power_cut
 from tests.actors.opened_store import Store
 from tests.actors.test_eraser import everything
 
@@ -55,10 +55,9 @@ NOTE = PublicationNote(number=1, at_ms=5, by="ada", what="publish", digest="d")
 
 
 @pytest.fixture(autouse=True)
-def no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here loses power, and a thousand files are written: they need not be synced."""
-    monkeypatch.setattr(RealFile, "sync", lambda *_, **__: None)
-    monkeypatch.setattr(RealDisk, "sync_folder", lambda *_: None)
+def unsynced() -> Iterator[None]:
+    with no_power_cut():
+        yield
 
 
 @pytest.fixture

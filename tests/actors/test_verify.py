@@ -160,12 +160,14 @@ def doctored(numbers: SavedNumbers, what: str) -> SavedNumbers:
         return replace(numbers, totals=[numbers.totals[0] + 1, *numbers.totals[1:]])
     if what == "waiting":
         return replace(numbers, besides=[("later", "w", 1)])
+    if what == "queued":
+        return replace(numbers, queued={"later": 1})
     minutes = dict(sorted(numbers.course.packed[0].items())[1:])
     course = replace(numbers.course, packed=[minutes, *numbers.course.packed[1:]])
     return replace(numbers, course=course)
 
 
-@pytest.mark.parametrize("what", ["total", "waiting", "course"])
+@pytest.mark.parametrize("what", ["total", "waiting", "course", "queued"])
 def test_a_number_that_is_not_what_folding_gives_is_named(store: MadeStore, what: str) -> None:
     files = files_of(store)
     head = files.heads(partition_of(CONTACT))[0]
@@ -189,6 +191,8 @@ def test_numbers_that_began_later_are_compared_by_who_waits_alone(store: MadeSto
     assert damage(store) == []
     files.write(replace(head, numbers=None), rows)
     assert damage(store) == []
+    files.write(replace(head, numbers=replace(began.save(), queued=None)), rows)
+    assert damage(store) == [], "written before entries that wait were counted"
     files.write(replace(head, numbers=replace(began.save(), besides=[("j", "w", 9)])), rows)
     assert [found.field for found in damage(store)] == ["numbers"]
 

@@ -26,6 +26,7 @@ from actors.store.log import open_log
 from actors.store.manifest import open_store
 from actors.store.snapshots import open_snapshots
 from engine.contacts.identity import partition_of
+from engine.decision import CAPPED
 from engine.input import Receipt
 from tests.chaos.erased import erased_wrong, verify_wrong
 from tests.chaos.erasing import Erasures
@@ -195,6 +196,10 @@ def forget_a_message(frames: list[Frame]) -> None:
     frames[1].outcomes.pop()
 
 
+def withhold_a_message(frames: list[Frame]) -> None:
+    frames[1].outcomes[-1] = replace(frames[1].outcomes[-1], outcome=CAPPED)
+
+
 def settle_nothing(frames: list[Frame]) -> None:
     frames.pop()
 
@@ -216,6 +221,7 @@ def lose_a_frame(frames: list[Frame]) -> None:
         (let_now_go_back, "now goes back"),
         (let_now_be_before_the_publication, "now goes back"),
         (forget_a_message, "without the message of hello"),
+        (withhold_a_message, "without the message of hello"),
         (forget_a_message, "refolded otherwise"),
         (settle_nothing, "not settled"),
         (lose_a_frame, "cannot be refolded"),

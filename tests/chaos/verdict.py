@@ -212,9 +212,8 @@ def entries_wrong(history: History, event: str, journey: str, node: str) -> Iter
     """Each such event was answered with a message."""
     asked = [each for each in history.applied if history.names[each] == event]
     keys = {each: message_key(visit_id(journey, *each), node, 1) for each in asked}
-    missing = [
-        (*each, history.outcomes.get(key)) for each, key in keys.items() if key not in history.sent
-    ]
+    sent = history.sent
+    missing = [(*each, history.outcomes.get(key)) for each, key in keys.items() if key not in sent]
     yield from listed(f"{event} without the message of {journey}", missing)
 
 

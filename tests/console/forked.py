@@ -1,11 +1,13 @@
 """Runs `anlass` commands for tests: each in a process of its own, forked when it is asked for.
 
-`python -m console` imports for a second before it does what it is told. This process imports once
-and starts nothing, and whatever it forks begins where a fresh one is after its imports. It reads
-requests from the socket at its standard input, and ends with it.
+`python -m console` imports for a second before it does what it is told. This process imports once,
+also what is only imported when options are read, and starts nothing; whatever it forks begins where
+a fresh one is after its imports. It reads requests from the socket at its standard input, and ends
+with it.
 """
 
 import contextlib
+import gc
 import json
 import os
 import socket
@@ -18,6 +20,8 @@ REQUEST_BYTES_MAX = 1 << 17
 
 def wait_for_a_request() -> None:
     """Fork for each request; return in such a process only, or end where nobody asks any more."""
+    gc.collect()
+    gc.freeze()  # Else each copies all that is imported, at the latest when it ends.
     asked = socket.socket(fileno=os.dup(0))
     while True:
         request, files, _, _ = socket.recv_fds(asked, REQUEST_BYTES_MAX, 3)
@@ -54,7 +58,10 @@ def _begin(request: dict[str, Any], out: int, errors: int, answer: int) -> None:
 
 
 if __name__ == "__main__":
-    from console.__main__ import main
+    from actors.errors import OperatorError
+    from console.__main__ import app, main
 
+    with contextlib.suppress(OperatorError):
+        app(["verify", os.devnull], standalone_mode=False)
     wait_for_a_request()
     main()

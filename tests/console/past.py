@@ -9,6 +9,7 @@ import msgspec
 from actors.clock import Clock, WallClock
 from actors.frame import Frame, encode_frame
 from actors.links.link import LinkEvent
+from actors.publications import PublicationNote, digest_of_source, journey_notes, numbers_of
 from actors.shards.outbox import Outbox
 from actors.shards.recovery import Recovery
 from actors.shards.shard import Shard
@@ -16,6 +17,7 @@ from actors.store.archive import ARCHIVE_FOLDER, archive_segment, prune_archive
 from actors.store.disk import REAL_DISK
 from actors.store.log import FileLog, Sizes, open_log
 from actors.store.manifest import open_store, shard_folder
+from actors.store.published import PublishedFiles
 from actors.store.segment import segments_of
 from actors.store.snapshots import open_snapshots
 from console.against.comparison import (
@@ -52,6 +54,8 @@ class Past:
         self.data = data
         self.folder = shard_folder(data, 0)
         self.begun_ms = self.now_ms = now_ms
+        self.by = self.note = ""
+        """Who publishes, and why; without a name it is not noted."""
         self.outcomes: dict[str, Outcome] = {}
         """What the log says, by key."""
         self.handed: list[Outcome] = []
@@ -62,7 +66,29 @@ class Past:
             self.publish(*journeys)
 
     def publish(self, *journeys: dict[str, Any], **settings: Any) -> None:
-        self.put_in_force(source_of(*journeys, **settings))
+        before, source = self.shard.published, source_of(*journeys, **settings)
+        self.put_in_force(source)
+        if self.by:
+            self._keep_note(before, source)
+
+    def _keep_note(self, before: bytes, source: bytes) -> None:
+        kept = PublishedFiles(self.data, None)
+        notes = kept.notes()
+        was, now = (
+            msgspec.json.decode(each or b'{"journeys": {}}', type=Publication)
+            for each in (before, source)
+        )
+        journeys = journey_notes(was, now, numbers_of(notes))
+        note = PublicationNote(
+            number=len(notes) + 1,
+            at_ms=self.now_ms,
+            by=self.by,
+            what="run" if self.by == "run" else "publish",
+            note=self.note,
+            digest=digest_of_source(source),
+            journeys=journeys,
+        )
+        kept.add(note, source)
 
     def put_in_force(self, source: bytes) -> None:
         if source != self.shard.published:

@@ -133,7 +133,7 @@ async def test_status_tells_of_shards_slots_and_the_servers_memory(
     assert all(each["heard_ms"] >= 0 for each in found["shards"])
     assert all(each["lag_ms"] >= 0 and each["pid"] for each in found["shards"])
     assert (found["moving"], found["unserved"], found["wanted"]) == (0, [], 2)
-    assert found["journeys"] == ["hello"]
+    assert [each["journey"] for each in found["journeys"]] == ["hello"]
     slots = found["slots"]
     assert [(each["slot"], each["epoch"], each["partitions"]) for each in slots] == [
         (0, 1, 128),
@@ -191,8 +191,9 @@ async def test_a_contact_is_erased_as_soon_as_its_slot_is_served(
         slot = here.map.owners[partition_of("c-1")]
         (holder,) = [name for name, post in here.roster.posts.items() if post.home == slot]
         here.kill(holder)
-        done = await command(redis_settings, "contact", "erase", "c-1")
-        assert done["records"] == 1
+        erased = [await command(redis_settings, "contact", "erase", "c-1") for _ in range(2)]
+        # The first asks again where an answer is lost with its shard: then nothing is left.
+        assert [each["records"] for each in erased] in ([1, 0], [0, 0])
     monkeypatch.setattr("console.cluster_contact.PATIENCE_S", 0.3)
     with pytest.raises(OperatorError, match="then try again"):
         await command(redis_settings, "contact", "erase", "c-1")

@@ -163,3 +163,12 @@ def test_a_command_that_starts_nothing_does_not_wait_for_ray_to_be_imported() ->
     code = "import console.__main__, sys; print('ray' in sys.modules, 'console.run' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["False", "False"]
+
+
+def test_replay_of_a_file_without_any_event_fails_and_says_so(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text("no event\nnor this\n")
+    result = anlass("replay", "--journeys", EXAMPLES, "--events", events, "--json")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["rejected"] == 2
+    assert f"none of the 2 lines of {events} is an event; see --format" in result.stderr

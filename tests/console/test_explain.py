@@ -207,8 +207,15 @@ def test_people_see_it_as_a_table(told: ToldStore) -> None:
     assert printed.startswith("ada at Sun 5 Apr 2026 22:00, times of Europe/Berlin\n")
     assert "favourites waits at patience until Sun 5 Apr" in printed
     assert "email: double_opt_in, " in printed
-    nobody = anlass("contact", "show", "nobody", "--data", told.data).stdout
-    assert nobody == "Nothing is known of nobody.\n"
+
+
+@pytest.mark.parametrize("said", [["contact", "show"], ["explain"]])
+def test_of_a_contact_that_is_not_known_the_command_says_so_and_fails(
+    told: ToldStore, said: list[str]
+) -> None:
+    nobody = anlass(*said, "nobody", "--json", "--data", told.data)
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert nobody.stderr.startswith("anlass: nothing is known of contact 'nobody'; look for its id")
 
 
 def test_entries_hang_on_what_they_come_of(told: ToldStore) -> None:

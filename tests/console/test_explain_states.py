@@ -1,9 +1,11 @@
-"""A story tells when a journey was paused, resumed or ended: why a visit that was due stays."""
+"""A story tells who published what, where visits went by it, and when a journey was paused."""
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from actors.publications import PublicationNote, digest_of_source
 from console.explain import explanation_of, narrowed
+from console.imprint import Imprints
 from console.story import StateNote
 from console.story_words import Teller
 from tests.console.past import Past
@@ -32,3 +34,51 @@ def test_it_is_told_with_the_visit_that_waits(make_past: Callable[..., Past]) ->
     assert paused in lines
     assert "hello: is resumed: what waited for that is due now" in lines
     assert "hello: is ended: nobody enters any more" in lines
+
+
+def test_who_published_what_and_why_is_told_with_where_the_visit_went(
+    make_past: Callable[..., Past],
+) -> None:
+    past = make_past()
+    past.by = "ada"
+    past.publish(HELLO, versions={"hello": version(1)})
+    past.event("c")
+    past.pass_ms(HOUR_MS // 2)
+    past.note = "Shorter"
+    then = journey(nodes=[wait("2h", "pause"), mail()])
+    past.publish(then, versions={"hello": version(2, "migrate", map={"wait": "pause"})})
+    past.pass_ms(1)
+    past.by = "run"
+    after = journey(nodes=[wait("3h", "pause"), mail()])
+    past.publish(after, versions={"hello": version(3)})
+    past.pass_ms(HOUR_MS)
+    entries = explanation_of(past.data, "c").entries
+    lines = [line.text for line in Teller(ZoneInfo("UTC")).lines(entries)]
+    assert [each for each in lines if each.startswith("publication")] == [
+        "publication 1 by ada: hello is new, version 1",
+        'publication 2 by ada: hello is version 2 now ("Shorter")',
+        'publication 3 by a start: hello is version 3 now ("Shorter")',
+    ]
+    goes = "hello: the visit goes over to version"
+    assert [each.partition(" until")[0] for each in lines if each.startswith(goes)] == [
+        f"{goes} 2, from wait to pause, and stays there",
+        f"{goes} 3 and stays at pause",
+    ]
+
+
+def test_what_was_published_twice_alike_is_told_with_who_did_it_each_time() -> None:
+    notes = [
+        PublicationNote(
+            number=number, at_ms=number * 10, by=by, what="publish", digest=digest_of_source(source)
+        )
+        for number, by, source in ((1, "ada", b"a"), (2, "bob", b"b"), (3, "cleo", b"a"))
+    ]
+
+    def told(imprints: Imprints, *records: tuple[bytes, int]) -> list[str]:
+        found = [imprints.of(*record) for record in records]
+        return ["" if each is None else each.by for each in found]
+
+    in_order = ((b"a", 12), (b"b", 22), (b"a", 32), (b"c", 42))
+    for by_time in (True, False):
+        assert told(Imprints(notes, by_time=by_time), *in_order) == ["ada", "bob", "cleo", ""]
+    assert told(Imprints(notes, by_time=True), (b"a", 32)) == ["cleo"], "the story begins late"

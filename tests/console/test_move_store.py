@@ -8,9 +8,8 @@ from typer.testing import CliRunner
 
 from actors.errors import OperatorError
 from actors.settings import RedisSettings
-from actors.store.disk import RealDisk, RealFile
 from console.__main__ import app
-from tests.actors.made_store import CONTACTS, made_store
+from tests.actors.made_store import CONTACTS, made_store, no_power_cut
 
 
 def run(*words: str | Path) -> str:
@@ -21,11 +20,10 @@ def run(*words: str | Path) -> str:
     return result.stdout
 
 
+@no_power_cut()
 def test_a_store_is_moved_verified_and_moved_back(
-    redis_settings: RedisSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_settings: RedisSettings, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(RealFile, "sync", lambda *_, **__: None)
-    monkeypatch.setattr(RealDisk, "sync_folder", lambda *_: None)
     made = made_store(tmp_path / "made")
     there = ["--redis", redis_settings.url, "--redis-prefix", redis_settings.prefix]
     there += ["--archive", str(tmp_path / "archive")]

@@ -173,6 +173,51 @@ def test_the_command_tells_all_as_tables_and_as_json(stopped: Path) -> None:
     assert "there is no journey 'jj'; did you mean `j`?" in wrong.stderr
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_table_that_is_too_wide_is_parted_and_no_head_name_or_figure_is_cut(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "left/no_consent: email: none, needed double_opt_in"
+    counts = {"entered": 123_456, "passed": 120_000, why: 3_456, "no_consent": 3_456}
+    line = Line(journey="j", node="ask-for-consent", waiting=7, counts=counts)
+    line.course = {
+        NOON // HOUR * HOUR - 29 * HOUR + i * HOUR: {"entered": i + 1} for i in range(30)
+    }
+    hello = JourneyNumbers(
+        journey="j",
+        version=2,
+        state="live",
+        in_test=False,
+        queued=0,
+        in_force=True,
+        total=line,
+        conversion=None,
+        nodes=[line],
+    )
+    report = NumbersReport(
+        running=True,
+        now_ms=NOON,
+        since_ms=0,
+        from_ms=0,
+        by="hour",
+        course_from_ms=NOON // HOUR * HOUR - 29 * HOUR,
+        journeys=[hello],
+    )
+    monkeypatch.setattr(console, "width", width)
+    with console.capture() as said:
+        show_numbers(report)
+    lines = [line for line in said.get().splitlines() if line and line[0] in "┏┃┡│└"]
+    assert max(map(len, lines)) <= width
+    heads = [each.strip() for line in lines if line[0] == "┃" for each in line[1:-1].split("┃")]
+    figures = ["entered", "wait", "passed", "entered, by hour"]
+    assert [each for each in heads if each != "node"] == [*figures, "left", "messages"]
+    assert (heads.count("node") == 1) == (width == 200)
+    text = "\n".join(lines)
+    assert all(
+        each in text for each in ("ask-for-consent", " 123,456 ", " 120,000 ", "3,456 no_consent")
+    )
+
+
 @pytest.mark.parametrize(
     ("since", "by", "text"),
     [
@@ -203,6 +248,9 @@ def test_what_is_beyond_the_bound_is_said() -> None:
         "journey": OTHER,
         "in_force": False,
         "in_test": False,
+        "version": 0,
+        "state": "ended",
+        "queued": 0,
         "conversion": None,
         "nodes": [],
     }

@@ -16,7 +16,9 @@ from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.shards.timers import Timers
 from actors.store.manifest import open_store
-from console.diff import Diff, EntryLine, JourneyLine, NodeLine, entry_words, sentence
+from console.alteration import Alteration
+from console.diff import Diff, EntryLine, JourneyLine, NodeLine
+from console.diff_screen import entries_words, entry_words, sentence, show_diff
 from console.publication import (
     Make,
     Request,
@@ -26,6 +28,7 @@ from console.publication import (
     to_older,
     to_state,
 )
+from console.screen import console
 from engine.contacts.identity import partition_of
 from engine.fold.succession import versions_of
 from engine.language.journey import Publication
@@ -45,11 +48,20 @@ class Shop:
         self.journeys = folder / "journeys"
         self.client = client
         self.problems: list[str] = []
+        self.most_s = 60.0
         (self.journeys / "templates").mkdir(parents=True)
         (self.journeys / "templates" / "hello.en.liquid").write_text("---\nsubject: Hi\n---\nHi\n")
 
     def write(self, *nodes: dict[str, Any]) -> None:
         (self.journeys / "hello.yaml").write_bytes(yaml(journey(nodes=[*nodes, mail()])))
+
+    def enter_on(self, *names: str, **fields: Any) -> None:
+        entry = [{"event": name} for name in names]
+        document = journey(nodes=[wait("5h", "a"), mail()], entry=entry, **fields)
+        (self.journeys / "hello.yaml").write_bytes(yaml(document))
+
+    def settings(self, **said: Any) -> None:
+        (self.journeys / "anlass.yaml").write_bytes(yaml(said))
 
     async def happen(self, name: str, contacts: Iterable[int], at_ms: int) -> None:
         keys = [f"c-{i}" for i in contacts]
@@ -66,6 +78,7 @@ class Shop:
             return agreed
 
         request = Request(data=self.data, what=what, make=make, by="ada", note="because", days=days)
+        request.most_s = self.most_s
         return await considered(request, agree)
 
     def folder(self, in_flight: str = "follow", *maps: str) -> Make:
@@ -113,9 +126,32 @@ async def test_a_diff_says_what_would_become_of_each_visit_and_changes_nothing(
         line = await shop.diff()
         assert (line.change, line.number, line.in_flight) == ("changed", 2, "follow")
         assert line.visits == [NodeLine(node="a", waiting=40, fires=30, sooner=10)]
+        assert line.fields == [Alteration("nodes.a.wait", "5h", "1h")]
         assert await shop.diff() == line
         assert await shop.in_force() == before
         assert len(shop.notes()) == 1
+
+
+async def test_a_diff_says_that_a_test_ends_and_which_templates_and_settings_change(
+    tmp_path: Path,
+) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.enter_on("hi", test={"contacts": ["ada"]})
+        shop.settings(time_zone="UTC")
+        found, _ = await shop.change(shop.folder())
+        assert (found.journeys[0].mode_was, found.journeys[0].mode) == ("live", "test")
+        shop.enter_on("hi")
+        shop.settings(time_zone="Europe/Berlin")
+        (shop.journeys / "templates" / "hello.en.liquid").write_text("---\nsubject: Ho\n---\nHi\n")
+        found, _ = await shop.change(shop.folder(), agreed=False)
+        with console.capture() as said:
+            show_diff(found)
+        assert said.get().splitlines()[:2] == [
+            "hello: changed, version 3, test → live, visits in flight: follow",
+            '  test: {"contacts":["ada"]} → nothing',
+        ]
+        assert "templates changed: hello.en\n" in said.get()
+        assert "  settings: time_zone: UTC → Europe/Berlin\n" in said.get()
 
 
 async def test_visits_at_a_node_that_is_gone_need_a_place_to_migrate_to(tmp_path: Path) -> None:
@@ -222,13 +258,37 @@ async def test_a_diff_says_who_would_have_entered_by_replaying_the_log(tmp_path:
     async with open_shop(tmp_path) as shop:
         shop.write(wait("5h", "a"))
         await shop.happen("hello", range(50, 57), LATER_MS + 1)
-        document = journey(
-            nodes=[wait("5h", "a"), mail()], entry=[{"event": "hello"}, {"event": "hi"}]
-        )
-        (shop.journeys / "hello.yaml").write_bytes(yaml(document))
+        shop.enter_on("hello", "hi")
         found, _ = await shop.change(shop.folder(), days=1)
         assert found.entries == [EntryLine(journey="hello", more=7, fewer=0)]
         assert found.days == 1
+        assert not found.entries_note
+
+
+async def test_who_would_have_entered_is_told_from_what_is_in_force_by_now(tmp_path: Path) -> None:
+    """Those of before the publish did not enter, and would with what is in force since."""
+    async with open_shop(tmp_path) as shop:
+        await shop.happen("hello", range(50, 57), LATER_MS + 1)
+        shop.enter_on("hello", "hi")
+        await shop.publish()
+        shop.enter_on("hello")
+        found, _ = await shop.change(shop.folder(), days=1, agreed=False)
+        assert found.entries == [EntryLine(journey="hello", more=0, fewer=40)]
+        shop.enter_on("hello", "hi", reentry="2h")
+        found, _ = await shop.change(shop.folder(), days=1, agreed=False)
+        assert not found.entries
+        assert entries_words(found)[0].startswith("Nobody more, and nobody fewer, would have")
+
+
+async def test_what_takes_too_long_is_left_off_and_does_not_stop_a_publish(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        shop.enter_on("hello", "hi")
+        shop.most_s = 0
+        found, said = await shop.change(shop.folder(), days=7)
+        assert said is not None
+        assert not found.entries
+        (words,) = entries_words(found)
+        assert words.startswith("to see who would have entered takes longer than 0 s; `anlass diff")
 
 
 async def test_a_publish_waits_until_all_visits_have_taken_over_the_one_before(
@@ -308,3 +368,10 @@ def test_a_line_can_be_said_in_a_sentence() -> None:
     line = NodeLine(node="W2", waiting=1_419, keeps=1_380, fires=32, ends=7, to={"X": 12})
     words = "1,419 wait at W2: 1,380 keep, 32 fire now, 7 end, 12 -> X"
     assert sentence(line) == words
+
+
+def test_fields_that_are_left_off_are_counted() -> None:
+    line = JourneyLine(journey="hello", change="changed", number=2, fields_left=1_020)
+    with console.capture() as said:
+        show_diff(Diff(journeys=[line]))
+    assert said.get().splitlines()[1] == "  1,020 fields more"

@@ -3,14 +3,20 @@
 import asyncio
 import os
 import signal
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.errors import OperatorError
+from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from channels.webhook import WebhookSettings
-from console.run import channel_settings, run_system
+from console.run import System, channel_settings, run_system
+from ingest.listening import check_free
+from tests.publications import journey
+from tests.system.test_recovery import write_journeys
 
 
 class FakeSystem:
@@ -70,3 +76,21 @@ def test_a_start_says_what_is_wrong_with_the_settings_of_webhooks(
 ) -> None:
     with pytest.raises(ChannelError, match=said):
         channel_settings({"webhook": settings})
+
+
+@pytest.mark.parametrize("which", ["gateway", "control"])
+def test_a_start_on_an_address_that_is_taken_leaves_no_store_behind(
+    tmp_path: Path, which: str
+) -> None:
+    journeys = write_journeys(tmp_path / "journeys", journey())
+    data = tmp_path / "data"
+    settings = SystemSettings(data=data, journeys=journeys)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ports = (port, "") if which == "gateway" else (0, f"127.0.0.1:{port}")
+        with pytest.raises(OperatorError, match=f"cannot listen on 127.0.0.1:{port}: Address alr"):
+            System(settings, None, "127.0.0.1", ports[0], control=ports[1])
+    assert not data.exists()
+    check_free("127.0.0.1", port)

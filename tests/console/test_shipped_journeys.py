@@ -61,7 +61,7 @@ def test_the_shipped_journeys_do_what_is_promised(name: str, script: Script) -> 
 def test_a_journey_that_breaks_its_promise_is_found(
     file: str, words: str, instead: str, tmp_path: Path
 ) -> None:
-    assert is_found(FOLDERS["journeys"], file, words, instead, tmp_path)
+    assert is_found("journeys", file, words, instead, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_journey_that_breaks_its_promise_is_found(
 def test_a_scenario_that_breaks_its_promise_is_found(
     file: str, words: str, instead: str, tmp_path: Path
 ) -> None:
-    assert is_found(FOLDERS["scenarios"], file, words, instead, tmp_path)
+    assert is_found("scenarios", file, words, instead, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,14 @@ def test_a_failure_says_what_is_so_of_segments_goals_and_receipts(
     assert all(map(str.startswith, result.instead, instead)), result.instead
 
 
-def is_found(shipped: Path, file: str, words: str, instead: str, tmp_path: Path) -> bool:
+def is_found(name: str, file: str, words: str, instead: str, tmp_path: Path) -> bool:
     """Say whether the tests beside the journeys notice that some words are others."""
-    folder = copytree(shipped, tmp_path / "journeys")
+    folder = copytree(FOLDERS[name], tmp_path / "journeys")
     text = (folder / file).read_text()
     assert words in text
     (folder / file).write_text(text.replace(words, instead))
-    assert read_folder(folder).mistakes == []
-    return not all(result.passed for result in played(folder))
+    changed = read_folder(folder)
+    assert changed.mistakes == []
+    rehearsal = Rehearsal(changed)
+    scripts, _ = READ[name]  # They are as they were: to read them takes longer than to play them.
+    return not all(rehearsal.play(script).passed for script in scripts)

@@ -11,8 +11,11 @@ import pytest
 from actors.clock import process_start
 from actors.links.link import Accept, PublishNow
 from actors.store.manifest import open_store, shard_folder
-from console.screen import console, size_words, span_words
-from console.status import BETWEEN_S, SystemStatus, status_of
+from console.cells import load_cells
+from console.cluster_screen import show_cluster_status
+from console.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
+from console.screen import console, size_words
+from console.status import BETWEEN_S, ShardLine, SystemStatus, status_of
 from console.status_screen import show_status
 from tests.actors.test_service import event, serving
 from tests.console.command import anlass
@@ -53,7 +56,9 @@ async def test_a_running_system_says_how_each_shard_is(
         await asyncio.sleep(BETWEEN_S / 2)
         await client.ask(Accept(0, [event("a"), event("b"), event("c", contact="c-2")]))
         status = await found
-    assert (status.running, status.clock, status.journeys) == (True, "events", ["hello"])
+    assert (status.running, status.clock) == (True, "events")
+    (hello,) = status.journeys or []
+    assert (hello.journey, hello.state, hello.queued) == ("hello", "live", None), "one is silent"
     assert status.url == "http://127.0.0.1:8080"
     assert status.uptime_s is not None
     assert status.uptime_s > 0
@@ -124,9 +129,91 @@ def test_a_size_is_told_in_three_digits(size: int, words: str) -> None:
     assert size_words(size) == words
 
 
-@pytest.mark.parametrize(
-    ("span_s", "words"),
-    [(0.4, "0 s"), (61, "1 min 1 s"), (7_200, "2 h 0 s"), (90_061, "1 d 1 h")],
+SHARD = ShardLine(
+    shard=11,
+    pid=1_234_567,
+    partitions=128,
+    contacts=1_234_567,
+    position=123_456_789,
+    uncommitted=12_345,
+    queue=1_234,
+    timers_late_ms=36_004_050,
+    outbox=123_456,
+    events_per_s=123_456.7,
+    log_bytes=1 << 30,
+    snapshots_written=7,
+    snapshot_bytes=1 << 31,
+    archive_bytes=1 << 40,
+    memory_bytes=1 << 30,
 )
-def test_a_span_is_told_in_its_two_largest_units(span_s: float, words: str) -> None:
-    assert span_words(span_s) == words
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 300])
+def test_a_table_that_is_too_wide_is_parted_and_no_head_or_figure_is_cut(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SystemStatus(
+        running=True, folder="data", uptime_s=7_200.3, clock="wall", shards=[SHARD], total=SHARD
+    )
+    monkeypatch.setattr(console, "width", width)
+    with console.capture() as said:
+        show_status(found)
+    lines = said.get().splitlines()[2:]
+    assert max(map(len, lines)) <= width
+    heads = [head.strip() for line in lines if "shard" in line for head in line[1:-1].split("┃")]
+    cells = {
+        "pid": "1234567",
+        **load_cells(SHARD),
+        "memory": "1.1 GB",
+        "state": "serves",
+    }
+    assert [each for each in heads if each != "shard"] == list(cells)
+    assert heads.count("shard") == (1 if width == 300 else heads.count("shard"))
+    text = "\n".join(lines)
+    assert all(f" {cell} " in text for cell in cells.values())
+    assert "up for 2 h (" in said.get()
+
+
+@pytest.mark.parametrize("width", [80, 300])
+def test_the_tables_of_a_cluster_are_parted_too(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = SlotLine(
+        slot=0,
+        shard="shard-0",
+        epoch=3,
+        partitions=128,
+        position=123_456_789,
+        contacts=1_234_567,
+        log_bytes=1 << 30,
+        snapshot_bytes=1 << 30,
+        archive_bytes=1 << 40,
+        uncommitted=1,
+        queue=1,
+        outbox=1,
+        timers_late_ms=1,
+        events_per_s=1.0,
+    )
+    member = MemberLine(
+        shard="shard-0", node="node", generation=0, state="serves", slots=[0], partitions=128
+    )
+    found = ClusterStatus(
+        redis="redis",
+        server=ServerLine(),
+        wanted=1,
+        generation=0,
+        controller="-",
+        map_version=1,
+        moving=0,
+        unserved=[],
+        stopping=False,
+        shards=[member],
+        slots=[slot],
+    )
+    monkeypatch.setattr(console, "width", width)
+    with console.capture() as said:
+        show_cluster_status(found)
+    lines = [line for line in said.get().splitlines() if line and line[0] in "┏┃┡│└"]
+    assert max(map(len, lines)) <= width
+    for head in ("epoch", *load_cells(slot)):
+        assert f" {head} " in said.get()

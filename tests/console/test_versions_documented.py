@@ -2,13 +2,20 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.yaml import encode as yaml
 from typer.testing import CliRunner
 
+from actors.publisher import Visits
 from actors.store.manifest import open_store
 from console.__main__ import app
+from console.diff import diff_of
+from console.diff_screen import show_diff
+from console.screen import console
+from engine.fold.succession import Known, succeed
+from engine.language.journey import Publication
 from engine.limits import QUEUED_MAX, TIMERS_PER_ADVANCE_MAX
 from tests.engine.situation import mail, wait
 from tests.publications import journey
@@ -50,6 +57,19 @@ def test_the_commands_do_what_the_page_says(
     assert "welcome: changed, version 3" in told["roll-back"]
     assert "welcome: ended, version 4" in told["end"]
     assert told["history"].count("welcome") == 6
+
+
+def test_the_page_shows_a_diff_as_it_is_printed() -> None:
+    def said(price: int, span: str, **fields: Any) -> Publication:
+        entry = [{"event": "hi"}, {"event": "buy", "when": {"field": "price", "at_least": price}}]
+        document = journey(entry=entry, nodes=[wait(span, "patience"), mail()], **fields)
+        return Publication(journeys={"hello.yaml": document})
+
+    before = said(10, "2h", test={"contacts": ["ada"]})
+    after = succeed(before, said(12, "3h"), {}, Known({"hello": 1}))
+    with console.capture() as shown:
+        show_diff(diff_of(before, after, Visits([], {}), {"hello": 1}))
+    assert f"```text\n{shown.get()}```" in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_page_names_the_bounds_that_there_are() -> None:

@@ -16,6 +16,12 @@ def waiting_in(partition: Partition) -> dict[tuple[str, str], int]:
     return dict(Counter((visit.journey, visit.node) for visit in visits))
 
 
+def queued_in(partition: Partition) -> dict[str, int]:
+    """Count which entries wait for which journey, contact by contact."""
+    contacts = (partition.contact(key) for key in partition.contact_keys())
+    return dict(Counter(q.journey for each in contacts if each is not None for q in each.queued))
+
+
 def recounted(decisions: list[Decision]) -> dict[tuple[str, str, str], int]:
     """Count outcomes by journey and node; of a message, the last."""
     found: Counter[tuple[str, str, str]] = Counter()

@@ -105,6 +105,7 @@ def test_mistakes_of_several_files_and_of_the_settings_come_at_once() -> None:
     assert [(each.file, each.path) for each in mistakes] == [
         ("a.yaml", "$"),
         ("anlass.yaml", "$.langage"),
+        ("anlass.yaml", "$.session_gap"),
         ("b.yaml", "$.nodes[0].template"),
         ("b.yaml", "$.reentry"),
         ("c.yaml", "$"),
@@ -113,7 +114,7 @@ def test_mistakes_of_several_files_and_of_the_settings_come_at_once() -> None:
     assert str(mistakes[1]) == (
         "anlass.yaml: unknown field 'langage' - at `$.langage`; did you mean `language`?"
     )
-    assert [each.problem for each in mistakes[4:]] == [
+    assert [each.problem for each in mistakes[5:]] == [
         "the field 'entry' is missing",
         "the field 'nodes' is missing",
     ]

@@ -118,4 +118,6 @@ def test_an_example_with_a_mistake_would_be_found() -> None:
     assert compile_publication(publication_of("condition", {"happened": "hi", "wihin": "3d"}))[1]
     assert Reader("it").read(Condition, {"fild": "x"}) is NOTHING
     assert compile_publication(publication_of("nodes", [{"id": "a", "wait": "soon"}]))[1]
-    assert Reader("it").read(Settings, {"session_gapp": "3m"}) is NOTHING
+    reader = Reader("it")
+    reader.read(Settings, {"session_gapp": "3m"})
+    assert reader.mistakes

@@ -18,7 +18,7 @@ from engine.partition import Partition
 from tests.engine.language_model import Model, Said
 from tests.engine.language_world import CONTACTS, SOURCES
 from tests.engine.profiles import tried
-from tests.engine.recount import numbers_of, outcomes_in, recounted, waiting_in
+from tests.engine.recount import numbers_of, outcomes_in, queued_in, recounted, waiting_in
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -161,6 +161,7 @@ class Language(RuleBasedStateMachine):
             if isinstance(each, Outcome) and each.outcome == "sent":
                 self.letters.append((each.contact, each.key))
         assert self.first.numbers.waiting() == waiting_in(self.first)
+        assert self.first.numbers.queued() == queued_in(self.first)
         return verdict
 
     def in_plain_words(self, decision: Decision) -> Said:

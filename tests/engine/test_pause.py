@@ -2,11 +2,17 @@
 
 from typing import Any
 
-from engine.decision import Outcome
+import pytest
+from msgspec.structs import replace
+
+from engine.contacts.erasure import digest_of
+from engine.decision import Fault, Outcome
 from engine.guard import Guard
+from engine.input import Erase
 from engine.language.journey import Passage
 from engine.limits import QUEUED_MAX
 from engine.notes import Notes
+from tests.engine.recount import queued_in
 from tests.engine.situation import (
     DAY_MS,
     HOUR_MS,
@@ -189,6 +195,53 @@ def test_a_wait_that_an_event_starts_again_is_held_as_well() -> None:
     assert situation.pass_time(DAY_MS) == []
     assert situation.event("bye") == []
     assert outcomes(published(situation, hello)) == [("hello", "sent")]
+
+
+@pytest.mark.parametrize("goes_on", [LIVE, {"hello": version(2, "end", state="ended")}])
+@pytest.mark.parametrize("old", [True, False], ids=["snapshot of before", "snapshot"])
+def test_entries_that_wait_are_counted_wherever_counting_goes_on(
+    goes_on: dict[str, Any], *, old: bool
+) -> None:
+    situation = paused(journey(exit_on=["bye"]))
+    for contact in ("c-1", "c-2", "c-3", "c-3"):
+        situation.event(contact=contact)
+    situation.event("bye", contact="c-2")
+    situation.partition.cool()
+    saved = situation.partition.numbers.save()
+    assert saved.queued == {"hello": 3}
+    situation.partition.load_numbers(replace(saved, queued=None) if old else saved)
+    situation.fold(Erase(digest_of("c-1"), 0))
+    assert situation.partition.numbers.queued() == queued_in(situation.partition) == {"hello": 2}
+    situation.publish(journey(), versions=goes_on)
+    situation.pass_time(0)
+    assert situation.partition.numbers.queued() == queued_in(situation.partition) == {}
+
+
+def test_an_entry_that_was_due_before_counting_began_waits_no_more_when_it_has_its_turn() -> None:
+    situation = paused(journey())
+    situation.event()
+    situation.publish(journey(), versions=LIVE)
+    situation.event("other", contact="c-2", after_ms=HOUR_MS)
+    situation.partition.cool()
+    situation.partition.load_numbers(None)
+    assert situation.partition.numbers.queued() == {"hello": 1}
+    situation.pass_time(0)
+    assert situation.partition.numbers.queued() == queued_in(situation.partition) == {}
+
+
+def test_an_entry_that_a_fault_takes_away_waits_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    situation = paused(journey())
+    for _ in range(2):
+        situation.event()
+
+    def raises(*_: Any) -> Any:
+        raise ZeroDivisionError("poison")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.fold.occasion.enter", raises)
+        situation.publish(journey(), versions=LIVE)
+        assert [type(each) for each in situation.pass_time(0)] == [Fault, Fault]
+    assert situation.partition.numbers.queued() == queued_in(situation.partition) == {}
 
 
 def test_a_fault_leaves_the_entries_that_wait() -> None:

@@ -15,7 +15,7 @@ from engine.input import Advance, Event, Input, Publish
 from engine.language.journey import Publication
 from engine.partition import Partition
 from tests.engine.profiles import tried
-from tests.engine.recount import numbers_of, waiting_in
+from tests.engine.recount import numbers_of, queued_in, waiting_in
 from tests.engine.situation import NOON_MS, mail, wait
 from tests.engine.test_language_machine import Twin, state_of
 from tests.engine.version_model import HOUR, Model, Said
@@ -80,6 +80,7 @@ class Versions(RuleBasedStateMachine):
         for twin in self.twins:
             assert twin.fold(input, self.now) == (verdict, decided)
         assert self.first.numbers.waiting() == waiting_in(self.first)
+        assert self.first.numbers.queued() == queued_in(self.first)
 
     @rule(
         contact=some.sampled_from(CONTACTS),

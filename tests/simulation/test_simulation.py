@@ -5,13 +5,22 @@ import pytest
 from tests.simulation.breakage import (
     BREAKAGES,
     Breakage,
+    clock_goes_back,
     end_of_a_request_without_its_beginning,
+    lost_courier_not_noticed,
     lost_link_counts_as_answer,
     recovered_block_not_synced,
+    sent_again_out_of_order,
 )
 from tests.simulation.simulation import simulate
 
 FOUND_WITHIN = 200
+FOUND_LATE: dict[Breakage, int] = {
+    lost_courier_not_noticed: 89,
+    sent_again_out_of_order: 90,
+    clock_goes_back: 94,
+}
+"""By which seed, last time: it is tried first, and all of them where it finds nothing any more."""
 
 RARE = {
     lost_link_counts_as_answer,
@@ -39,4 +48,5 @@ def test_a_seed_goes_the_same_way_again() -> None:
 )
 def test_it_bites(breakage: Breakage) -> None:
     """Each line that keeps a promise, taken out, is found."""
-    assert any(simulate(seed, breakage).problem for seed in range(FOUND_WITHIN))
+    seeds = [FOUND_LATE.get(breakage, 0), *range(FOUND_WITHIN)]
+    assert any(simulate(seed, breakage).problem for seed in seeds)

@@ -22,14 +22,16 @@ class AnlassProcess:
     def __init__(
         self,
         data: Path,
-        journeys: Path,
+        journeys: Path | None,
         *options: str,
         port: int = 0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.environment = {**os.environ, **(environment or {})}
         self.command = [sys.executable, "-m", "console", "run", "--data", str(data)]
-        self.command += ["--journeys", str(journeys), "--port", str(port), *options]
+        self.command += ["--port", str(port), *options]
+        if journeys is not None:
+            self.command += ["--journeys", str(journeys)]
         self.start_s = START_S
         self.url = ""
         self.lines: list[str] = []

@@ -44,7 +44,8 @@ def test_a_running_system_is_changed_and_asked_through_its_control_api(tmp_path:
         there = ["--control", url, "--control-key", KEY]
         assert httpx.get(f"{url}/v1/status", trust_env=False).status_code == 401
         assert post(system.url, "ada").status_code == 202
-        assert json.loads(anlass("status", "--json", *there).stdout)["journeys"] == ["hello"]
+        (hello,) = json.loads(anlass("status", "--json", *there).stdout)["journeys"]
+        assert hello["journey"] == "hello"
         paused = anlass("pause", "hello", *there)
         assert paused.returncode == 0, paused.stderr
         died = pid_of(system)
@@ -55,7 +56,8 @@ def test_a_running_system_is_changed_and_asked_through_its_control_api(tmp_path:
         bearer = {"authorization": f"Bearer {KEY}"}
         audited = httpx.get(f"{url}/v1/audit", headers=bearer, trust_env=False).json()
         assert [(each["by"], each["what"], each["outcome"]) for each in audited] == [
-            ("anna", "pause", "done")
+            ("anna", "pause", "done"),
+            ("unknown", "refused", "refused"),
         ]
         pid = pid_of(system)
         system.kill_driver()

@@ -94,7 +94,7 @@ def test_the_whole_system_does_what_a_replay_says_and_makes_no_ray_call_for_it(
 def check_status(status: Any, system: System, report: DemoReport) -> None:
     """The command, a process of its own, found the system and says what it says itself."""
     assert (status["running"], status["url"]) == (True, system.url)
-    assert status["journeys"] == ["checkout-help", "favourites"]
+    assert [each["journey"] for each in status["journeys"]] == ["checkout-help", "favourites"]
     pids = {line["pid"] for line in status["shards"]}
     assert len(pids) == 2
     assert None not in pids

@@ -10,7 +10,7 @@ import pytest
 from actors.errors import LogCorruptError, OperatorError
 from actors.store.block import HEAD, HEADER
 from actors.store.disk import REAL_DISK
-from actors.store.newfile import STEP_BYTES
+from actors.store.newfile import NEW, STEP_BYTES
 from actors.store.port import Row, StoreFullError
 from actors.store.snapshots import SnapshotFiles, open_snapshots
 from tests.actors.store.frames import KEY, FailingDisk, FullDisk, PowerCutError
@@ -252,10 +252,13 @@ def test_heads_of_all_partitions_and_sizes(tmp_path: Path) -> None:
         partition: [write(snapshots, partition, position, rows_of(1)) for position in (2, 1)]
         for partition in (0, 25, 255)
     }
+    size = sum(path.stat().st_size for path in tmp_path.iterdir())
+    last = snapshots.path(heads[0][0])
+    last.with_name(last.name + NEW).write_bytes(last.read_bytes())  # As a crash leaves it.
     again = SnapshotFiles(tmp_path, KEY)
     assert again.all_heads() == heads
     assert again.latest_heads() == {partition: each[0] for partition, each in heads.items()}
-    assert again.size_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert again.size_bytes == size
     assert len({id(head.published) for head in again.latest_heads().values()}) == 1
     assert SnapshotFiles(tmp_path / "none", KEY).size_bytes == 0
 

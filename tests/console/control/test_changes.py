@@ -36,12 +36,16 @@ def test_a_journey_is_published_changed_paused_and_rolled_back(shop: Served) -> 
     body = {"draft": draft(waiting("2h")), "in_flight": "stay"}
     (line,) = shop.asks("POST", "/v1/diff", json=body)["diff"]["journeys"]
     assert (line["change"], line["visits"][0]["waiting"]) == ("changed", 2)
+    assert line["fields"] == [{"path": "nodes.a.wait", "was": "1h", "now": "2h"}]
     assert states(shop) == {"hello": (1, "live")}, "a diff changes nothing"
     shop.asks("POST", "/v1/publish", json=body | {"note": "longer"})
     shop.asks("POST", "/v1/journeys/hello/pause", json={"note": "wrong"})
     assert states(shop) == {"hello": (2, "paused")}
     shop.asks("POST", "/v1/journeys/hello/resume")
-    shop.asks("POST", "/v1/roll-back", json={"journey": "hello", "to": 1})
+    back = {"journey": "hello", "to": 1}
+    dry = shop.asks("POST", "/v1/roll-back", json=back | {"days": 3, "dry": True})["diff"]
+    assert (dry["days"], dry["entries"], dry["entries_note"]) == (3, [], "")
+    shop.asks("POST", "/v1/roll-back", json=back)
     found = shop.asks("GET", "/v1/journeys/hello")
     assert (found["version"], found["document"]["nodes"][0]["wait"]) == (3, "1h")
     shop.asks("POST", "/v1/journeys/hello/end")
@@ -128,10 +132,21 @@ def test_visits_without_a_place_to_go_to_stand_in_the_way(shop: Served) -> None:
         "in_flight": "migrate",
     }
     (error,) = shop.asks("POST", "/v1/publish", json=moved, status=409)["errors"]
-    assert (error["problem"], error["fix"][:3]) == (
+    assert (error["path"], error["problem"], error["fix"]) == (
+        "$.map",
         "hello: 1 visits stand at a, which is gone",
-        "say",
+        'say where they go: `map` {"hello": {"a": "NODE"}} ("" in its place: they end)',
     )
+    (problem,) = shop.asks("POST", "/v1/diff", json=moved)["problems"]
+    assert problem == f"{error['problem']}; {error['fix']}"
+    for maps, said in (
+        ({"helo": {}}, "`map`: 'helo' is no journey that changes"),
+        ({"hello": {"z": "b"}}, '`map` {"hello": {"z": "b"}}: what is in force has no node'),
+    ):
+        (error,) = shop.asks("POST", "/v1/publish", json=moved | {"map": maps}, status=409)[
+            "errors"
+        ]
+        assert (error["path"], error["problem"][: len(said)]) == ("$.map", said)
     shop.asks("POST", "/v1/publish", json=moved | {"map": {"hello": {"a": "b"}}})
     assert states(shop) == {"hello": (2, "live")}
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from msgspec.yaml import encode as yaml
 from typer.testing import CliRunner
@@ -14,11 +13,11 @@ from typer.testing import CliRunner
 from actors.errors import OperatorError
 from actors.store.block import HEAD, HEADER
 from console.__main__ import app
-from console.control_client import ControlClient
+from console.entrants import Entrants
 from engine.errors import AuthorError
 from tests.console.control.served import ANNA, NOON_MS, Served, served
 from tests.console.control.test_changes import draft, waiting
-from tests.engine.situation import mail
+from tests.engine.situation import mail, wait
 from tests.publications import journey
 
 
@@ -82,7 +81,8 @@ def test_what_is_told_is_the_same_there_as_here(there: tuple[Served, Anlass], fo
             assert json.loads(told) == json.loads(known), said
         else:
             assert told == known, said
-    assert json.loads(anlass("status", "--json"))["journeys"] == ["hello"]
+    (hello,) = json.loads(anlass("status", "--json"))["journeys"]
+    assert (hello["journey"], hello["version"]) == ("hello", 1)
 
 
 def test_changes_are_shown_asked_for_and_made_there(
@@ -98,7 +98,8 @@ def test_changes_are_shown_asked_for_and_made_there(
     assert "hello is paused already" in anlass("pause", "hello", fails=OperatorError)
     anlass("resume", "hello")
     (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
-    anlass("publish", *where, "--yes", "--in-flight", "stay")
+    told = anlass("publish", *where, "--yes", "--in-flight", "stay")
+    assert "would have entered in the last 7 days" in told
     anlass("roll-back", "hello", "--to", "1", "--yes")
     anlass("end", "hello", "--yes")
     notes = [(each.what, each.by, each.note) for each in shop.system.notes()]
@@ -112,12 +113,47 @@ def test_changes_are_shown_asked_for_and_made_there(
     ]
 
 
+def test_who_would_have_entered_is_looked_at_once_though_there_are_two_requests(
+    there: tuple[Served, Anlass], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[float] = []
+    there[1]("publish", "--journeys", str(folder), "--yes")
+    (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
+
+    def look(lookback: Any, *_: Any) -> Entrants:
+        looked.append(lookback.most_s)
+        return Entrants()
+
+    monkeypatch.setattr("console.publication.entrants_of", look)
+    there[1]("publish", "--journeys", str(folder), "--yes")
+    assert len(looked) == 1
+
+
 def test_an_erasure_is_made_there(there: tuple[Served, Anlass]) -> None:
     shop, anlass = there
     shop.event("ada")
     assert "ada is erased" in anlass("contact", "erase", "ada", "--keep-out", "1d")
     text = anlass("contact", "show", "ada", fails=OperatorError)
-    assert text == "Nothing is known of ada."
+    assert text.startswith("nothing is known of contact 'ada'; look for its id")
+    ended = CliRunner().invoke(app, ["contact", "show", "ada", "--data", str(shop.data)])
+    assert str(ended.exception) == text
+
+
+def test_what_stands_in_the_way_names_the_options_of_the_command(
+    there: tuple[Served, Anlass], folder: Path
+) -> None:
+    shop, anlass = there
+    said = ["--journeys", str(folder), "--in-flight", "migrate"]
+    anlass("publish", *said, "--yes")
+    shop.event("ada")
+    moved = journey(nodes=[wait("1h", "b"), mail()])
+    (folder / "hello.yaml").write_bytes(yaml(moved))
+    fix = "say where they go: --map hello:a=NODE (nothing behind `=`: they end)"
+    assert fix in anlass("publish", *said, "--yes", fails=OperatorError)
+    told = anlass("diff", *said, "--days", "0") + anlass.errors
+    assert fix in " ".join(told.split())
+    text = anlass("publish", *said, "--map", "helo:a=b", "--yes", fails=OperatorError)
+    assert text.startswith("--map: 'helo' is no journey that changes")
 
 
 def test_what_is_agreed_to_is_what_was_shown(
@@ -349,26 +385,6 @@ def alike(text: str) -> str:
 def table_of(text: str) -> str:
     """Leave out what it was read of and how fast it was."""
     return text[text.index("┏") :]
-
-
-def client(status: int, content: bytes) -> ControlClient:
-    answer = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
-    return ControlClient("http://shop.example", transport=answer)
-
-
-def test_mistakes_of_files_come_back_as_they_are() -> None:
-    fault = {"file": "a.yaml", "path": "$.nodes", "problem": "no", "fix": "mend it"}
-    with pytest.raises(AuthorError, match=r"a.yaml: no - at `\$.nodes`; mend it"):
-        client(422, json.dumps({"errors": [fault]}).encode()).raw("GET", "/v1/history")
-
-
-def test_what_is_no_control_api_is_said_so() -> None:
-    with pytest.raises(OperatorError, match="answers 502, and is no control API"):
-        client(502, b"<html>").raw("GET", "/v1/history")
-    with pytest.raises(OperatorError, match="does not answer"):
-        ControlClient("http://127.0.0.1:1").raw("GET", "/v1/history")
-    with pytest.raises(OperatorError, match="is no URL"):
-        ControlClient("127.0.0.1:8081")
 
 
 def test_names_with_any_signs_are_one_part_of_a_path(there: tuple[Served, Anlass]) -> None:

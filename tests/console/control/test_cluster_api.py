@@ -111,7 +111,8 @@ async def test_a_cluster_is_asked_and_changed_through_its_api(
         status = await api.asks("GET", "/v1/status")
         assert status["total"]["contacts"] == len(CONTACTS)
         assert [line["partitions"] for line in status["shards"]] == [128, 128]
-        assert (status["journeys"], status["clock"], status["running"]) == (["hello"], "wall", True)
+        assert [each["journey"] for each in status["journeys"]] == ["hello"]
+        assert (status["clock"], status["running"]) == ("wall", True)
 
         story = await api.asks("GET", "/v1/contacts/c-3/explain")
         assert [each["input"]["what"] for each in story["entries"] if "input" in each] == [

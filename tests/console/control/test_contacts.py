@@ -38,7 +38,7 @@ def test_what_is_known_of_a_contact_is_what_the_command_says(told: Served) -> No
     found = told.asks("GET", ODD_PATH)
     assert (found["contact"], found["state"]["visits"][0]["node"]) == (ODD, "a")
     before = told.asks("GET", f"/v1/contacts/ada?at={NOON_MS - 1}", status=404)
-    assert "Nothing is known of ada at" in before["errors"][0]["problem"]
+    assert "nothing is known of contact 'ada' at" in before["errors"][0]["problem"]
 
 
 def test_a_story_is_the_one_of_the_command_as_data_and_as_text(told: Served) -> None:
@@ -79,7 +79,7 @@ def test_all_that_is_kept_is_exported_and_an_erased_contact_is_gone(told: Served
         ("/v1/contacts/ada?at=soon", "at", "at 'soon' is no moment"),
         ("/v1/contacts/ada?at=999999999999999999", "at", "is no moment"),
         ("/v1/contacts/ada/explain?since=yesterday", "since", "since 'yesterday' is no moment"),
-        ("/v1/contacts/ada?when=now", "?", "unknown field `when`"),
+        ("/v1/contacts/ada?when=now", "?.when", "unknown field 'when'"),
         ("/v1/contacts/ada?at=1&at=2", "at", "at is there twice"),
         ("/v1/contacts/%FF", "contact", "this is no UTF-8"),
         ("/v1/contacts/%00", "contact", "this is no contact's id"),

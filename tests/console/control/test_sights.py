@@ -17,7 +17,8 @@ from tests.publications import journey
 def test_the_status_is_that_of_the_command(shop: Served) -> None:
     shop.put_in_force(journey())
     found = shop.asks("GET", "/v1/status")
-    assert (found["running"], found["journeys"], found["total"]["contacts"]) == (True, ["hello"], 0)
+    (hello,) = found["journeys"]
+    assert (found["running"], hello["journey"], found["total"]["contacts"]) == (True, "hello", 0)
 
 
 def test_event_names_and_fields_are_those_that_were_seen(shop: Served) -> None:
