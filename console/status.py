@@ -16,6 +16,7 @@ from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from actors.map import partitions_of
 from actors.publisher import queues_of
 from actors.running import memory_bytes, running_system, shard_name
+from actors.store.earlier import earlier_bytes
 from actors.store.key import store_key
 from actors.store.manifest import Store, read_store, shard_folder
 from actors.store.segment import read_segment, segments_of
@@ -77,6 +78,8 @@ class SystemStatus(Struct, kw_only=True):
     """The numbers of those that do not answer."""
     notices: list[str] = []
     """Of certificates that end soon, or have ended."""
+    earlier_bytes: int = 0
+    """Of what is kept of the time when the store was in Redis; the total's archive counts it."""
     shards: list[ShardLine]
     total: ShardLine
 
@@ -91,8 +94,14 @@ async def status_of(data: Path, key_file: Path | None = None) -> SystemStatus:
     if running is None:
         key = store_key(data, key_file)
         lines = [line_of_folder(data, store, slot, key) for slot in range(store.shards)]
+        earlier = earlier_bytes(data)
         return SystemStatus(
-            running=False, folder=str(data), clock=store.clock, shards=lines, total=total_of(lines)
+            running=False,
+            folder=str(data),
+            clock=store.clock,
+            earlier_bytes=earlier,
+            shards=lines,
+            total=total_of(lines, earlier),
         )
     credentials = Credentials.open(running.keys, "operator")
     before = await ask_all(running.sockets, credentials)
@@ -106,6 +115,7 @@ async def status_of(data: Path, key_file: Path | None = None) -> SystemStatus:
     for line in lines:
         if line.pid is None and (refusal := running.refusals.get(shard_name(line.shard))):
             line.stalled = f"it cannot start: {refusal}"
+    earlier = earlier_bytes(data)
     return SystemStatus(
         running=True,
         folder=str(data),
@@ -117,8 +127,9 @@ async def status_of(data: Path, key_file: Path | None = None) -> SystemStatus:
         gateways=len(reports) or 1,
         gateways_silent=[number for number, report in enumerate(reports) if report is None],
         notices=notices_of(Path(running.keys), WallClock().read()) if running.keys else [],
+        earlier_bytes=earlier,
         shards=lines,
-        total=total_of(lines),
+        total=total_of(lines, earlier),
     )
 
 
@@ -198,9 +209,12 @@ def add_sizes(line: ShardLine, folder: Path) -> None:
     line.archive_bytes = _bytes_in(folder / "archive")
 
 
-def total_of(lines: list[ShardLine]) -> ShardLine:
-    """Add lines up; what some shard does not say counts for nothing."""
-    total = ShardLine(shard=len(lines), partitions=0)
+def total_of(lines: list[ShardLine], archive_bytes: int = 0) -> ShardLine:
+    """Add lines up; what some shard does not say counts for nothing.
+
+    `archive_bytes` are those of no shard.
+    """
+    total = ShardLine(shard=len(lines), partitions=0, archive_bytes=archive_bytes)
     for line in lines:
         for name in ADDED:
             value = getattr(line, name)

@@ -24,7 +24,7 @@ from console.options import (
     print_json,
     redis_settings,
 )
-from console.screen import console
+from console.screen import console, size_words
 from console.standing import in_force_words
 from console.status import ShardLine, SystemStatus, status_of
 from engine.calendar.span import span_words
@@ -79,6 +79,10 @@ def show_status(found: SystemStatus) -> None:
         console.print(text, soft_wrap=True, highlight=False)
     for table in status_tables(found, console.width):
         console.print(table)
+    if found.earlier_bytes:
+        size = size_words(found.earlier_bytes)
+        text = f"Of the archive {size} are of the time in Redis, in `earlier/`"
+        console.print(text, soft_wrap=True, highlight=False)
     for number in found.gateways_silent:
         text = f"gateway {number} does not answer; it starts again where its process died"
         console.print(Text(text, style="red"), soft_wrap=True)

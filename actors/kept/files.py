@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from actors.frame import Frame, OpenedRecord
-from actors.kept.joined import Joined, stays_in
+from actors.frame import Frame
+from actors.kept.joined import Joined, moved_here, stays_in
 from actors.kept.stays import Span
 from actors.map import shard_of
 from actors.relocation.chronicle import earlier_chronicles
@@ -129,9 +129,8 @@ class KeptFiles:
         slots = {self.store.shards + each.slot: each for each in chronicles}
         stays = stays_in(slots)
         for slot in self.slots():
-            begin = next(read_history(shard_folder(self._data, slot), self._key), None)
-            if begin is not None and all(isinstance(x, OpenedRecord) for x in begin.records):
-                stays.note(slot, begin)  # Else that is not kept any more: it is the first to go.
+            if (begin := moved_here(shard_folder(self._data, slot), self._key)) is not None:
+                stays.note(slot, begin)
         stays.sort()
         return Joined(slots, stays)
 

@@ -5,11 +5,13 @@ To know where a partition was, all slots' histories are read once, and then what
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from pathlib import Path
 
 from actors.errors import LogCorruptError
-from actors.frame import Frame
+from actors.frame import Frame, OpenedRecord
 from actors.kept.stays import Span, Stays
 from actors.relocation.chronicle import Chronicle
+from actors.store.history import read_history
 
 
 def stays_in(slots: Mapping[int, Chronicle]) -> Stays:
@@ -19,6 +21,17 @@ def stays_in(slots: Mapping[int, Chronicle]) -> Stays:
         for frame in chronicle.frames():
             stays.note(slot, frame)
     return stays
+
+
+def moved_here(folder: Path, key: bytes | None) -> Frame | None:
+    """Return the frame with which a log in files begins where partitions came to it by a move.
+
+    None where it began otherwise, or that is not kept any more. Raises LogCorruptError, OSError.
+    """
+    begin = next(read_history(folder, key), None)
+    if begin is None or not all(isinstance(each, OpenedRecord) for each in begin.records):
+        return None
+    return begin
 
 
 class Joined:

@@ -141,15 +141,20 @@ class Stays:
         """Return where a partition's inputs after `pseq` are, and its publications, in order.
 
         It is in `slot` at the position `first` then. Raises LogCorruptError where it is in another
-        one afterwards, and nothing says that it came there.
+        one with the very next input, and nothing says that it came there.
         """
         spans = []
-        following = first
+        following, known = first, pseq
         began = slot, first
         for stay in self.found[number]:
             if stay.last <= pseq:
                 continue
-            if stay.opened is None or stay.first <= pseq or (stay.slot, stay.position) == began:
+            missing, known = stay.first > known + 1, stay.last
+            if missing and stay.opened is None and stay.slot != slot:
+                # How it came there is not kept any more: records go by their age, slot by slot.
+                spans.append(Span(slot, first, following))
+                slot, first = stay.slot, stay.position
+            elif stay.opened is None or stay.first <= pseq or (stay.slot, stay.position) == began:
                 if stay.slot != slot:
                     text = f"partition {number}: input {stay.first} is in slot {stay.slot}, and"
                     text = f"{text} nothing says how it came there"

@@ -18,6 +18,7 @@ from actors.map import partitions_of
 from actors.store.archive import ARCHIVE_FOLDER, archive_files
 from actors.store.block import ARCHIVE, LOG, SNAPSHOT
 from actors.store.body import frames_in, read_frame
+from actors.store.earlier import earlier_bytes
 from actors.store.history import read_history
 from actors.store.manifest import read_store, shard_folder
 from actors.store.port import SnapshotHead
@@ -25,6 +26,7 @@ from actors.store.scan import Piece, scan_blocks
 from actors.store.segment import position_of, segments_of
 from actors.store.snapshots import SnapshotFiles
 from actors.verify.finding import Counts, Finding
+from actors.verify.moved import verify_earlier
 from actors.verify.refold import Refold, new_shard
 from engine.contacts.identity import partition_of
 
@@ -52,11 +54,12 @@ def verify_store(
     store = read_store(data)
     for slot in range(store.shards):
         yield from _ShardFiles(data, slot, store.shards, key, counts, progress).findings()
+    yield from verify_earlier(data, store.shards, key, counts, progress)
 
 
 def bytes_to_read(data: Path) -> int:
     """Return how many bytes a verification reads: a history is read twice."""
-    total = 0
+    total = earlier_bytes(data)
     for slot in range(read_store(data).shards):
         folder = shard_folder(data, slot)
         total += 2 * sum(_size(source.path) for source in sources_of(folder))

@@ -3,15 +3,14 @@
 A partition that moved must go on in one slot where it left another.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
 
 from actors.clock import WallClock
 from actors.control.roster import decode_roster
 from actors.errors import LogCorruptError, OperatorError
 from actors.kept.stays import Stay, Stays
-from actors.relocation.chronicle import Chronicle, redis_chronicles
+from actors.relocation.chronicle import redis_chronicles
 from actors.settings import RedisSettings
 from actors.shards.shard import Shard
 from actors.store.keyfile import find_key
@@ -21,6 +20,7 @@ from actors.store.redis_server import RedisServer
 from actors.store.redis_snapshots import RedisSnapshots
 from actors.store.redis_store import check_key, read_redis_store
 from actors.verify.finding import Counts, Finding
+from actors.verify.moved import check_stays, read_stays
 from actors.verify.refold import Refold
 
 
@@ -51,7 +51,7 @@ def verify_redis(
         for finding in read_stays(histories.values(), stays, counts):
             broken.add(finding.shard if finding.shard is not None else -1)
             yield finding
-        yield from check_stays(stays.found)
+        yield from check_stays(stays)
         for slot in sorted(set(told.owners) - broken):
             numbers = [number for number, owner in enumerate(told.owners) if owner == slot]
             shard = Shard(slot, 0, WallClock(), numbers)
@@ -63,34 +63,6 @@ def verify_redis(
             yield from refold.findings
     finally:
         server.close()
-
-
-def read_stays(histories: Iterable[Chronicle], stays: Stays, counts: Counts) -> Iterator[Finding]:
-    """Read all histories; `stays` gets, by partition, where its records are."""
-    for history in histories:
-        follows: int | None = None
-        try:
-            for frame in history.frames():
-                if follows is not None and frame.position != follows:
-                    text = f"the log goes on at position {frame.position}, not {follows}"
-                    yield Finding(text=text, shard=history.slot)
-                follows = frame.position + len(frame.records)
-                counts.frames += 1
-                counts.records += len(frame.records)
-                stays.note(history.slot, frame)
-        except LogCorruptError as error:
-            yield Finding(text=str(error), shard=history.slot)
-
-
-def check_stays(stays: list[list[Stay]]) -> Iterator[Finding]:
-    """Say where a partition does not go on in one slot where it left another."""
-    for number, found in enumerate(stays):
-        found.sort(key=lambda stay: (stay.first, stay.last))
-        for before, after in pairwise(found):
-            if after.first == before.last + 1 and after.opened:
-                continue
-            text = f"input {after.first} in slot {after.slot} follows input {before.last} in slot"
-            yield Finding(text=f"{text} {before.slot}", shard=after.slot, partition=number)
 
 
 class ReadSnapshots(RedisSnapshots):

@@ -1,6 +1,7 @@
 """Two slots of a store in Redis, whose partitions can be moved between them."""
 
 from contextlib import ExitStack
+from typing import ClassVar
 
 from actors.clock import CLOCKS
 from actors.control.roster import Roster, encode_roster
@@ -28,6 +29,8 @@ MOVED = partition_of("c-7")
 class Two:
     """Two slots in Redis, and what of it one can harm."""
 
+    COUNT: ClassVar = 2
+
     def __init__(
         self,
         settings: RedisSettings,
@@ -42,11 +45,12 @@ class Two:
         self.slots: list[RedisStore] = []
         self.opened = Opened()
         stack.callback(self.server.close)
-        open_redis_store(self.server, 2, clock, encrypted=False, key=None)
-        owners = {number: shard_of(number, 2) for number in range(PARTITIONS)}
-        self.map.change(0, owners, encode_roster(Roster(wanted=2, next_slot=2)))
-        for slot in (0, 1):
-            shard = Shard(slot, 2, CLOCKS[clock]())
+        count = self.COUNT
+        open_redis_store(self.server, count, clock, encrypted=False, key=None)
+        owners = {number: shard_of(number, count) for number in range(PARTITIONS)}
+        self.map.change(0, owners, encode_roster(Roster(wanted=count, next_slot=count)))
+        for slot in range(count):
+            shard = Shard(slot, count, CLOCKS[clock]())
             store = open_redis_slot(settings, slot, None, ALL_MS, lambda: 0, archive=archive)
             stack.callback(store.close)
             self.slots.append(store)
@@ -68,14 +72,14 @@ class Two:
         for number, (shard, _, _) in self.opened.shards.items():
             self.slots[shard.slot].snapshots.write(*shard.snapshot(number))
 
-    def move(self, number: int, now_ms: int = 0) -> None:
-        """Move a partition to the other slot, as a Mover does."""
+    def move(self, number: int, now_ms: int = 0, to: int | None = None) -> None:
+        """Move a partition to another slot, as a Mover does."""
         shard, _, _ = self.opened.shards[number]
         store = self.slots[shard.slot]
         store.snapshots.write(*shard.snapshot(number))
         shard.withdraw(number)
         shard.serials.pop(number, None)
-        to = 1 - shard.slot
+        to = 1 - shard.slot if to is None else to
         self.map.give(number, shard.slot, store.log.epoch, to)
         other = self.any_of(to)
         found = Recovery(other[0], other[2]).latest_whole(self.slots[to].snapshots, number)
@@ -86,3 +90,9 @@ class Two:
         other[0].open(number, now_ms)
         self.opened.commit(*other)
         self.opened.shards[number] = other
+
+
+class Three(Two):
+    """Three slots in Redis."""
+
+    COUNT = 3

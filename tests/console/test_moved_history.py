@@ -6,15 +6,19 @@ begin anew, and what was before lies in `earlier/`.
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
+from actors.kept.opening import open_kept
 from actors.relocation.relocation import Places, move_to_files, move_to_redis
 from actors.settings import RedisSettings
+from actors.store.archive import ARCHIVE_FOLDER, archive_files
 from actors.store.disk import RealDisk, RealFile
+from console.__main__ import app
 from console.explain import explanation_of
 from tests.actors.opened_store import Store
 from tests.actors.redis_slots import Two
@@ -105,6 +109,10 @@ def test_all_that_was_is_told_wherever_the_store_was_when(twins: Twins, tmp_path
             check_the_same(stayed, where, tmp_path)
             failed = json.loads(run("failed", *where.words, "--json"))
             assert failed["shard"].startswith("earlier/shard-")
+        if isinstance(where.place, Path):
+            verified = json.loads(run("verify", str(where.place), "--json"))
+            with closing(open_kept(where.place)) as kept:
+                assert (verified["equal"], verified["counts"]["records"]) == (True, kept.records)
         check_replays(stayed, where, tmp_path)
         for contact in (CONTACT, OTHER):
             assert told(where.place, contact) == told(stayed.place, contact)
@@ -126,3 +134,44 @@ def test_a_contact_that_is_erased_after_the_move_is_told_of_nowhere(
     held = json.loads(run("contact", "export", CONTACT, *back.words))
     assert [held["state"], held["inputs"], held["outcomes"], held["faults"]] == [None, [], [], []]
     assert told(back.place, OTHER) == kept
+
+
+def damage_in(where: Where) -> list[str]:
+    """Return what `anlass verify` finds damaged."""
+    done = CliRunner().invoke(app, ["verify", str(where.place), "--json"])
+    found = json.loads(done.stdout)
+    assert found["equal"] is (done.exit_code == 0)
+    return [each["text"] for each in found["findings"] if each["damage"]]
+
+
+def test_what_is_missing_is_found_and_what_went_by_its_age_is_not_missed(
+    twins: Twins, tmp_path: Path
+) -> None:
+    back = Mover(twins, tmp_path).to_files(3)
+    whole = told(back.place, CONTACT)
+    status = json.loads(run("status", *back.words, "--json"))
+    first, last = archive_files(tmp_path / "files-1" / "earlier" / "shard-0" / ARCHIVE_FOLDER)
+    sizes = sum(each.path.stat().st_size for each in (first, last))
+    assert status["earlier_bytes"] > sizes
+    assert status["total"]["archive_bytes"] == status["earlier_bytes"]
+    assert "of the time in Redis" in run("status", *back.words)
+
+    data = last.path.read_bytes()
+    last.path.unlink()
+    found = damage_in(back)
+    assert {each[:16] for each in found} == {"earlier/: input "}
+    assert any("in slot 2 follows input" in each for each in found), "where the first log begins"
+    last.path.write_bytes(data[:-100])
+    (text,) = damage_in(back)
+    assert text.startswith(f"earlier/shard-0: {last.path}")
+    last.path.write_bytes(data)
+
+    first.path.unlink()  # As when its time is over.
+    assert damage_in(back) == []
+    kept = told(back.place, CONTACT)
+    assert kept == whole[-len(kept) :]
+    begin = explanation_of(back.place, CONTACT).begin
+    assert begin.from_snapshot
+    held = json.loads(run("contact", "export", CONTACT, *back.words))["inputs"]
+    moments = [each["now_ms"] for each in held]
+    assert moments[0] < begin.now_ms < moments[-1], "what is left of before is held all the same"
