@@ -59,8 +59,9 @@ def verify_store(
 
 def bytes_to_read(data: Path) -> int:
     """Return how many bytes a verification reads: a history is read twice."""
+    store = read_store(data)
     total = earlier_bytes(data)
-    for slot in range(read_store(data).shards):
+    for slot in range(store.shards):
         folder = shard_folder(data, slot)
         total += 2 * sum(_size(source.path) for source in sources_of(folder))
         total += sum(_size(path) for path in _snapshots_of(folder))
