@@ -98,6 +98,15 @@ def part_redis(world: ClusterWorld, random: Random) -> str:
     return f"{seconds:.1f} s"
 
 
+def slow_redis(world: ClusterWorld, random: Random) -> str:
+    """The network to Redis is slow for a while, each way: little, or past what is waited for."""
+    delay_s = random.choice([0.02, 0.2, 1.0, 4.0])
+    world.way.delay_s = delay_s
+    time.sleep(random.uniform(1.0, 6.0))
+    world.way.delay_s = 0.0
+    return f"{delay_s} s each way"
+
+
 def lose_answers(world: ClusterWorld, random: Random) -> str:
     """Appends are carried out, and nobody is told."""
     count = random.randint(1, 5)
@@ -225,7 +234,7 @@ PLAIN: dict[str, Harm] = {
     each.__name__: each
     for each in (
         kill_shard, kill_courier, kill_controller, freeze_some, zombie, cut_gateway, cut_redis,
-        part_redis, lose_answers, freeze_redis, restart_redis, fail_over, burst,
+        part_redis, slow_redis, lose_answers, freeze_redis, restart_redis, fail_over, burst,
     )
 }  # fmt: skip
 CHANGING: dict[str, Harm] = {

@@ -1,9 +1,10 @@
-"""A way to a server that can lose answers, be cut, lead to another server, and speak TLS."""
+"""A way to a server that can be slow, lose answers, be cut, lead elsewhere, and speak TLS."""
 
 import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 
 
@@ -16,6 +17,8 @@ class Proxy:
         self.lose = b""
         """The answer to the next request that holds this is lost, and its connection cut."""
         self.lost = 0
+        self.delay_s = 0.0
+        """What comes is passed on so much later, each way."""
         self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
@@ -69,6 +72,7 @@ class Proxy:
                     if self.lose and self.lose in data:
                         self.lose = b""
                         losing.set()
+                    time.sleep(self.delay_s)
                     server.sendall(data)
                 with contextlib.suppress(OSError):
                     server.shutdown(socket.SHUT_WR)
@@ -83,6 +87,7 @@ class Proxy:
                 if losing.is_set():
                     self.lost += 1
                     break
+                time.sleep(self.delay_s)
                 client.sendall(data)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
