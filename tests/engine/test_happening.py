@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -63,5 +64,6 @@ def test_what_is_packed_at_once_stands_behind_what_is_packed_too() -> None:
     assert past_of(contact, "x") == [pack((1, "a", None, None, None)), pack(2)]
 
 
-def test_of_a_payload_that_cannot_be_read_the_moment_is_kept() -> None:
-    assert packed((7, b'{"product_id":"\xff"}')) == pack(7)
+@pytest.mark.parametrize("payload", [b'{"product_id":"\xff"}', b'{"product_id":%d}' % 2**70, b"{"])
+def test_of_a_payload_that_cannot_be_read_the_moment_is_kept(payload: bytes) -> None:
+    assert packed((7, payload)) == pack(7)
