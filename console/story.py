@@ -152,8 +152,8 @@ class Story:
         for journey in sorted(states.keys() | self._states.keys()):
             state = states.get(journey, LIVE)
             if state != self._states.get(journey, LIVE):
-                note = StateNote(at_ms=record.now_ms, journey=journey, state=state)
-                self.entries.append(StoryEntry(at_ms=record.now_ms, journey=journey, note=note))
+                note = StateNote(at_ms=self.entries[-1].at_ms, journey=journey, state=state)
+                self.entries.append(StoryEntry(at_ms=note.at_ms, journey=journey, note=note))
         self._states = states
 
     def _remember(self, applied: Applied) -> None:
@@ -169,10 +169,13 @@ class Story:
     def _entry_of(self, applied: Applied) -> StoryEntry:
         told = InputTold(position=applied.position, what="", verdict=VERDICTS[applied.recorded])
         _describe(told, applied.record)
+        at_ms = applied.record.now_ms
         if isinstance(applied.record, PublishRecord | OpenedRecord):
+            # As the fold has it: time never goes back, whatever a stopped store's clock says.
+            at_ms = max(at_ms, self.entries[-1].at_ms if self.entries else 0)
             imprint = self._imprints.of(applied.record.source, applied.record.now_ms)
             told.published = UNSET if imprint is None else imprint
-        return StoryEntry(at_ms=applied.record.now_ms, input=told)
+        return StoryEntry(at_ms=at_ms, input=told)
 
     def _tell(self, told: list[Decision | Note]) -> None:
         open_notes: list[StoryEntry] = []

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from msgspec import Raw
+
 from actors.publications import PublicationNote, digest_of_source
 from console.explain import explanation_of, narrowed
 from console.imprint import Imprints
 from console.story import StateNote
 from console.story_words import Teller
+from engine.input import Event, Publish
 from tests.console.past import Past
+from tests.console.test_reasons import Alone
 from tests.engine.situation import HOUR_MS, NOON_MS, mail, wait
-from tests.publications import journey, version
+from tests.publications import journey, source_of, version
 
 HELLO = journey(nodes=[wait("1h"), mail()])
 
@@ -82,3 +86,13 @@ def test_what_was_published_twice_alike_is_told_with_who_did_it_each_time() -> N
     for by_time in (True, False):
         assert told(Imprints(notes, by_time=by_time), *in_order) == ["ada", "bob", "cleo", ""]
     assert told(Imprints(notes, by_time=True), (b"a", 32)) == ["cleo"], "the story begins late"
+
+
+def test_what_is_published_before_the_clock_has_begun_is_told_where_it_came() -> None:
+    """On the clock of events a stopped store has none: the fold takes it at the latest moment."""
+    alone = Alone()
+    alone.fold(Publish(source_of(journey())), 0)
+    alone.fold(Event("e-1", "c-1", "seen", NOON_MS, Raw(b"{}")), NOON_MS)
+    alone.fold(Publish(source_of(journey(), versions={"hello": version(1, state="paused")})), 0)
+    told = [(each.at_ms, bool(each.note)) for each in alone.story.entries if each.at_ms]
+    assert told == [(NOON_MS, False), (NOON_MS, False), (NOON_MS, True)]
