@@ -13,13 +13,13 @@ import structlog
 from actors.links.credentials import Credentials
 from actors.map import ClusterMap
 from ingest.admission import Admission, Refusal, full
+from ingest.connections import Connections
+from ingest.desk import Connection
 from ingest.exchange import Exchange, encode
-from ingest.files import connections_that_fit
 from ingest.follower import Follower
 from ingest.heads import KnownHeads
 from ingest.keyring import Keyring
 from ingest.lane import Lane
-from ingest.limits import LINGER_S, TURNED_AWAY_MAX
 from ingest.listening import cannot_listen
 from ingest.memory import MemoryWatch, memory_max_bytes, rss_bytes, shard_rss_bytes
 from ingest.metrics import CONTENT_TYPE, Scrape, exposition
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 class Gateway:
     """Serves HTTP on one port; `told` says where the shards are, `host` where this is.
 
-    It is the desk at which all connections ask (see ingest.protocol.Desk).
+    It is the desk at which all connections ask (see ingest.desk.Desk).
     """
 
     def __init__(
@@ -86,8 +86,7 @@ class Gateway:
         """Whether this is a cluster, where partitions move."""
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.
         self._reader = Reader(f"{secrets.token_hex(5)}-")
-        self._connections: set[HttpConnection] = set()
-        self._connections_max = settings.connections_max
+        self._connections = Connections(settings)
         self._scrapes: set[asyncio.Task[None]] = set()
         self._statuses: asyncio.Task[dict[int, dict[str, Any] | None]] | None = None
         self._siblings = siblings or Siblings()
@@ -121,7 +120,7 @@ class Gateway:
     async def bind(self) -> None:
         """Take the address; connections are refused until `start`. Raises OSError."""
         settings = self._settings
-        self._connections_max = connections_that_fit(settings.connections_max)
+        self._connections.fit()
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
@@ -161,17 +160,15 @@ class Gateway:
             return
         self.draining = True
         self._server.close()
-        for connection in list(self._connections):
-            connection.drain()
+        self._connections.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.deadline_s):
-                while any(connection.busy for connection in self._connections):
+                while self._connections.busy:
                     self._progress.clear()
                     await self._progress.wait()
         self._follower.stop()
         self._router.close()
-        for connection in list(self._connections):
-            connection.abort()
+        self._connections.abort()
         self._siblings.close()
         for task in (*self._scrapes, self._statuses, self._watch):
             if task is not None:
@@ -182,17 +179,13 @@ class Gateway:
 
     # The desk.
 
-    def joined(self, connection: HttpConnection) -> None:
+    def joined(self, connection: Connection) -> None:
         """Note a new connection."""
-        self._connections.add(connection)
-        if self.draining or len(self._connections) > self._connections_max + TURNED_AWAY_MAX:
-            connection.abort()
-        elif len(self._connections) > self._connections_max:
-            connection.turn_away()
+        self._connections.joined(connection, draining=self.draining)
 
-    def left(self, connection: HttpConnection) -> None:
+    def left(self, connection: Connection) -> None:
         """Forget a connection."""
-        self._connections.discard(connection)
+        self._connections.left(connection)
 
     def refusal(self, path: bytes, method: bytes, headers: dict[bytes, bytes]) -> Refusal | None:
         """Say why a request of this head is not served: status, error, header lines."""
@@ -376,15 +369,7 @@ class Gateway:
         for lane in self._lanes:
             lane.expire(now_s - settings.deadline_s)
         self._router.expire(now_s - settings.deadline_s)
-        for connection in list(self._connections):
-            if connection.lingering:
-                limit_s = LINGER_S
-            elif connection.busy:
-                continue
-            else:
-                limit_s = settings.receive_s if connection.receiving else settings.idle_s
-            if now_s - connection.changed_s > limit_s:
-                connection.time_out()
+        self._connections.sweep(now_s)
         return min(1.0, settings.deadline_s / 4, settings.receive_s / 4, settings.idle_s / 4)
 
 

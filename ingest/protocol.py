@@ -2,41 +2,15 @@
 
 import asyncio
 from collections import deque
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import httptools
 
-from ingest.admission import Admission, full
+from ingest.admission import full
+from ingest.desk import Desk
 from ingest.exchange import ONE_TAKEN, ONE_TAKEN_RESPONSE, Exchange, response
-from ingest.heads import LINES, WANTED, KnownHeads, media_type, path_of
+from ingest.heads import LINES, WANTED, media_type, path_of
 from ingest.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, PIPELINED_BYTES
-
-
-class Desk(Protocol):
-    """What a connection asks of its gateway."""
-
-    admission: Admission
-    draining: bool
-    heads: KnownHeads
-    swept_s: float
-    """The moment of the last sweep: close enough to now for timeouts, and costs no call."""
-
-    def joined(self, connection: "HttpConnection") -> None:
-        """Note a new connection."""
-
-    def left(self, connection: "HttpConnection") -> None:
-        """Forget a connection."""
-
-    def refusal(
-        self, path: bytes, method: bytes, headers: dict[bytes, bytes]
-    ) -> tuple[int, str, str] | None:
-        """Say why a request of this head is not served: status, error, header lines."""
-
-    def serve(self, exchange: Exchange) -> None:
-        """Serve a whole request; its `answer` may be called at once or later."""
-
-    def answered(self, exchange: Exchange, status: int) -> None:
-        """Count an answer; what it held is free again."""
 
 
 class HttpConnection(asyncio.Protocol):

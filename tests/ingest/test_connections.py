@@ -43,7 +43,7 @@ def test_a_limit_that_suffices_stays(limit: dict[int, tuple[int, int]]) -> None:
 async def test_connections_too_many_are_told_up_to_a_bound_and_then_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.gateway.TURNED_AWAY_MAX", 1)
+    monkeypatch.setattr("ingest.connections.TURNED_AWAY_MAX", 1)
     async with serving(tmp_path, connections_max=1) as served, served.sender() as first:
         assert (await first.ask(post(event()))).status == 202
         async with served.sender() as second, served.sender() as third:
