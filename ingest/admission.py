@@ -1,5 +1,6 @@
 """Admission: how much may be under way at once, and how long a refused sender should wait."""
 
+from collections.abc import Callable
 from typing import Final
 
 from ingest.limits import RETRY_AFTER_S_MAX
@@ -27,6 +28,8 @@ class Admission:
         "events",
         "events_max",
         "shut",
+        "turn_s",
+        "turns",
     )
 
     def __init__(self, events_max: int, body_bytes_max: int) -> None:
@@ -43,9 +46,18 @@ class Admission:
         """What every request of events is refused with for now, before its body is looked at."""
         self.crowded = False
         """Whether a lane was full of late: then requests for it are found out before all else."""
+        self.turn_s: Callable[[], int] = lambda: 0
+        """In how many seconds the turn of a sender comes that is refused now: others wait, too."""
+        self.turns = False
+        """Whether senders take turns: some are held, and others come after them."""
         self._lanes_full: Refusal | None = None
         self._memory_full: Refusal | None = None
         self._events_per_s = 0.0
+
+    @property
+    def memory_free(self) -> bool:
+        """Whether there is memory for events."""
+        return self._memory_full is None
 
     def wait_s(self, count: int) -> int:
         """Return 0 if `count` more events may come in, else seconds after which to try again."""
@@ -56,6 +68,10 @@ class Admission:
     def seconds_for(self, count: int) -> int:
         """Return the seconds in which `count` events get answered, at the pace of late."""
         return seconds_for(count, self._events_per_s)
+
+    def refusal(self, wait_s: int) -> Refusal:
+        """Return what a sender is told for whom there is room in `wait_s`, once it is its turn."""
+        return full(max(wait_s, self.turn_s()))
 
     def observe(self, answered: int, span_s: float) -> None:
         """Learn the pace: `answered` events in the last `span_s` seconds."""
@@ -70,7 +86,7 @@ class Admission:
 
     def shut_lanes(self, wait_s: int) -> None:
         """Refuse all events until a lane has room again, which takes about `wait_s` seconds."""
-        self._lanes_full = full(wait_s)
+        self._lanes_full = self.refusal(wait_s)
         self.shut = self._memory_full or self._lanes_full
 
     def reopen(self) -> None:

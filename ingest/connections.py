@@ -54,7 +54,7 @@ class Connections:
         for connection in list(self._open):
             if connection.lingering:
                 limit_s = LINGER_S
-            elif connection.busy:
+            elif connection.busy or connection.held:
                 continue
             else:
                 limit_s = settings.receive_s if connection.receiving else settings.idle_s

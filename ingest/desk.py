@@ -22,6 +22,10 @@ class Connection(Protocol):
         """Whether a request has come in part."""
 
     @property
+    def held(self) -> bool:
+        """Whether it is not read until its `release`."""
+
+    @property
     def lingering(self) -> bool:
         """Whether all is said, and only the sender's end is waited for."""
 
@@ -36,6 +40,9 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """Close at once."""
+
+    def release(self) -> None:
+        """Read on, where the desk held it and it has not ended since."""
 
 
 class Desk(Protocol):
@@ -61,3 +68,6 @@ class Desk(Protocol):
 
     def answered(self, exchange: Exchange, status: int) -> None:
         """Count an answer; what it held is free again."""
+
+    def holds(self, connection: Connection, exchange: Exchange) -> bool:
+        """Say whether one just answered is to wait, unread, for its `release`."""

@@ -12,12 +12,13 @@ import structlog
 
 from actors.links.credentials import Credentials
 from actors.map import ClusterMap
-from ingest.admission import Admission, Refusal, full
+from ingest.admission import Admission, Refusal
 from ingest.connections import Connections
 from ingest.desk import Connection
 from ingest.exchange import Exchange, encode
 from ingest.follower import Follower
 from ingest.heads import KnownHeads
+from ingest.held import Held
 from ingest.keyring import Keyring
 from ingest.lane import Lane
 from ingest.listening import cannot_listen
@@ -87,6 +88,10 @@ class Gateway:
         # Two gateways, or two boots of one, must not give the same id; 24 characters stay short.
         self._reader = Reader(f"{secrets.token_hex(5)}-")
         self._connections = Connections(settings)
+        self._held = Held(
+            max(1, settings.connections_max // 2), self.admission, self._router.has_room
+        )
+        self.admission.turn_s = self._held.wait_s
         self._scrapes: set[asyncio.Task[None]] = set()
         self._statuses: asyncio.Task[dict[int, dict[str, Any] | None]] | None = None
         self._siblings = siblings or Siblings()
@@ -160,6 +165,7 @@ class Gateway:
             return
         self.draining = True
         self._server.close()
+        self._held.release_all()
         self._connections.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.deadline_s):
@@ -234,6 +240,14 @@ class Gateway:
             counters.repeated += exchange.repeated
             counters.failed += exchange.failed
 
+    def holds(self, connection: Connection, exchange: Exchange) -> bool:
+        """Hold one just answered? Where a shard has no room though it answers, or others wait."""
+        if exchange.path != EVENTS:
+            return False
+        if not self.admission.turns and self._router.has_room(monotonic()):
+            return False
+        return self._held.put(connection)
+
     # The rest.
 
     def report(self) -> GatewayReport:
@@ -242,6 +256,7 @@ class Gateway:
             pid=os.getpid(),
             memory_bytes=rss_bytes() or 0,
             connections=len(self._connections),
+            held=len(self._held),
             events_in_flight=self.admission.events,
             lanes=[
                 LaneReport(slot, lane.waiting, lane.reachable, lane.pace.events_per_s)
@@ -258,7 +273,7 @@ class Gateway:
                 lambda: keys_of(exchange.body, lines=exchange.lines), exchange.began_s
             )
             if wait_s:
-                exchange.refuse(*full(wait_s))
+                exchange.refuse(*self.admission.refusal(wait_s))
                 return
         try:
             events, rejected = self._reader.read(exchange.body, lines=exchange.lines)
@@ -273,7 +288,7 @@ class Gateway:
         wait_s = self._router.route(exchange, events)
         if wait_s:
             exchange.rejected = []
-            exchange.refuse(*full(wait_s))
+            exchange.refuse(*self.admission.refusal(wait_s))
 
     def _key_refusal(self, headers: dict[bytes, bytes]) -> Refusal | None:
         if self._keyring.empty:

@@ -135,6 +135,10 @@ class Lane:
         """Return for how long the shard has owed an answer, or could not be reached; else 0."""
         return now_s - self._moved_s if self._flight or self._link is None else 0.0
 
+    def crowded(self, now_s: float) -> bool:
+        """Say whether it is full although its shard answers: then there is room again soon."""
+        return self.stood_s(now_s) <= self._bounds.delay_s and self.wait_s(1, now_s) > 0
+
     async def open(self) -> None:
         """Connect; where no shard listens yet, keep trying in the background."""
         if not await self._connect():

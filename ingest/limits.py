@@ -51,6 +51,16 @@ FILES_SPARE: Final = 512
 MEMORY_FREE_RATIO: Final = 0.95
 """Once its memory was full, the gateway takes events again below this part of the watermark."""
 
+HELD_S: Final = 3.0
+"""A connection is held for so long where no room comes before: with the time on a lane less than
+the 5 s after which impatient senders give up."""
+
+HELD_TURN_S: Final = 0.005
+"""How often it is looked whether there is room again for those held."""
+
+HELD_AT_ONCE: Final = 64
+"""So many go on at a time, at most: thousands are spread."""
+
 RECONNECT_S_MIN: Final = 0.01
 RECONNECT_S_MAX: Final = 1.0
 RETRY_AFTER_S_MAX: Final = 30

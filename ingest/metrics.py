@@ -93,6 +93,11 @@ class Scrape(Collector):
         connections = GaugeMetricFamily(
             "anlass_gateway_connections", "Open connections", labels=self._label
         )
+        held = GaugeMetricFamily(
+            "anlass_gateway_connections_held",
+            "Connections not read until it is their turn, as the gateway is full",
+            labels=self._label,
+        )
         lanes = ["shard", *self._label]
         waiting = GaugeMetricFamily(
             "anlass_gateway_lane_events", "Events waiting on a shard's lane", labels=lanes
@@ -108,12 +113,13 @@ class Scrape(Collector):
         for label, report in self._reports:
             in_flight.add_metric(label, report.events_in_flight)
             connections.add_metric(label, report.connections)
+            held.add_metric(label, report.held)
             for lane in report.lanes:
                 shard = lane.shard
                 waiting.add_metric([str(shard), *label], lane.waiting)
                 reachable.add_metric([str(shard), *label], lane.reachable)
                 pace.add_metric([str(shard), *label], lane.events_per_s)
-        yield from (in_flight, connections, waiting, reachable, pace)
+        yield from (in_flight, connections, held, waiting, reachable, pace)
 
 
 def exposition(scrape: Scrape) -> bytes:

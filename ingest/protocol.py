@@ -45,6 +45,8 @@ class HttpConnection(asyncio.Protocol):
         self._serving = False
         self._paused = False
         self._writable = True
+        self._held = False
+        """Not read until its turn comes: see ingest.held."""
         self._closing = False
         """No further request is read; the connection ends after the answers that are due."""
         self._eof = False
@@ -63,6 +65,11 @@ class HttpConnection(asyncio.Protocol):
     def receiving(self) -> bool:
         """Whether a request has come in part."""
         return bool(self._url) or self._exchange is not None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is not read until its `release`."""
+        return self._held
 
     @property
     def lingering(self) -> bool:
@@ -90,6 +97,12 @@ class HttpConnection(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.close()
+
+    def release(self) -> None:
+        """Read on, where the desk held it; first what came with the refused request."""
+        self._held = False
+        self.changed_s = self._desk.swept_s
+        self._serve_queue()
 
     # asyncio.Protocol
 
@@ -240,13 +253,16 @@ class HttpConnection(asyncio.Protocol):
         desk = self._desk
         admission = desk.admission
         found = desk.heads.find(data)
-        if found is None or self.busy or not self._writable or admission.shut is not None:
+        if found is None or self.busy or not self._writable:
             return False
         known, body = found
         if admission.body_bytes + len(body) > admission.body_bytes_max:
             return False
         self.changed_s = desk.swept_s
         exchange = self._current = Exchange(known.path, self._respond)
+        if admission.shut is not None:
+            exchange.refuse(*admission.shut)
+            return True
         exchange.lines = known.lines
         exchange.body = body
         exchange.body_bytes = len(body)
@@ -302,14 +318,14 @@ class HttpConnection(asyncio.Protocol):
         if self._serving:
             return
         self._serving = True
-        while self._queue and self._current is None and self._writable:
+        while self._queue and self._current is None and self._writable and not self._held:
             exchange = self._current = self._queue.popleft()
             if exchange.refusal is None:
                 self._desk.serve(exchange)
             else:
                 exchange.refuse(*exchange.refusal)
         self._serving = False
-        if self._current is None and not self._queue:
+        if self._current is None and not self._queue and not self._held:
             self._write_continue()
             if self._paused and self._writable:
                 self._resume()
@@ -332,7 +348,11 @@ class HttpConnection(asyncio.Protocol):
             self._finish(transport)
         else:
             self.changed_s = self._desk.swept_s
-            if self._queue or self._paused or self._owes_continue:
+            full = status == 429 or self._desk.admission.turns
+            if full and self._desk.holds(self, exchange):
+                self._held = True
+                self._pause()
+            elif self._queue or self._paused or self._owes_continue:
                 self._serve_queue()
 
     def _finish(self, transport: asyncio.Transport) -> None:

@@ -52,6 +52,8 @@ class GatewayReport(Struct):
     events_in_flight: int
     lanes: list[LaneReport]
     counters: Counters
+    held: int = 0
+    """Connections that are not read until it is their turn."""
 
 
 class Siblings:

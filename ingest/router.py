@@ -93,6 +93,13 @@ class Router:
         lane_of = self._lane_of
         return next((w for key in keys() if (w := waits_s[lane_of[partition_of(key)]])), 0)
 
+    def has_room(self, now_s: float) -> bool:
+        """Say whether all shards take events, but those that stand still."""
+        admission = self._admission
+        if not admission.memory_free or admission.wait_s(1):
+            return False
+        return not any(lane.crowded(now_s) for lane in self.lanes.values())
+
     def learn(self, told: ClusterMap) -> None:
         """Learn which slots own the partitions, and where slots are served."""
         for slot, site in told.sites.items():
