@@ -49,6 +49,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._due_s = 0.0
         self.busy = False
+        self.refused = False
+        """Whether its last answer was 429."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -92,16 +94,23 @@ class Connection(asyncio.Protocol):
         elif status == 429:
             tally.without_retry_after += RETRY.search(answer) is None
         self.busy = False
+        self.refused = status == 429
         self._idle(self)
 
 
 class Load:
     """Requests over a fixed number of connections, in a closed or an open loop."""
 
-    def __init__(self, requests: list[bytes], tally: Tally | None = None) -> None:
+    def __init__(
+        self, requests: list[bytes], tally: Tally | None = None, *, evades: bool = False
+    ) -> None:
+        """A load that `evades` opens a new connection in place of each one refused."""
         self._requests = requests
+        self._evades = evades
+        self._opening: set[asyncio.Task[None]] = set()
+        self._host, self._port = "", 80
         self._next = 0
-        self._everyone: list[Connection] = []
+        self._everyone: set[Connection] = set()
         self._free: list[Connection] = []
         self._ended = False
         self._closed_loop = False
@@ -110,43 +119,49 @@ class Load:
     async def connect(self, url: str, connections: int) -> None:
         """Open so many connections; a thousand take a while, which is not the load's."""
         parts = urlsplit(url)
-        loop = asyncio.get_running_loop()
+        self._host, self._port = parts.hostname or "", parts.port or 80
         for _ in range(connections):
-            _, connection = await loop.create_connection(
-                lambda: Connection(self.tally, self._answered),
-                parts.hostname or "",
-                parts.port or 80,
-            )
-            self._everyone.append(connection)
+            await self._open()
 
-    async def run(self, seconds: float, rate: float = 0) -> Tally:
+    async def _open(self) -> None:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self.tally, self._answered), self._host, self._port
+        )
+        self._everyone.add(connection)
+        if not self._closed_loop:
+            self._free.append(connection)
+
+    async def run(self, seconds: float, rate: float = 0, pause_s: float = 0) -> Tally:
         """Send for so long over the open connections, wait for all answers, and close them.
 
         `rate` is in requests a second, whatever the answers are; 0 sends on each connection as
-        soon as the one before is answered.
+        soon as the one before is answered. What is due within `pause_s` is sent together: a wait
+        for less than a millisecond is a loop that turns, and takes the core from the system.
         """
         everyone = self._everyone
         began = time.perf_counter()
         if rate:
-            self._free = everyone[:]
-            await self._pace(began, seconds, rate)
+            await self._pace(began, seconds, rate, pause_s)
         else:
             self._closed_loop = True
+            self._free.clear()
             for connection in everyone:
                 self._send(connection, began)
             await asyncio.sleep(seconds)
         self._ended = True
         while any(connection.busy for connection in everyone):  # noqa: ASYNC110 - many, rarely
             await asyncio.sleep(0.01)
+        await asyncio.gather(*self._opening)
         for connection in everyone:
             connection.close()
         return self.tally
 
-    async def _pace(self, began: float, seconds: float, rate: float) -> None:
+    async def _pace(self, began: float, seconds: float, rate: float, pause_s: float) -> None:
         for turn in range(int(rate * seconds)):
             due_s = began + turn / rate
-            if due_s > time.perf_counter():
-                await asyncio.sleep(due_s - time.perf_counter())
+            now_s = time.perf_counter()
+            if due_s > now_s:
+                await asyncio.sleep(max(due_s - now_s, pause_s))
             elif turn % 16 == 0:
                 await asyncio.sleep(0)  # Late: yet answers have to be read.
             if self._free:
@@ -155,6 +170,13 @@ class Load:
                 self.tally.unsent += 1
 
     def _answered(self, connection: Connection) -> None:
+        if self._evades and connection.refused and not self._ended:
+            connection.close()
+            self._everyone.discard(connection)
+            task = asyncio.create_task(self._open())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+            return
         if not self._closed_loop:
             self._free.append(connection)
         elif not self._ended:

@@ -31,6 +31,9 @@ BEST_CONNECTIONS: Final = 32
 OVERLOAD_CONNECTIONS: Final = 1_024
 """Enough for an open loop: refused requests come back at once, accepted ones within a second."""
 
+PAUSE_S: Final = 0.002
+"""This client sends at once what is due in so long: it shares its cores with what it measures."""
+
 FACTOR: Final = 3
 TURNS: Final = 4
 QUIET_PER_S: Final = 2_000
@@ -45,8 +48,11 @@ class Phase:
 
     pids: list[int]
     """Of the gateway and of the shards."""
+    evades: bool = False
+    """Whether it opens a new connection in place of each one that is refused."""
     tally: Tally = field(default_factory=Tally)
     seconds: float = 0.0
+    due_s: float = 0.0
     client_cpu_s: float = 0.0
     system_cpu_s: float = 0.0
 
@@ -56,10 +62,11 @@ class Phase:
         """Send for one turn more; see Load.run."""
 
         async def turn() -> None:
-            load = Load(requests, self.tally)
+            load = Load(requests, self.tally, evades=self.evades)
             await load.connect(url, connections)
             began_s, client_s, system_s = time.perf_counter(), time.process_time(), self._system_s()
-            await load.run(seconds, rate)
+            await load.run(seconds, rate, PAUSE_S)
+            self.due_s += seconds
             self.seconds += time.perf_counter() - began_s
             self.client_cpu_s += time.process_time() - client_s
             self.system_cpu_s += self._system_s() - system_s
@@ -77,9 +84,14 @@ class Phase:
         return self.accepted / self.seconds
 
     @property
-    def offered_per_s(self) -> float:
-        """Events sent in a second."""
-        return sum(self.tally.status.values()) * BATCH / self.seconds
+    def sent(self) -> int:
+        """Events sent: no connection was free for the others that were due."""
+        return sum(self.tally.status.values()) * BATCH
+
+    @property
+    def due_per_s(self) -> float:
+        """Events due in a second, sent or not, while they were: `seconds` are until all answers."""
+        return (self.sent + self.tally.unsent * BATCH) / self.due_s
 
     @property
     def cores_left(self) -> float:
@@ -101,6 +113,7 @@ class Overload:
 
     best: Phase
     overloaded: Phase
+    evading: Phase
     gateway_rss_mib: list[int]
     shards_rss_mib: list[int]
     """With all contacts full, and after each turn of overload."""
@@ -108,15 +121,13 @@ class Overload:
     applied: int
     """Events answered with 202 in the whole measurement, and events that the shards applied."""
 
-    @property
-    def ratio(self) -> float:
-        """How much of the best is left under overload."""
-        return self.overloaded.accepted_per_s / self.best.accepted_per_s
+    def ratio(self, phase: Phase) -> float:
+        """How much of the best is left under this overload."""
+        return phase.accepted_per_s / self.best.accepted_per_s
 
-    @property
-    def ratio_of_cores_left(self) -> float:
+    def ratio_of_cores_left(self, phase: Phase) -> float:
         """The same for each core that the client left to the system."""
-        return self.ratio * self.best.cores_left / self.overloaded.cores_left
+        return self.ratio(phase) * self.best.cores_left / phase.cores_left
 
 
 def shard_gauges(url: str) -> dict[str, list[float]]:
@@ -142,12 +153,14 @@ def _batches() -> list[bytes]:
 def overload(url: str, gateway: int, seconds: float) -> Overload:
     """Measure the best in a closed loop and, in turns with it, three times as much in an open one.
 
+    Once from senders that keep their connections, once from those that evade being held.
     In turns, because a machine that others use as well changes its pace meanwhile.
     """
     before = shard_gauges(url)
     pids = [int(pid) for pid in before["pid"]]
     requests = _batches()
     best, overloaded, filling = (Phase([gateway, *pids]) for _ in range(3))
+    evading = Phase([gateway, *pids], evades=True)
     span_s = seconds / TURNS
     while filling.accepted < FILLING_EVENTS and filling.seconds < FILLING_S_MAX:
         filling.run(url, requests, BEST_CONNECTIONS, span_s)
@@ -156,15 +169,17 @@ def overload(url: str, gateway: int, seconds: float) -> Overload:
         taken, began_s = best.tally.status[202], best.seconds
         best.run(url, requests, BEST_CONNECTIONS, span_s)
         rate = FACTOR * (best.tally.status[202] - taken) / (best.seconds - began_s)
-        overloaded.run(url, requests, OVERLOAD_CONNECTIONS, span_s, rate)
+        for phase in (overloaded, evading):
+            phase.run(url, requests, OVERLOAD_CONNECTIONS, span_s, rate)
         gateway_rss_mib.append(_rss_mib([gateway]))
         shards_rss_mib.append(_rss_mib(pids))
     return Overload(
         best=best,
         overloaded=overloaded,
+        evading=evading,
         gateway_rss_mib=gateway_rss_mib,
         shards_rss_mib=shards_rss_mib,
-        accepted=filling.accepted + best.accepted + overloaded.accepted,
+        accepted=sum(phase.accepted for phase in (filling, best, overloaded, evading)),
         applied=int(sum(shard_gauges(url)["events_applied"]) - sum(before["events_applied"])),
     )
 
