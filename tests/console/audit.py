@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import astuple
 
-from console.story import InputTold, StoryEntry
+from console.contacts.story import InputTold, StoryEntry
 from engine.decision import Outcome
 from engine.fact import Fact
 from engine.trace import EndNote, EntryNote, ExitNote, NodeNote, SessionNote, StopNote

@@ -5,8 +5,8 @@ from shutil import copytree
 from textwrap import dedent, indent
 
 from actors.folder import read_folder
-from console.rehearsal import Rehearsal, Result
-from console.scenario_reader import read_scripts
+from console.scenarios.reader import read_scripts
+from console.scenarios.rehearsal import Rehearsal, Result
 from engine.errors import Mistake
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from console.against.branch import EARLY_MAX, Branch
-from console.against.pairing import (
+from console.replay.against.branch import EARLY_MAX, Branch
+from console.replay.against.pairing import (
     ABSENT,
     ELSEWHERE,
     MOVED,

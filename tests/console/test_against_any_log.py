@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.reading import read_at_once
-from console.replay import write_outcomes
+from console.replay.reading import read_at_once
+from console.replay.replay import write_outcomes
 from engine.fold.succession import Choice, succeed
 from engine.fold.succession import source_of as encoded
 from engine.language.journey import Publication

@@ -13,16 +13,16 @@ import pytest
 
 from actors.errors import OperatorError
 from actors.folder import read_folder
-from console.against.comparison import Question, Variant, compared, survey, tasks_of
-from console.against.course import run_course
-from console.against.page import page_of
-from console.against.plot import heat_of, nice_top, slot_ms
-from console.against.summary import summary_of
-from console.against.sums import HOUR_MS
-from console.against.sweep import variants_of
-from console.crew import parts_of
-from console.replay_command import replay
-from console.simulator import START_MS, simulate
+from console.replay.against.comparison import Question, Variant, compared, survey, tasks_of
+from console.replay.against.course import run_course
+from console.replay.against.page import page_of
+from console.replay.against.plot import heat_of, nice_top, slot_ms
+from console.replay.against.summary import summary_of
+from console.replay.against.sums import HOUR_MS
+from console.replay.against.sweep import variants_of
+from console.replay.command import replay
+from console.replay.crew import parts_of
+from console.system.simulator import START_MS, simulate
 from engine.input import Event
 from tests.console.command import anlass
 from tests.console.past import Past, minutes
@@ -175,7 +175,7 @@ def test_what_a_process_refuses_is_refused_and_a_dead_one_named(
         task.data = tmp_path / "none"
     with pytest.raises(OperatorError, match="is no data folder of Anlass"):
         parts_of(run_course, tasks, 2, lambda _: None)
-    monkeypatch.setattr("console.crew.serve", is_not)
+    monkeypatch.setattr("console.replay.crew.serve", is_not)
     with pytest.raises(OperatorError, match="a process that read the log has died"):
         parts_of(run_course, tasks, 2, lambda _: None)
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from actors.errors import OperatorError
-from console.against.pairing import MOVED, ONLY_DRAFT, ONLY_REAL, Difference
-from console.against.reign import read_states
-from console.against.table import notes_of
+from console.replay.against.pairing import MOVED, ONLY_DRAFT, ONLY_REAL, Difference
+from console.replay.against.reign import read_states
+from console.replay.against.table import notes_of
 from engine.fold.succession import Choice, State, succeed
 from engine.fold.succession import source_of as encoded
 from engine.language.journey import Publication

@@ -3,9 +3,9 @@
 import pytest
 from rich.console import Console
 
-from console.against import table
-from console.against.comparison import Report
-from console.against.sums import Sums
+from console.replay.against import table
+from console.replay.against.comparison import Report
+from console.replay.against.sums import Sums
 
 COUNTS = {"real": 50, "draft": 47, "same": 40, "moved": 4, "only_draft": 3, "only_real": 6}
 WORDS = {

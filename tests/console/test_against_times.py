@@ -8,9 +8,9 @@ import pytest
 from actors.errors import OperatorError
 from actors.frame import encode_frame
 from actors.store.log import open_log
-from console.against.comparison import Question, Variant, compared, survey, tasks_of
-from console.against.course import Course
-from console.against.pairing import (
+from console.replay.against.comparison import Question, Variant, compared, survey, tasks_of
+from console.replay.against.course import Course
+from console.replay.against.pairing import (
     MOVED,
     Difference,
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from console.alteration import ALTERATIONS_MAX, TEXT_CHARS_MAX, alterations_of, words
+from console.journeys.alteration import ALTERATIONS_MAX, TEXT_CHARS_MAX, alterations_of, words
 from tests.engine.situation import mail, wait
 from tests.publications import journey
 

@@ -16,8 +16,8 @@ from actors.links.link import Drain, LinkClient
 from actors.settings import RedisSettings
 from actors.store.redis_server import RedisServer
 from console.__main__ import app
-from console.cluster_screen import server_words
-from console.cluster_status import ServerLine
+from console.reports.cluster_screen import server_words
+from console.reports.cluster_status import ServerLine
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from tests.actors.crew import Ground, ground
@@ -194,7 +194,7 @@ async def test_a_contact_is_erased_as_soon_as_its_slot_is_served(
         erased = [await command(redis_settings, "contact", "erase", "c-1") for _ in range(2)]
         # The first asks again where an answer is lost with its shard: then nothing is left.
         assert [each["records"] for each in erased] in ([1, 0], [0, 0])
-    monkeypatch.setattr("console.cluster_contact.PATIENCE_S", 0.3)
+    monkeypatch.setattr("console.contacts.cluster.PATIENCE_S", 0.3)
     with pytest.raises(OperatorError, match="then try again"):
         await command(redis_settings, "contact", "erase", "c-1")
 

@@ -28,8 +28,8 @@ from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import open_store, shard_folder
-from console.contact import erase_contact
-from console.held import held_of
+from console.contacts.command import erase_contact
+from console.contacts.held import held_of
 from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from engine.limits import DAY_MS

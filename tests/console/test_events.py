@@ -12,7 +12,7 @@ from actors.errors import OperatorError
 from actors.links.link import Accept, LinkEvent
 from actors.store.manifest import open_store, shard_folder
 from actors.store.sighted import NAME
-from console.events import sightings_of
+from console.reports.events import sightings_of
 from engine.contacts.identity import partition_of
 from tests.console.command import anlass
 from tests.console.test_contact import running

@@ -14,9 +14,9 @@ from actors.erasure import contact_of
 from actors.errors import OperatorError
 from actors.store.archive import ARCHIVE_FOLDER
 from actors.store.history import read_history
-from console.contact_show import known_of
-from console.explain import explanation_of
-from console.story import InputTold, StoryEntry
+from console.contacts.explain import explanation_of
+from console.contacts.show import known_of
+from console.contacts.story import InputTold, StoryEntry
 from engine.decision import Outcome
 from engine.partition import Partition
 from engine.trace import ENTERED, WHYS

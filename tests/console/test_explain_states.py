@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from msgspec import Raw
 
 from actors.publications import PublicationNote, digest_of_source
-from console.explain import explanation_of, narrowed
-from console.imprint import Imprints
-from console.story import StateNote
-from console.story_words import Teller
+from console.contacts.explain import explanation_of, narrowed
+from console.contacts.imprint import Imprints
+from console.contacts.story import StateNote
+from console.contacts.story_words import Teller
 from engine.input import Event, Publish
 from tests.console.past import Past
 from tests.console.test_reasons import Alone

@@ -8,7 +8,7 @@ import pytest
 from actors.frame import Frame, encode_frame
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
-from console.logbook import failed_inputs
+from console.replay.logbook import failed_inputs
 from engine.decision import Fault
 from tests.console.command import anlass
 from tests.console.test_recorded import record_of

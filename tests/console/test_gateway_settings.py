@@ -7,7 +7,7 @@ import pytest
 
 from actors.errors import OperatorError
 from actors.folder import read_folder
-from console.run import gateway_settings
+from console.system.run import gateway_settings
 
 JOURNEY = "journey: a\nentry: {event: hi}\nnodes:\n  - {id: end, exit: done}\n"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from console.import_command import REFUSALS_SHOWN_MAX, ImportReport
+from console.contacts.import_command import REFUSALS_SHOWN_MAX, ImportReport
 from ingest.contact_file import Refusal
 from tests.console.command import anlass
 from tests.console.test_command import CONTACTS

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from actors.errors import OperatorError
-from console.keys import keys_app
+from console.system.keys import keys_app
 from tests.console.command import anlass
 
 

@@ -19,7 +19,7 @@ from actors.settings import RedisSettings
 from actors.store.archive import ARCHIVE_FOLDER, archive_files
 from actors.store.disk import RealDisk, RealFile
 from console.__main__ import app
-from console.explain import explanation_of
+from console.contacts.explain import explanation_of
 from tests.actors.opened_store import Store
 from tests.actors.redis_slots import Two
 from tests.actors.test_eraser import everything

@@ -10,8 +10,15 @@ import uvloop
 from actors.errors import OperatorError
 from actors.links.link import Accept, Drain, LinkEvent, PublishNow, RunOut
 from actors.store.manifest import open_store
-from console.numbers import Asked, Conversion, JourneyNumbers, NumbersReport, numbers_of, window_of
-from console.numbers_screen import asked_for, conversion_words, show_numbers, sparkline
+from console.reports.numbers import (
+    Asked,
+    Conversion,
+    JourneyNumbers,
+    NumbersReport,
+    numbers_of,
+    window_of,
+)
+from console.reports.numbers_screen import asked_for, conversion_words, show_numbers, sparkline
 from console.screen import console
 from engine.contacts.identity import partition_of
 from engine.count_table import Line, Window

@@ -16,10 +16,10 @@ from actors.publications import PublicationNote
 from actors.publisher import Publisher
 from actors.shards.timers import Timers
 from actors.store.manifest import open_store
-from console.alteration import Alteration
-from console.diff import Diff, EntryLine, JourneyLine, NodeLine
-from console.diff_screen import entries_words, entry_words, sentence, show_diff
-from console.publication import (
+from console.journeys.alteration import Alteration
+from console.journeys.diff import Diff, EntryLine, JourneyLine, NodeLine
+from console.journeys.diff_screen import entries_words, entry_words, sentence, show_diff
+from console.journeys.publication import (
     Make,
     Request,
     considered,

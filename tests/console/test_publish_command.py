@@ -12,7 +12,7 @@ from actors.store.key import store_key
 from actors.store.manifest import open_store
 from actors.store.published import PublishedFiles
 from console.__main__ import app
-from console.publish_command import show_history
+from console.journeys.publish_command import show_history
 from console.screen import console
 from tests.console.command import anlass
 from tests.engine.situation import mail, wait

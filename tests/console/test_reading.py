@@ -12,10 +12,10 @@ from actors.store.archive import ARCHIVE_FOLDER
 from actors.store.history import read_history
 from actors.store.log import open_log
 from actors.store.manifest import shard_folder
-from console.logbook import shard_folders
-from console.reading import read_at_once, stretches_of, take_stretch
-from console.recorded import Recorded
-from console.replay import ReplayReport, write_outcomes
+from console.replay.logbook import shard_folders
+from console.replay.reading import read_at_once, stretches_of, take_stretch
+from console.replay.recorded import Recorded
+from console.replay.replay import ReplayReport, write_outcomes
 from engine.limits import FAR_MS
 from tests.actors.made_store import HOUR_MS, MadeStore
 from tests.console.command import anlass

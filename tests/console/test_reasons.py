@@ -18,11 +18,11 @@ from actors.frame import (
 )
 from actors.kept.past import Applied
 from actors.links.link import LinkEvent
-from console import rehearsal as rehearsal_module
-from console.rehearsal import Rehearsal
-from console.scenario_reader import read_scripts
-from console.stage import Stage
-from console.story import Story
+from console.contacts.story import Story
+from console.scenarios import rehearsal as rehearsal_module
+from console.scenarios.reader import read_scripts
+from console.scenarios.rehearsal import Rehearsal
+from console.scenarios.stage import Stage
 from engine.decision import Decision, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt
 from engine.partition import Partition

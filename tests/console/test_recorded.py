@@ -20,9 +20,9 @@ from actors.shards.outbox import Outbox
 from actors.shards.shard import Shard
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
-from console.reading import read_at_once
-from console.recorded import Recorded, moment_ms
-from console.replay import Replay, sorted_outcomes, write_outcomes
+from console.replay.reading import read_at_once
+from console.replay.recorded import Recorded, moment_ms
+from console.replay.replay import Replay, sorted_outcomes, write_outcomes
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome
 from engine.input import Event, Receipt

@@ -11,10 +11,10 @@ from actors.errors import LogCorruptError, OperatorError
 from actors.frame import PublishRecord, partition_number
 from actors.kept.redis import KeptRedis
 from actors.settings import RedisSettings
-from console.against.lane import Lane
-from console.against.reader import JoinedReader
-from console.against.spool import Spool
-from console.explain import explanation_of
+from console.contacts.explain import explanation_of
+from console.replay.against.lane import Lane
+from console.replay.against.reader import JoinedReader
+from console.replay.against.spool import Spool
 from engine.contacts.identity import partition_of
 from tests.actors.made_store import CONTACTS
 from tests.actors.redis_slots import Two

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from console.replay import ROUND_CHUNKS, Replay, sorted_outcomes
+from console.replay.replay import ROUND_CHUNKS, Replay, sorted_outcomes
 from engine.decision import DECLINED, SENT
 from engine.input import Event
 from tests.engine.situation import NOON_MS, decide, mail

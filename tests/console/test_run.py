@@ -13,7 +13,7 @@ from actors.errors import OperatorError
 from actors.settings import SystemSettings
 from channels.channel import ChannelError
 from channels.webhook import WebhookSettings
-from console.run import System, channel_settings, run_system
+from console.system.run import System, channel_settings, run_system
 from ingest.listening import check_free
 from tests.publications import journey
 from tests.system.test_recovery import write_journeys

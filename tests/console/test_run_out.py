@@ -1,7 +1,7 @@
 """Time runs out after the last event, also where schedules would go on for ever."""
 
-from console.demo import LAST_MS, last_ms
-from console.replay import RUN_ON_MS, Replay
+from console.replay.replay import RUN_ON_MS, Replay
+from console.system.demo import LAST_MS, last_ms
 from engine.decision import SENT
 from engine.input import Event
 from engine.limits import DAY_MS

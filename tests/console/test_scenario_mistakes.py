@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.folder import read_folder
-from console.rehearsal import Rehearsal
-from console.scenario import EXPECTATION_KINDS, SCENE_KINDS
-from console.scenario_reader import ScenarioReader
+from console.scenarios.reader import ScenarioReader
+from console.scenarios.rehearsal import Rehearsal
+from console.scenarios.scenario import EXPECTATION_KINDS, SCENE_KINDS
 from engine.errors import Mistake
 from tests.console.scenarios import EXAMPLES, mistakes_in, scenarios
 

@@ -7,12 +7,12 @@ import pytest
 
 from actors.folder import read_folder
 from channels.render import Renderer
-from console import stage as stage_module
-from console.replay import Replay, replay_chunks
-from console.scenario import SaidReceipt
-from console.simulator import simulate
-from console.source import chunks_from
-from console.stage import Stage
+from console.replay.replay import Replay, replay_chunks
+from console.replay.source import chunks_from
+from console.scenarios import stage as stage_module
+from console.scenarios.scenario import SaidReceipt
+from console.scenarios.stage import Stage
+from console.system.simulator import simulate
 from engine.input import payload_of
 from engine.limits import DAY_MS, FAR_MS
 from tests.console.scenarios import EXAMPLES, played, scenarios

@@ -6,9 +6,9 @@ from shutil import copytree
 import pytest
 
 from actors.folder import read_folder
-from console.rehearsal import Rehearsal
-from console.scenario import Script
-from console.scenario_reader import read_scripts
+from console.scenarios.reader import read_scripts
+from console.scenarios.rehearsal import Rehearsal
+from console.scenarios.scenario import Script
 from tests.console.scenarios import EXAMPLES, played, scenarios
 
 FOLDERS = {name: EXAMPLES.parent / name for name in ("journeys", "scenarios")}

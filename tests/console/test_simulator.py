@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from console.simulator import HOUR_MS, START_MS, simulate
+from console.system.simulator import HOUR_MS, START_MS, simulate
 from engine.input import ANONYMOUS_PREFIX, Event, payload_of
 from ingest.readers import read_chunks
 from ingest.sender import encode_events
@@ -17,7 +17,7 @@ from tests.test_real_data import Fold
 ROOT = Path(__file__).parent.parent.parent
 DIGEST = """
 from hashlib import sha256
-from console.simulator import simulate
+from console.system.simulator import simulate
 from ingest.sender import encode_events
 print(sha256(encode_events(list(simulate(5, 3000)))).hexdigest())
 """

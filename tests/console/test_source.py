@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from actors.errors import OperatorError
-from console.source import ConsentedChunks, chunks_from, chunks_of, consents_added, guess_format
+from console.replay.source import (
+    ConsentedChunks,
+    chunks_from,
+    chunks_of,
+    consents_added,
+    guess_format,
+)
 from engine.input import Event
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from console.against.spool import Sided, Spool
+from console.replay.against.spool import Sided, Spool
 from engine.decision import Outcome
 
 
@@ -16,7 +16,7 @@ def outcome(number: int) -> Outcome:
 def test_it_gives_back_what_it_took_in_order_and_holds_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_max: int
 ) -> None:
-    monkeypatch.setattr("console.against.spool.HELD_MAX", held_max)
+    monkeypatch.setattr("console.replay.against.spool.HELD_MAX", held_max)
     spool = Spool(tmp_path)
     for number in range(60):
         spool.add(number % 3, number % 2, [outcome(number)])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.links.link import Drain
-from console.standing import Standing, in_force_words, standing_words
+from console.reports.standing import Standing, in_force_words, standing_words
 from tests.console.command import anlass
 from tests.console.control.served import NOON_MS, Served, served
 from tests.engine.situation import HOUR_MS, mail, wait

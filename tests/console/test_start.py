@@ -13,9 +13,9 @@ from actors.links.link import PublishNow
 from actors.publisher import EMPTY, Publisher
 from actors.settings import SystemSettings
 from actors.store.published import PublishedFiles
-from console.diff import Diff, JourneyLine, NodeLine
-from console.publication import to_state
-from console.start import LISTED_MAX, refusal_of, source_at_start
+from console.journeys.diff import Diff, JourneyLine, NodeLine
+from console.journeys.publication import to_state
+from console.system.start import LISTED_MAX, refusal_of, source_at_start
 from engine.fold.succession import source_of
 from tests.console.command import anlass
 from tests.console.test_publication import CONTACTS, Shop, open_shop

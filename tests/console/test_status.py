@@ -11,12 +11,12 @@ import pytest
 from actors.clock import process_start
 from actors.links.link import Accept, PublishNow
 from actors.store.manifest import open_store, shard_folder
-from console.cells import load_cells
-from console.cluster_screen import show_cluster_status
-from console.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
+from console.reports.cells import load_cells
+from console.reports.cluster_screen import show_cluster_status
+from console.reports.cluster_status import ClusterStatus, MemberLine, ServerLine, SlotLine
+from console.reports.status import BETWEEN_S, ShardLine, SystemStatus, journeys_of, status_of
+from console.reports.status_screen import show_status
 from console.screen import console, size_words
-from console.status import BETWEEN_S, ShardLine, SystemStatus, journeys_of, status_of
-from console.status_screen import show_status
 from tests.actors.test_service import event, serving
 from tests.console.command import anlass
 from tests.publications import journey, source_of

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from console.explain import explanation_of
-from console.story_words import Teller
+from console.contacts.explain import explanation_of
+from console.contacts.story_words import Teller
 from tests.console.past import Past
 from tests.engine.situation import HOUR_MS, SECOND_MS, decide, mail
 from tests.publications import journey, version

@@ -8,7 +8,7 @@ import pytest
 
 from actors.errors import OperatorError
 from actors.folder import Folder, read_folder
-from console.against.sweep import VARIANTS_MAX, variants_of
+from console.replay.against.sweep import VARIANTS_MAX, variants_of
 from engine.errors import AuthorError
 from engine.language.journey import Publication
 

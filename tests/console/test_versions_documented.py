@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from actors.publisher import Visits
 from actors.store.manifest import open_store
 from console.__main__ import app
-from console.diff import diff_of
-from console.diff_screen import show_diff
+from console.journeys.diff import diff_of
+from console.journeys.diff_screen import show_diff
 from console.screen import console
 from engine.fold.succession import Known, succeed
 from engine.language.journey import Publication
