@@ -12,7 +12,7 @@ from console.replay.against.sweep import VARIANTS_MAX, variants_of
 from engine.errors import AuthorError
 from engine.language.journey import Publication
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
+EXAMPLES = Path(__file__).parents[4] / "examples" / "journeys"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from console.replay.replay import ReplayReport, write_outcomes
 from engine.limits import FAR_MS
 from tests.actors.made_store import HOUR_MS, MadeStore
 from tests.console.command import anlass
-from tests.console.test_recorded import frame, outcome, record_of
+from tests.console.replay.test_recorded import frame, outcome, record_of
 
 PROCESSES = 3
 

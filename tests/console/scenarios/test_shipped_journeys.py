@@ -9,7 +9,7 @@ from actors.folder import read_folder
 from console.scenarios.reader import read_scripts
 from console.scenarios.rehearsal import Rehearsal
 from console.scenarios.scenario import Script
-from tests.console.scenarios import EXAMPLES, played, scenarios
+from tests.console.scenarios.played import EXAMPLES, played, scenarios
 
 FOLDERS = {name: EXAMPLES.parent / name for name in ("journeys", "scenarios")}
 REHEARSALS = {name: Rehearsal(read_folder(folder)) for name, folder in FOLDERS.items()}

@@ -18,7 +18,7 @@ from console.journeys.publication import to_state
 from console.system.start import LISTED_MAX, refusal_of, source_at_start
 from engine.fold.succession import source_of
 from tests.console.command import anlass
-from tests.console.test_publication import CONTACTS, Shop, open_shop
+from tests.console.journeys.test_publication import CONTACTS, Shop, open_shop
 from tests.engine.situation import NOON_MS, mail, wait
 from tests.publications import journey
 

@@ -35,7 +35,7 @@ from engine.input import Receipt
 from engine.limits import DAY_MS
 from tests.actors.test_eraser import everything
 from tests.console.command import anlass
-from tests.console.test_status import write_system
+from tests.console.reports.test_status import write_system
 from tests.publications import journey, source_of
 
 NOON = 1_700_000_000_000

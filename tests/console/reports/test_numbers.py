@@ -25,8 +25,8 @@ from engine.count_table import Line, Window
 from engine.limits import DAY_MS
 from engine.numbers import OTHER
 from tests.console.command import anlass
-from tests.console.test_contact import running
-from tests.console.test_status import DEAD, write_system
+from tests.console.contacts.test_contact import running
+from tests.console.reports.test_status import DEAD, write_system
 from tests.publications import MAIL, journey, source_of
 
 NOON = 1_700_000_000_000

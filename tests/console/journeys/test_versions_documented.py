@@ -20,7 +20,7 @@ from engine.limits import QUEUED_MAX, TIMERS_PER_ADVANCE_MAX
 from tests.engine.situation import mail, wait
 from tests.publications import journey
 
-PAGE = Path(__file__).parents[2] / "docs" / "versions.md"
+PAGE = Path(__file__).parents[3] / "docs" / "versions.md"
 
 
 def commands() -> list[list[str]]:

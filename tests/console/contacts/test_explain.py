@@ -21,13 +21,13 @@ from engine.decision import Outcome
 from engine.partition import Partition
 from engine.trace import ENTERED, WHYS
 from tests.actors.made_store import CONTACTS, MadeStore, made_store
-from tests.console.audit import Audit
 from tests.console.command import anlass
-from tests.console.scenarios import EXAMPLES
-from tests.console.test_reasons import journeys_in
+from tests.console.contacts.audit import Audit
+from tests.console.contacts.test_reasons import journeys_in
+from tests.console.scenarios.played import EXAMPLES
 from tests.console.told_store import ADA, ToldStore, at_ms, told_store
 
-PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explain.md"
 
 
 @pytest.fixture(scope="module")

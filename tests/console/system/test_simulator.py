@@ -14,7 +14,7 @@ from ingest.readers import read_chunks
 from ingest.sender import encode_events
 from tests.test_real_data import Fold
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 DIGEST = """
 from hashlib import sha256
 from console.system.simulator import simulate

@@ -9,7 +9,7 @@ from console.scenarios.reader import read_scripts
 from console.scenarios.rehearsal import Rehearsal, Result
 from engine.errors import Mistake
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "journeys"
 
 
 def scenarios(folder: Path, given: str, head: str = "", shipped: Path = EXAMPLES) -> Path:

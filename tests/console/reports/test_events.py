@@ -15,8 +15,8 @@ from actors.store.sighted import NAME
 from console.reports.events import sightings_of
 from engine.contacts.identity import partition_of
 from tests.console.command import anlass
-from tests.console.test_contact import running
-from tests.console.test_status import DEAD, write_system
+from tests.console.contacts.test_contact import running
+from tests.console.reports.test_status import DEAD, write_system
 
 NOON = 1_700_000_000_000
 CONTACTS = ("a", "b", "c")

@@ -13,7 +13,7 @@ from console.scenarios.reader import ScenarioReader
 from console.scenarios.rehearsal import Rehearsal
 from console.scenarios.scenario import EXPECTATION_KINDS, SCENE_KINDS
 from engine.errors import Mistake
-from tests.console.scenarios import EXAMPLES, mistakes_in, scenarios
+from tests.console.scenarios.played import EXAMPLES, mistakes_in, scenarios
 
 ENDS = "\n- expect: nothing"
 

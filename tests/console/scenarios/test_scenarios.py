@@ -15,7 +15,7 @@ from console.scenarios.stage import Stage
 from console.system.simulator import simulate
 from engine.input import payload_of
 from engine.limits import DAY_MS, FAR_MS
-from tests.console.scenarios import EXAMPLES, played, scenarios
+from tests.console.scenarios.played import EXAMPLES, played, scenarios
 
 LEAVES = """
 - consent: {email: double_opt_in}

@@ -11,7 +11,7 @@ from actors.store.manifest import open_store, shard_folder
 from console.replay.logbook import failed_inputs
 from engine.decision import Fault
 from tests.console.command import anlass
-from tests.console.test_recorded import record_of
+from tests.console.replay.test_recorded import record_of
 
 SLOTS = 2
 FAULTS = 12

@@ -10,7 +10,7 @@ from actors.errors import OperatorError
 from console.__main__ import app
 from engine.errors import AuthorError
 from tests.console.command import anlass
-from tests.console.scenarios import EXAMPLES, scenarios
+from tests.console.scenarios.played import EXAMPLES, scenarios
 
 FAILS = "- {event: product_view, times: 7}\n- {after: 1h, expect: {message: {journey: favourites}}}"
 

@@ -11,8 +11,8 @@ from console.contacts.imprint import Imprints
 from console.contacts.story import StateNote
 from console.contacts.story_words import Teller
 from engine.input import Event, Publish
+from tests.console.contacts.test_reasons import Alone
 from tests.console.past import Past
-from tests.console.test_reasons import Alone
 from tests.engine.situation import HOUR_MS, NOON_MS, mail, wait
 from tests.publications import journey, source_of, version
 

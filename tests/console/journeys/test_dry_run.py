@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.console.command import anlass
-from tests.console.scenarios import played, scenarios
+from tests.console.scenarios.played import played, scenarios
 
 GIVEN = """
 - {contact: ada, identify: {attributes: {email: a@example.com}, consent: {email: double_opt_in}}}

@@ -27,8 +27,8 @@ from engine.decision import Decision, Outcome
 from engine.input import Advance, Event, Handover, Input, Publish, Receipt
 from engine.partition import Partition
 from engine.trace import EntryNote, Trace
-from tests.console.audit import Audit
-from tests.console.scenarios import EXAMPLES
+from tests.console.contacts.audit import Audit
+from tests.console.scenarios.played import EXAMPLES
 from tests.engine.situation import NOON_MS
 from tests.publications import journey, source_of
 

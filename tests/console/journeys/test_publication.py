@@ -32,7 +32,7 @@ from console.screen import console
 from engine.contacts.identity import partition_of
 from engine.fold.succession import versions_of
 from engine.language.journey import Publication
-from tests.console.test_contact import running
+from tests.console.contacts.test_contact import running
 from tests.engine.situation import HOUR_MS, NOON_MS, mail, wait
 from tests.publications import journey
 
