@@ -116,7 +116,8 @@ class Overload:
     evading: Phase
     gateway_rss_mib: list[int]
     shards_rss_mib: list[int]
-    """With all contacts full, and after each turn of overload."""
+    """With all contacts full, and after each turn of overload. The shards' rise for some minutes
+    more, until their allocators have as much as they ever need at once (docs/operations.md)."""
     accepted: int
     applied: int
     """Events answered with 202 in the whole measurement, and events that the shards applied."""
