@@ -25,7 +25,8 @@ class Held:
         self._admission = admission
         self._room = room
         self._at_once = 1
-        """One where there was no room of late, then two, four and so on while there is."""
+        """One where there was no room of late, then two, three and so on while there is: with twice as
+        many each time, every second one was refused again."""
         self._until_s: OrderedDict[Connection, float] = OrderedDict()
         self._turn: asyncio.TimerHandle | None = None
         """One for all of them."""
@@ -72,7 +73,7 @@ class Held:
             if not due and not (room and turn < self._at_once):
                 break
             self._release_first()
-        self._at_once = min(2 * self._at_once, HELD_AT_ONCE) if room else 1
+        self._at_once = min(self._at_once + 1, HELD_AT_ONCE) if room else 1
         if not self._until_s:
             self._admission.turns = False
             self._end_turns()
