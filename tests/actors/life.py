@@ -14,7 +14,7 @@ from engine.contacts.identity import partition_of
 from engine.decision import Outcome
 from engine.input import Receipt
 from tests.actors.memory_store import MemoryLog, MemorySnapshots
-from tests.engine.model import JOURNEYS, SETTINGS
+from tests.engine.machines.shop import JOURNEYS, SETTINGS
 from tests.engine.situation import MINUTE_MS, NOON_MS
 from tests.publications import source_of
 

@@ -25,7 +25,7 @@ from engine.input import Receipt
 from engine.limits import FAR_MS
 from tests.actors.made_store import CONTACTS as MADE_CONTACTS
 from tests.actors.made_store import SIZES, MadeStore, made_store
-from tests.engine.model import JOURNEYS, SETTINGS
+from tests.engine.machines.shop import JOURNEYS, SETTINGS
 from tests.engine.situation import HOUR_MS, MINUTE_MS, NOON_MS
 from tests.publications import source_of
 
