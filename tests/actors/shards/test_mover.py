@@ -26,7 +26,7 @@ from actors.store.port import SnapshotHead, StoreFullError, StoreLostError
 from engine.contacts.identity import partition_of
 from engine.input import Receipt, Verdict
 from tests.actors.memory_store import MemoryLog
-from tests.actors.slots import HOUR, NOON, SOURCE, event, two_slots
+from tests.actors.shards.slots import HOUR, NOON, SOURCE, event, two_slots
 from tests.publications import MAIL, journey, source_of
 
 CONTACTS = [f"c-{number}" for number in range(40)]

@@ -21,7 +21,7 @@ from actors.links.link import (
     RefusedError,
     Status,
 )
-from tests.actors.test_service import event, hold_disk, serving, verdicts
+from tests.actors.shards.test_service import event, hold_disk, serving, verdicts
 
 
 async def test_a_full_inbox_refuses_and_what_was_taken_before_is_applied_once(

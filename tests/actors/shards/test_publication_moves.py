@@ -20,7 +20,7 @@ from actors.store.port import SnapshotHead, StoreFullError
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from engine.language.journey import Publication
-from tests.actors.slots import HOUR, NOON, SOURCE, Slots, event, two_slots
+from tests.actors.shards.slots import HOUR, NOON, SOURCE, Slots, event, two_slots
 from tests.publications import journey, source_of
 
 PARTITION = partition_of("c-1")

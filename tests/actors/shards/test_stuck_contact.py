@@ -6,9 +6,9 @@ import pytest
 
 from actors.links.link import Accept, Accepted, Drain, LinkError, LinkEvent
 from engine.contacts.identity import partition_of
-from tests.actors.life import CONTACTS
 from tests.actors.memory_store import MemoryLog, MemorySnapshots
-from tests.actors.test_snapshotter import accept, serving, until
+from tests.actors.shards.life import CONTACTS
+from tests.actors.shards.test_snapshotter import accept, serving, until
 from tests.engine.situation import NOON_MS
 
 

@@ -26,7 +26,7 @@ from actors.store.manifest import shard_folder
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from tests.actors.made_store import MadeStore, made_store
-from tests.actors.test_eraser import everything
+from tests.actors.shards.test_eraser import everything
 
 ERASED, OTHER = "c-7", "c-8"
 ALL_MS = 1 << 60

@@ -8,7 +8,7 @@ from actors.control.placement import orders_for, place
 from actors.control.roster import Roster, encode_roster
 from actors.control.spread import GIVES_MAX, partitions_to_move
 from engine.limits import PARTITIONS
-from tests.actors.test_placement_machine import World
+from tests.actors.control.test_placement_machine import World
 
 
 def settled(wanted: int, nodes: list[str] | None = None) -> World:

@@ -14,7 +14,7 @@ import pytest
 from actors.links.address import KERNEL_OPTIONS
 from actors.links.door import Door
 from actors.links.link import Drain, Link, LinkClient, LinkError
-from tests.actors.credentials import credentials
+from tests.actors.links.credentials import credentials
 
 SO_ATTACH_FILTER = 26
 DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # `ret #0`

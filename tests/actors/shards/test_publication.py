@@ -7,7 +7,7 @@ import pytest
 
 from actors.links.link import PublishNow
 from actors.store.log import read_log
-from tests.actors.test_service import hold_disk, serving
+from tests.actors.shards.test_service import hold_disk, serving
 from tests.publications import journey, source_of
 
 

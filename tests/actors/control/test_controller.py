@@ -13,8 +13,8 @@ from actors.links.link import AskStatus, LinkClient, LinkError, Status
 from actors.settings import RedisSettings
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
-from tests.actors.credentials import credentials
-from tests.actors.crew import Ground, ground
+from tests.actors.control.crew import Ground, ground
+from tests.actors.links.credentials import credentials
 
 
 async def send_some(here: Ground, name: str, count: int = 60) -> list[tuple[str, str]]:

@@ -11,8 +11,8 @@ from actors.control.publishing import Publishing
 from actors.errors import OperatorError
 from actors.links.link import AskStatus, LinkClient, PublishNow, Status
 from actors.settings import RedisSettings
-from tests.actors.crew import SOURCE, Ground, ground
-from tests.actors.test_publication_moves import EDITIONS
+from tests.actors.control.crew import SOURCE, Ground, ground
+from tests.actors.shards.test_publication_moves import EDITIONS
 
 
 def publisher(here: Ground) -> Publishing:

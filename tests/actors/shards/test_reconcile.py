@@ -10,7 +10,7 @@ from channels.render import Renderer, RenderError
 from engine.contacts.identity import partition_of
 from engine.count_table import Window, table_of
 from engine.decision import CAPPED, DECLINED, EXITED, FAILED, SENT
-from tests.actors.life import CONTACTS, Life
+from tests.actors.shards.life import CONTACTS, Life
 from tests.engine.recount import outcomes_in
 from tests.engine.situation import MINUTE_MS, mail, wait
 from tests.publications import journey, source_of

@@ -49,7 +49,7 @@ from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from tests.actors.made_store import CONTACTS, MadeStore, made_store, no_power_cut
 from tests.actors.opened_store import Store
-from tests.actors.test_eraser import everything
+from tests.actors.shards.test_eraser import everything
 
 NOTE = PublicationNote(number=1, at_ms=5, by="ada", what="publish", digest="d")
 

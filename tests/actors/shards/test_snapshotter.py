@@ -30,8 +30,8 @@ from actors.shards.snapshotter import Snapshotter
 from actors.store.port import Row, SnapshotHead, StoreFullError
 from engine.contacts.identity import partition_of
 from engine.input import Receipt
-from tests.actors.life import CONTACTS, PARTITIONS, SHARDS, Life
 from tests.actors.memory_store import MemoryLog, MemorySnapshots
+from tests.actors.shards.life import CONTACTS, PARTITIONS, SHARDS, Life
 from tests.engine.situation import NOON_MS
 from tests.publications import journey, source_of
 

@@ -31,7 +31,7 @@ from engine.limits import DAY_MS
 from engine.seen.lookout import Lookout
 from engine.seen.sighting import EventSighting, Sightings
 from tests.actors.memory_store import MemoryLog
-from tests.actors.test_eraser import KEY, serving, verdicts
+from tests.actors.shards.test_eraser import KEY, serving, verdicts
 
 NOON = 1_700_000_000_000
 ADA, BOB, EVE = "ada", "bob", "eve"

@@ -41,7 +41,7 @@ from actors.shards.service import ShardService
 from actors.shards.shard import Shard
 from actors.store.log import open_log
 from engine.contacts.identity import partition_of
-from tests.actors.credentials import authority, credentials, ended_credentials
+from tests.actors.links.credentials import authority, credentials, ended_credentials
 from tests.publications import journey, source_of
 
 LOOPBACK = "tcp://127.0.0.1:0"

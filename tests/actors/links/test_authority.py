@@ -15,7 +15,7 @@ from actors.links.credentials import Credentials
 from actors.links.door import Door
 from actors.links.link import LinkClient
 from engine.limits import DAY_MS
-from tests.actors.credentials import authority, credentials
+from tests.actors.links.credentials import authority, credentials
 
 
 class Hosts:

@@ -13,7 +13,7 @@ from actors.frame import decode_frame, encode_frame
 from actors.shards.capture import ROWS_PER_SLICE
 from engine.contacts.contact import decode_contact
 from engine.contacts.identity import partition_of
-from tests.actors.life import CONTACTS, PARTITIONS, Life, picture_of
+from tests.actors.shards.life import CONTACTS, PARTITIONS, Life, picture_of
 from tests.engine.machines.shop import JOURNEYS
 from tests.engine.situation import DAY_MS, MINUTE_MS, NOON_MS, mail, wait
 from tests.publications import journey, source_of

@@ -16,8 +16,8 @@ from actors.shards.shard import Shard
 from engine.contacts.identity import partition_of
 from engine.decision import SENT, Outcome
 from engine.limits import TIMERS_PER_ADVANCE_MAX
-from tests.actors.life import CONTACTS, PARTITIONS, SHARDS, Life
 from tests.actors.memory_store import MemoryLog
+from tests.actors.shards.life import CONTACTS, PARTITIONS, SHARDS, Life
 from tests.engine.situation import DAY_MS, HOUR_MS, MINUTE_MS, NOON_MS, mail, wait
 from tests.publications import journey, source_of
 
