@@ -200,9 +200,11 @@ def encode_events(events: Sequence[Event]) -> bytes:
     """Return events as canonical JSON lines."""
     return _encode_lines(
         [
-            as_wire(event)
-            if event.at_ms is None or event.contact.startswith(ANONYMOUS_PREFIX)
-            else event
+            event
+            if type(event) is Event  # Those of readers may have fields by other names.
+            and event.at_ms is not None
+            and not event.contact.startswith(ANONYMOUS_PREFIX)
+            else as_wire(event)
             for event in events
         ]
     )
