@@ -49,10 +49,12 @@ from console.replay_command import replay
 from console.scenario_command import run_tests
 from console.schema_command import schema
 from console.screen import (
+    NAME,
     console,
     errors,
     progress_bar,
     show_demo,
+    show_rejections,
 )
 from console.simulator import simulate
 from console.source import chunks_from, chunks_of
@@ -238,6 +240,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
                 report = await play(system, chunks, folder, advance)
         finally:
             await system.stop()
+        show_rejections(str(events), report.rejections)
         if json:
             print_json(report)
         else:
@@ -277,7 +280,10 @@ def send(
     consent: ConsentOption = "asked",
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Post a file of events to a gateway, in order; what fails is sent again with the same ids."""
+    """Post a file of events to a gateway, in order; what fails is sent again with the same ids.
+
+    Exit 1 where something of the file was rejected.
+    """
     chunks = chunks_of(file, format, consent_all=consent == "all")
     with progress_bar() as bar:
         task = bar.add_task("sending", total=None, rate=0.0)
@@ -287,10 +293,9 @@ def send(
             done = report.accepted + report.repeated + report.rejected
             bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
-        report = uvloop.run(Sender(url, key).send(chunks, advance))
-    for rejection in report.rejections:
-        where = f"{file}, line {rejection.line}: {rejection.error}"
-        errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
+        sender = Sender(url, key, trouble=_tell_trouble)
+        report = uvloop.run(sender.send(chunks, advance))
+    show_rejections(str(file), report.rejections)
     if json:
         report.latencies_ms = []
         print_json(report)
@@ -300,7 +305,14 @@ def send(
             f"{report.rejected:,} rejected, {report.failed:,} without an answer"
         )
     if report.error:
-        raise OperatorError(report.error)
+        stopped = f"stopped at line {report.stopped_at} of {file}"
+        raise OperatorError(f"{report.error}; {stopped}: send it again, what was taken counts once")
+    if report.rejected:
+        raise typer.Exit(1)
+
+
+def _tell_trouble(fault: str) -> None:
+    errors.print(f"{fault}; tried again for a minute", soft_wrap=True, markup=False)
 
 
 app.command()(failed)
@@ -323,7 +335,7 @@ def main() -> NoReturn:
     """Run the command; what a person did wrong is told in a line each, without a traceback."""
     log_to_stderr()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=NAME, standalone_mode=False)
     except (OperatorError, AuthorError, ChannelError, StoreStalledError) as error:
         _refuse(str(error))
     except typer.Exit as end:
@@ -335,8 +347,17 @@ def main() -> NoReturn:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        _refuse(f"{error.format_message()} Try `anlass --help`.")
+        _refuse_use(error.format_message(), getattr(error, "ctx", None))
     sys.exit(code or 0)
+
+
+def _refuse_use(said: str, context: typer.Context | None) -> NoReturn:
+    """Say what is wrong with the words of a command, and which help tells how they are meant."""
+    if said.startswith("Usage: "):  # A command of commands, without one of them: it is the help.
+        sys.stderr.write(said + "\n")
+        sys.exit(2)
+    named = context.command_path if context else NAME
+    _refuse(f"{said.replace('Value error, ', '').rstrip('.')}. Try `{named} --help`.")
 
 
 def _refuse(text: str) -> NoReturn:

@@ -1,5 +1,10 @@
 """Screen: how results look to a person: tables, bars, messages."""
 
+import shlex
+import sys
+from collections.abc import Iterable
+from typing import Final
+
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -10,6 +15,10 @@ from rich.text import Text
 from console.demo import DemoReport
 from console.replay import ReplayReport
 from engine.decision import OUTCOMES
+from ingest.readers import LineRejection
+
+NAME: Final = "anlass"
+"""Of the command."""
 
 console = Console()
 errors = Console(stderr=True)
@@ -46,6 +55,13 @@ def size_words(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def show_rejections(file: str, rejections: Iterable[LineRejection]) -> None:
+    """Print, a line each, what of a file is no event, and why."""
+    for each in rejections:
+        where = f"{file}, line {each.line}: {each.error}"
+        errors.print(f"{where} - at `{each.path}`", soft_wrap=True, markup=False)
+
+
 def show_demo(report: DemoReport) -> None:
     """Print what a demo came to."""
     events = _pairs(
@@ -73,17 +89,31 @@ def show_demo(report: DemoReport) -> None:
     console.print(outcome_table(report.outcomes))
     for message in report.messages:
         console.print(_message(message))
-    console.print(
-        Group(
-            Text("Where to look next", style="bold"),
-            Text(f"  {report.folder}/messages.jsonl   every message, as its channel got it"),
-            Text(f"  {report.folder}/outcomes.jsonl   every visit: sent, or why not"),
-            Text("  examples/journeys/              the journeys, as a marketer writes them"),
-            Text("  anlass replay --help            the same in one process, on a file of yours"),
-            Text("  anlass run --help               start it to stay"),
-        ),
-        soft_wrap=True,
-    )
+    console.print(Text("Where to look next", style="bold"))
+    places = _where_next(report)
+    width = max(len(place) for place, _ in places)
+    for place, what in places:
+        console.print(Text(f"  {place:<{width}}   {what}"), soft_wrap=True)
+
+
+def _where_next(report: DemoReport) -> list[tuple[str, str]]:
+    """Return files, and commands that can be typed as they stand, each with what it shows."""
+    said = sys.argv[0]
+    command = said if said.endswith(f"/{NAME}") else NAME
+    places = []
+    for message in report.messages[:1]:
+        asked = [command, "explain", message["contact"], "--data", report.folder]
+        places = [
+            (f"{report.folder}/messages.jsonl", "every message, as its channel got it"),
+            (shlex.join(asked), "why the first of these was sent"),
+        ]
+    return [
+        *places,
+        (f"{report.folder}/outcomes.jsonl", "every visit: sent, or why not"),
+        ("examples/journeys/", "the journeys, as a marketer writes them"),
+        (f"{command} replay --help", "the same in one process, on a file of yours"),
+        (f"{command} run --help", "start it to stay"),
+    ]
 
 
 def show_replay(report: ReplayReport, title: str = "Replay") -> None:

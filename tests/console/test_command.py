@@ -27,7 +27,13 @@ CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
     ("arguments", "said"),
     [
         (["fly"], "No such command 'fly'. Try `anlass --help`."),
-        (["replay", "--journeys", EXAMPLES], "Missing option '--events'. Try `anlass --help`."),
+        (
+            ["replay", "--journeys", EXAMPLES],
+            "Missing option '--events'. Try `anlass replay --help`.",
+        ),
+        (["contact", "fly"], "No such command 'fly'. Try `anlass contact --help`."),
+        (["contact", "show"], "Missing argument 'ID'. Try `anlass contact show --help`."),
+        (["run", "--port", "99999"], "less than or equal to 65535. Try `anlass run --help`."),
         (["replay", "--journeys", EXAMPLES, "--events", "/none"], "there is no file /none"),
         (["replay", "--from-log", "/none"], "/none is no data folder of Anlass"),
         (["replay", "--from-log", "/none", "--events", "/e"], "takes no --events; leave one"),
@@ -38,7 +44,10 @@ CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
         (["verify", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["failed", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["run", "--journeys", EXAMPLES, "--host", "0.0.0.0", "--data", "/none"], "write keys"),
-        (["run", "--journeys", EXAMPLES, "--clock", "sun"], "is not one of 'wall', 'events'"),
+        (
+            ["run", "--journeys", EXAMPLES, "--clock", "sun"],
+            ": 'sun' is not one of 'wall', 'events'",
+        ),
         (["run", "--journeys", EXAMPLES, "--keep", "long"], "--keep 'long' is no span; write"),
         (["validate", "/none"], "/none"),
         (["import", "/none.csv"], "there is no file /none.csv"),
@@ -55,6 +64,13 @@ def test_a_mistake_in_use_is_one_line(arguments: list[object], said: str) -> Non
     (line,) = result.stderr.splitlines()
     assert line.startswith("anlass: ")
     assert said in line
+
+
+@pytest.mark.parametrize("arguments", [[], ["contact"], ["keys"]])
+def test_a_command_of_commands_alone_shows_them(arguments: list[object]) -> None:
+    result = anlass(*arguments)
+    assert result.returncode == 2
+    assert result.stderr == anlass(*arguments, "--help").stdout
 
 
 def test_validate_names_every_mistake_of_every_file(tmp_path: Path) -> None:
