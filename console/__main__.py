@@ -57,7 +57,7 @@ from console.screen import (
     show_rejections,
 )
 from console.simulator import simulate
-from console.source import chunks_from, chunks_of
+from console.source import chunks_behind, chunks_from, chunks_of
 from console.status_screen import status
 from console.validation import validate
 from console.verify import verify
@@ -278,13 +278,14 @@ def send(
     key: Annotated[str, typer.Option(envvar="ANLASS_KEY", help="Write key.")] = "",
     format: Format = "auto",
     consent: ConsentOption = "asked",
+    from_line: Annotated[int, typer.Option(min=1, help="Go on there, where it stopped.")] = 1,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Post a file of events to a gateway, in order; what fails is sent again with the same ids.
 
     Exit 1 where something of the file was rejected.
     """
-    chunks = chunks_of(file, format, consent_all=consent == "all")
+    chunks = chunks_behind(chunks_of(file, format, consent_all=consent == "all"), from_line)
     with progress_bar() as bar:
         task = bar.add_task("sending", total=None, rate=0.0)
         began = time.perf_counter()
@@ -305,8 +306,10 @@ def send(
             f"{report.rejected:,} rejected, {report.failed:,} without an answer"
         )
     if report.error:
-        stopped = f"stopped at line {report.stopped_at} of {file}"
-        raise OperatorError(f"{report.error}; {stopped}: send it again, what was taken counts once")
+        line = report.stopped_at
+        raise OperatorError(
+            f"{report.error}; stopped at line {line}: go on with --from-line {line}"
+        )
     if report.rejected:
         raise typer.Exit(1)
 

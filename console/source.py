@@ -1,5 +1,6 @@
 """Source: where the events of a demo, a replay or a sending come from: a file of some format."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -62,6 +63,15 @@ def chunks_from(events: Iterable[Event]) -> Iterator[Chunk]:
     while chunk := list(islice(stream, CHUNK_EVENTS)):
         yield Chunk(chunk, range(first, first + len(chunk)), [])
         first += len(chunk)
+
+
+def chunks_behind(chunks: Iterable[Chunk], line: int) -> Iterator[Chunk]:
+    """Yield what stands on a line, or behind it; of a file its ids stay as they are."""
+    for chunk in chunks:
+        at = bisect_left(chunk.lines, line)
+        rejections = [each for each in chunk.rejections if each.line >= line]
+        if rejections or at < len(chunk.lines):
+            yield Chunk(chunk.events[at:], chunk.lines[at:], rejections)
 
 
 class ConsentedChunks:

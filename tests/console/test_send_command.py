@@ -40,6 +40,18 @@ async def test_who_is_refused_reads_where_it_stopped(tmp_path: Path) -> None:
     assert result.returncode == 2
     said = result.stderr.splitlines()[-1]
     assert " says 401: " in said
-    assert said.endswith(
-        f"; stopped at line 2 of {file}: send it again, what was taken counts once"
-    )
+    assert said.endswith("; stopped at line 2: go on with --from-line 2")
+
+
+async def test_it_goes_on_at_a_line_with_the_ids_that_events_had(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(f'{{"contact": "c{i}", "name": "hi"}}\n' for i in range(1_200)) + "no")
+    async with serving(tmp_path, shards=1) as served:
+        options = ["--url", f"http://127.0.0.1:{served.gateway.port}", "--consent", "all"]
+        await asyncio.to_thread(anlass, "send", file, *options)
+        whole = [event.id for event in served.shard.events]
+        rest = await asyncio.to_thread(anlass, "send", file, *options, "--from-line", 901)
+        again = await asyncio.to_thread(anlass, "send", file, *options, "--from-line", 1202)
+    assert rest.stdout == "0 accepted, 600 repeated, 1 rejected, 0 without an answer\n"
+    assert again.stdout == "0 accepted, 0 repeated, 0 rejected, 0 without an answer\n"
+    assert len(whole) == 2_400
