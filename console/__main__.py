@@ -240,11 +240,10 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
                 report = await play(system, chunks, folder, advance)
         finally:
             await system.stop()
-        show_rejections(str(events), report.rejections)
         if json:
             print_json(report)
         else:
-            show_demo(report)
+            show_demo(report, str(events))
 
     uvloop.run(playing())
 

@@ -62,8 +62,9 @@ def show_rejections(file: str, rejections: Iterable[LineRejection]) -> None:
         errors.print(f"{where} - at `{each.path}`", soft_wrap=True, markup=False)
 
 
-def show_demo(report: DemoReport) -> None:
-    """Print what a demo came to."""
+def show_demo(report: DemoReport, file: str) -> None:
+    """Print what a demo of a file came to."""
+    show_rejections(file, report.rejections)
     events = _pairs(
         ("events sent", f"{report.events:,}"),
         ("accepted", f"{report.accepted:,}"),

@@ -9,6 +9,7 @@ from rich.console import Console
 from console import screen
 from console.demo import DemoReport
 from console.screen import show_demo
+from ingest.readers import LineRejection
 
 MESSAGE = {
     "contact": "anonymous/a b",
@@ -21,9 +22,10 @@ MESSAGE = {
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, command: str, *messages: dict[str, str]) -> str:
-    """Return the lines behind the head of what is to be looked at next."""
+    """Return what is printed."""
     written = StringIO()
     monkeypatch.setattr(screen, "console", Console(file=written, width=200))
+    monkeypatch.setattr(screen, "errors", screen.console)
     monkeypatch.setattr(sys, "argv", [command, "demo"])
     report = DemoReport(
         events=4,
@@ -42,14 +44,15 @@ def shown(monkeypatch: pytest.MonkeyPatch, command: str, *messages: dict[str, st
         commits=1,
         messages=list(messages),
         folder="/d",
-        rejections=[],
+        rejections=[LineRejection(2, "$.name", "there is none")],
     )
-    show_demo(report)
-    return written.getvalue().partition("Where to look next\n")[2]
+    show_demo(report, "a.jsonl")
+    return written.getvalue()
 
 
 def test_what_can_be_looked_at_stands_in_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = shown(monkeypatch, ".venv/bin/anlass", MESSAGE).splitlines()
+    text = shown(monkeypatch, ".venv/bin/anlass", MESSAGE)
+    lines = text.partition("Where to look next\n")[2].splitlines()
     assert [line[2:].split("   ")[0] for line in lines] == [
         "/d/messages.jsonl",
         ".venv/bin/anlass explain 'anonymous/a b' --data /d",
@@ -61,8 +64,11 @@ def test_what_can_be_looked_at_stands_in_two_columns(monkeypatch: pytest.MonkeyP
     assert len({line.rindex("   ") for line in lines}) == 1
 
 
-def test_without_a_message_none_is_pointed_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_lines_are_told_and_no_message_is_pointed_at_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     text = shown(monkeypatch, "/x/console/__main__.py")
+    assert text.startswith("a.jsonl, line 2: there is none - at `$.name`\n")
     assert "messages.jsonl" not in text
     assert "explain" not in text
     assert "\n  anlass run --help " in text
