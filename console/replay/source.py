@@ -26,7 +26,8 @@ def chunks_of(path: Path, format: str, *, consent_all: bool) -> Iterable[Chunk]:
     `format` may be `auto`. Raises OperatorError where the file or the format cannot be read.
     """
     if not path.is_file():
-        raise OperatorError(f"there is no file {path}")
+        is_what = f"{path} is a folder; name a file in it" if path.is_dir() else ""
+        raise OperatorError(is_what or f"there is no file {path}")
     if format == "auto":
         format = guess_format(path)
     if format not in FORMATS:

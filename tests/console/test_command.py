@@ -35,6 +35,7 @@ CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
         (["contact", "show"], "Missing argument 'ID'. Try `anlass contact show --help`."),
         (["run", "--port", "99999"], "less than or equal to 65535. Try `anlass run --help`."),
         (["replay", "--journeys", EXAMPLES, "--events", "/none"], "there is no file /none"),
+        (["replay", "--journeys", EXAMPLES, "--events", EXAMPLES], "is a folder; name a file in"),
         (["replay", "--from-log", "/none"], "/none is no data folder of Anlass"),
         (["replay", "--from-log", "/none", "--events", "/e"], "takes no --events; leave one"),
         (["replay", "--from-log", "/none", "--journeys", "/j"], "takes no --journeys; leave one"),
