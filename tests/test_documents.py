@@ -2,14 +2,18 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from actors.folder import OPERATOR_KEYS
+from channels.email import EmailSettings
 from console.__main__ import app
+from engine.language.journey import Settings
+from ingest.settings import GatewaySettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -94,3 +98,18 @@ def test_each_library_says_why_it_is_there() -> None:
     rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines() if "|" in line]
     said = {word for row in rows[1:] for word in re.findall(r"[\w-]+", row)}
     assert wanted <= said
+
+
+def untold(page: str, fields: Iterable[str]) -> list[str]:
+    """Return those of the fields that a page does not name as code."""
+    text = (ROOT / page).read_text()
+    return [each for each in fields if not re.search(rf"[`\s{{]{each}[`:]", text)]
+
+
+def test_each_setting_is_told_of() -> None:
+    rules = [*Settings.__struct_encode_fields__, *OPERATOR_KEYS]
+    assert untold("docs/journeys.md", rules) == []
+    assert untold("README.md", EmailSettings.__struct_encode_fields__) == []
+    of_the_command = {"host", "port", "keys"}
+    bounds = set(GatewaySettings.__struct_encode_fields__) - of_the_command
+    assert untold("docs/operations.md", sorted(bounds)) == []
