@@ -105,6 +105,18 @@ def test_replay_counts_the_files_events_and_writes_the_same_bytes_twice(tmp_path
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_the_example_events_come_to_a_mail_of_each_journey(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    events = EXAMPLES.parent / "events.jsonl"
+    result = anlass("replay", "--journeys", EXAMPLES, "--events", events, "--out", out)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(line["contact"], line["journey"], line["outcome"]) for line in lines] == [
+        ("c-43", "checkout-help", "sent"),
+        ("c-42", "favourites", "sent"),
+    ]
+
+
 def test_failed_lists_what_the_log_says(tmp_path: Path) -> None:
     open_store(tmp_path, 1, "wall")
     log = open_log(shard_folder(tmp_path, 0), store_key(tmp_path))
