@@ -23,7 +23,7 @@ RUN_ON_MS: Final = 31 * DAY_MS
 """How long time runs on after the last event where schedules or dates have no end."""
 ROUND_CHUNKS: Final = 16
 """Chunks of a file (2 MB, 10,000 events) that are folded in one round."""
-SAMPLE_EVERY: Final = 8
+SAMPLE_EVERY: Final = 32
 """Of so many rounds the decisions of one are timed, which costs 0.2 µs each."""
 
 
