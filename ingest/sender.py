@@ -148,7 +148,7 @@ class Sender:
                 fault = f"{self._url}: {error}"
                 break
             if response.status_code in TRY_AGAIN:
-                fault = f"{self._url} says {response.status_code}"
+                fault = _words_of(response)
                 pause_s = max(pause_s, _retry_after_s(response))
                 continue
             fault = self._count(response, len(events), lines, report)

@@ -136,7 +136,7 @@ async def test_who_waits_is_told_why_once_a_batch_and_not_at_the_first_pause() -
     assert (report.accepted, report.error, report.stopped_at) == (6, "", 0)
     assert told == [
         "http://gate/v1/events cannot be reached: refused",
-        "http://gate/v1/events says 429",
+        "http://gate/v1/events says 429: full",
     ]
 
 
