@@ -25,8 +25,8 @@ class Held:
         self._admission = admission
         self._room = room
         self._at_once = 1
-        """One where there was no room of late, then two, three and so on while there is: with twice as
-        many each time, every second one was refused again."""
+        """One where there was no room of late, then two, three and so on while there is: with twice
+        as many each time, a third of them was refused again."""
         self._until_s: OrderedDict[Connection, float] = OrderedDict()
         self._turn: asyncio.TimerHandle | None = None
         """One for all of them."""
