@@ -136,7 +136,7 @@ async def test_what_came_with_the_refused_request_waits_as_well_whole_or_not(
     tmp_path: Path,
 ) -> None:
     async with (
-        full(tmp_path, receive_s=0.05, idle_s=0.05) as (served, _),
+        full(tmp_path, receive_s=0.3, idle_s=0.3) as (served, _),
         served.sender() as loud,
         served.sender() as half,
     ):
@@ -145,7 +145,7 @@ async def test_what_came_with_the_refused_request_waits_as_well_whole_or_not(
         half.write(post(event(LEFT)) + later[:-5])
         assert (await loud.answer()).status == (await half.answer()).status == 429
         half.write(later[-5:])
-        assert await loud.silent(0.15)  # Nor does anybody time out who is not read.
+        assert await loud.silent(0.5)  # Nor does anybody time out who is not read.
         assert await half.silent(0.05)
         served.shard.release()
         assert (await loud.answer()).status == 202
