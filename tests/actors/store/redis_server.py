@@ -46,8 +46,11 @@ def program() -> str:
 class Server:
     """One server, durable at each write, in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.folder = folder
+        self.host = host
         self.socket = str(folder / "redis.sock")
         self.port = port
         self._arguments = arguments
@@ -56,7 +59,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}" if self.port else f"unix://{self.socket}"
+        return f"redis://{self.host}:{self.port}" if self.port else f"unix://{self.socket}"
 
     @property
     def pid(self) -> int:
