@@ -17,9 +17,9 @@ from actors.store.key import store_key
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
 from bench.board import Board
-from console.against.comparison import Question, Report, compared, survey
-from console.against.sweep import variants_of
-from console.simulator import simulate
+from console.replay.against.comparison import Question, Report, compared, survey
+from console.replay.against.sweep import variants_of
+from console.system.simulator import simulate
 from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from engine.limits import FAR_MS

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.folder import read_folder
-from console.simulator import simulate
+from console.system.simulator import simulate
 from engine.contacts.identity import partition_of
 from engine.decision import Decision
 from engine.input import Event, Publish

@@ -9,8 +9,8 @@ from zlib import crc32
 from msgspec import Struct
 
 from actors.folder import read_folder
-from console.replay import Replay, ReplayReport, replay_chunks
-from console.source import chunks_of
+from console.replay.replay import Replay, ReplayReport, replay_chunks
+from console.replay.source import chunks_of
 from engine.decision import SENT
 
 RULES: Final = Path(__file__).parent / "w1"

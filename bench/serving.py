@@ -8,7 +8,7 @@ from typing import Final
 import uvloop
 
 from actors.settings import SnapshotSettings, SystemSettings
-from console.run import System, run_system
+from console.system.run import System, run_system
 
 NEVER: Final = "never"
 ALWAYS: Final = "always"

@@ -18,16 +18,12 @@ from actors.settings import SystemSettings
 from actors.store.manifest import read_store
 from actors.store.port import StoreStalledError
 from channels.channel import ChannelError
-from console.cluster_command import restart, scale, stop
-from console.contact import contact_app
-from console.demo import play
-from console.events import events
-from console.explain import explain
-from console.failed import failed
-from console.import_command import import_contacts
-from console.keys import keys_app
-from console.move_store import move_store
-from console.numbers_screen import numbers
+from console.contacts.command import contact_app
+from console.contacts.explain import explain
+from console.contacts.import_command import import_contacts
+from console.journeys.publish_command import diff, end, history, pause, publish, resume, roll_back
+from console.journeys.schema import schema
+from console.journeys.validation import validate
 from console.options import (
     AsJson,
     ConsentOption,
@@ -44,21 +40,21 @@ from console.options import (
     print_json,
     redis_settings,
 )
-from console.publish_command import diff, end, history, pause, publish, resume, roll_back
-from console.replay_command import replay
-from console.scenario_command import run_tests
-from console.schema_command import schema
-from console.screen import (
-    console,
-    errors,
-    progress_bar,
-    show_demo,
-)
-from console.simulator import simulate
-from console.source import chunks_from, chunks_of
-from console.status_screen import status
-from console.validation import validate
-from console.verify import verify
+from console.replay.command import replay
+from console.replay.source import chunks_from, chunks_of
+from console.reports.events import events
+from console.reports.failed import failed
+from console.reports.numbers_screen import numbers
+from console.reports.status_screen import status
+from console.reports.verify import verify
+from console.scenarios.command import run_tests
+from console.screen import console, errors, progress_bar
+from console.system.cluster_command import restart, scale, stop
+from console.system.demo import play
+from console.system.demo_screen import show_demo
+from console.system.keys import keys_app
+from console.system.move_store import move_store
+from console.system.simulator import simulate
 from engine.calendar.span import SPAN_FORM, span_ms
 from engine.errors import AuthorError
 from ingest.gateways import GATEWAYS_MAX
@@ -66,7 +62,7 @@ from ingest.readers import Chunk
 from ingest.sender import Sender, SendReport
 
 if TYPE_CHECKING:  # Ray takes most of a second to import: only the commands that start it do so.
-    from console.run import System
+    from console.system.run import System
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "journeys"
 Clock = Literal["wall", "events"]
@@ -132,7 +128,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of a command
 
     With --redis, as a cluster; with --address, on this machine of one that others are in, too.
     """
-    from console.run import System  # noqa: PLC0415 - see above
+    from console.system.run import System  # noqa: PLC0415 - see above
 
     where = redis_settings(redis, redis_prefix, redis_mode, redis_ca, redis_replicas)
     cluster = cluster_settings(where, data, archive, address, keys)
@@ -181,7 +177,7 @@ def _tell_notices(keys: Path | None) -> None:
 
 def _run(system: "System") -> None:
     """Start a system, say where it is, and stay."""
-    from console.run import run_system  # noqa: PLC0415 - see above
+    from console.system.run import run_system  # noqa: PLC0415 - see above
 
     began = time.perf_counter()
     system.start_ray()
@@ -209,7 +205,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Play a stream of shop events through the whole system, and sum up."""
-    from console.run import System  # noqa: PLC0415 - see above
+    from console.system.run import System  # noqa: PLC0415 - see above
 
     if events is None:
         chunks: Iterable[Chunk] = chunks_from(simulate(seed, count))

@@ -19,8 +19,7 @@ from engine.limits import (
     REASON_CHARS_KEPT,
     REASONS_MAX,
 )
-from engine.moment import NO_MESSAGE
-from engine.notes import COMPLETED, ERASED, LEFT, LEFT_AS, QUEUED, Counted
+from engine.notes import ERASED, LEFT, LEFT_AS, QUEUED, Counted
 
 OTHER: Final = "*"
 """In place of a journey where no further series is kept, and of a reason past REASONS_MAX."""
@@ -212,8 +211,8 @@ class Numbers:
         return number
 
     def _reason(self, journey: str, node: str, why: str, kind: str) -> str:
-        """Return what is kept of a reason: nothing where it tells nothing, or what never recurs."""
-        if kind == LEFT_AS[FAILED] or (kind == LEFT_AS[COMPLETED] and why == NO_MESSAGE):
+        """Return what is kept of a reason: nothing of what never recurs."""
+        if kind == LEFT_AS[FAILED]:
             return ""
         why = why[:REASON_CHARS_KEPT]
         reasons = self._reasons.get((journey, node), 0)

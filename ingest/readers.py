@@ -88,8 +88,8 @@ def open_plain(path: Path) -> BinaryIO:
     if path.suffix == ".zst":
         file = path.open("rb")
         decompressor = zstandard.ZstdDecompressor()
-        stream: BinaryIO = decompressor.stream_reader(file, read_across_frames=True, closefd=True)
-        return stream
+        stream = decompressor.stream_reader(file, read_across_frames=True, closefd=True)
+        return io.BufferedReader(stream, CHUNK_BYTES)
     return path.open("rb")
 
 
@@ -207,16 +207,17 @@ def words_of(error: Exception) -> str:
 
 def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
     """Yield chunks of whole lines, each ending in a newline; a line too long is cut."""
-    rest = b""
     while data := stream.read(CHUNK_BYTES):
-        end = data.rfind(b"\n") + 1
-        if end:
-            yield rest + data[:end]
-            rest = data[end:]
-        elif len(rest) <= LINE_BYTES_MAX:
-            rest += data
-    if rest:
-        yield rest + b"\n"
+        yield data if data.endswith(b"\n") else data + _rest_of_line(stream)
+
+
+def _rest_of_line(stream: BinaryIO) -> bytes:
+    """Read on to a line's end; of one too long only as much as tells that, and a newline."""
+    rest = stream.readline(LINE_BYTES_MAX)
+    kept = rest.removesuffix(b"\n") + b"\n"
+    while rest and not rest.endswith(b"\n"):
+        rest = stream.readline(LINE_BYTES_MAX)
+    return kept
 
 
 class _CsvReader:

@@ -16,9 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from console.audit import DONE, WRONG
 from console.control import changes, contacts, journeys, rehearsals, replays, sights
-from console.control.endpoint import JSON, Call, Endpoint, Reply
+from console.control.endpoint import Call, Endpoint, Reply
 from console.control.faults import (
     Fault,
     Faults,
@@ -29,10 +28,12 @@ from console.control.faults import (
 from console.control.gate import Gate, NotLetInError
 from console.control.openapi import openapi_of
 from console.control.refusals import NOBODY, WINDOW_S, Refusal
+from console.control.settings import ControlKey
 from console.control.shape import read_body, read_query
 from console.control.system import System
 from console.control.turns import Turns
-from console.control_settings import ControlKey
+from console.journeys.audit import DONE, WRONG
+from console.remote.media import JSON
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *sights.ENDPOINTS,

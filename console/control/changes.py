@@ -9,10 +9,8 @@ from msgspec import Meta, Struct
 from console.control.draft import Draft, checked
 from console.control.endpoint import LONG_S, Call, Endpoint
 from console.control.faults import RefusedError, fault_of, refused
-from console.diff import Diff
-from console.events import sightings_of
-from console.field_words import in_fields
-from console.publication import (
+from console.journeys.diff import Diff
+from console.journeys.publication import (
     ENTRIES_S,
     Considered,
     Make,
@@ -24,7 +22,9 @@ from console.publication import (
     to_older,
     to_state,
 )
-from console.validation import Checked, checked_of
+from console.journeys.validation import Checked, checked_of
+from console.remote.field_words import in_fields
+from console.reports.events import sightings_of
 from engine.fold.succession import State
 
 DAYS_MAX: Final = 400

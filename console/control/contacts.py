@@ -6,14 +6,15 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from actors.errors import OperatorError
-from console.contact import ErasureReport, erase_contact
-from console.contact_show import Known, known_of, show_contact, unknown_contact
-from console.control.endpoint import JSON, LONG_S, TEXT, Call, Endpoint, Reply
+from console.contacts.command import ErasureReport, erase_contact
+from console.contacts.explain import explanation_of, narrowed, show_explanation
+from console.contacts.held import Held, held_of
+from console.contacts.show import Known, known_of, show_contact, unknown_contact
+from console.control.endpoint import LONG_S, Call, Endpoint, Reply
 from console.control.faults import refused
-from console.explain import explanation_of, narrowed, show_explanation
-from console.held import Held, held_of
-from console.logbook import FAILED_MAX, FAILED_USUAL, FailedInputs, failed_inputs
-from console.recorded import moment_ms
+from console.remote.media import JSON, TEXT
+from console.replay.logbook import FAILED_MAX, FAILED_USUAL, FailedInputs, failed_inputs
+from console.replay.recorded import moment_ms
 from console.screen import console
 from engine.calendar.span import SPAN_FORM, span_ms, span_text
 from engine.contacts.erasure import digest_of

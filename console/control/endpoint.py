@@ -8,18 +8,14 @@ from msgspec import Struct
 
 from console.control.faults import Fault, RefusedError
 from console.control.gate import Caller
+from console.control.settings import Scope
 from console.control.system import System
-from console.control_settings import Scope
+from console.remote.media import JSON
 
 BODY_BYTES_MAX: Final = 8 << 20
 QUICK_S: Final = 30.0
 LONG_S: Final = 600.0
 """For what folds the history of a contact, or rewrites files."""
-
-JSON: Final = "application/json"
-HTML: Final = "text/html"
-TEXT: Final = "text/plain"
-LINES: Final = "application/x-ndjson"
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):

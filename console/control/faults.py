@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from actors.errors import LogCorruptError, OperatorError, UnknownError
 from actors.links.link import LinkError
-from console.audit import UnnotedError
-from console.field_words import field_in, in_fields
+from console.journeys.audit import UnnotedError
+from console.remote.field_words import field_in, in_fields
 from engine.errors import AuthorError
 
 _PATH_AT_END: Final = re.compile(r" - at `(\$[^`]*)`$")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from console.control.faults import RefusedError, fault_of
-from console.control_settings import SCOPES, ControlKey, Scope, is_loopback
+from console.control.settings import SCOPES, ControlKey, Scope, is_loopback
 
 BEARER: Final = "bearer "
 HERE: Final = "loopback"

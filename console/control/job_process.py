@@ -19,9 +19,6 @@ from actors.errors import OperatorError
 from actors.verify.files import bytes_to_read
 from actors.verify.finding import Counts
 from actors.verify.redis import verify_redis
-from console.against.comparison import compared, survey
-from console.against.page import page_of
-from console.against.summary import summary_of
 from console.control.work import (
     DIFFERENCES,
     EVENTS,
@@ -35,10 +32,13 @@ from console.control.work import (
     Verifying,
     Work,
 )
-from console.reading import read_at_once, records_in
-from console.replay import Replay, lines_of, replay_chunks
-from console.source import chunks_of, consents_added
-from console.verified import said_of, verified_of
+from console.replay.against.comparison import compared, survey
+from console.replay.against.page import page_of
+from console.replay.against.summary import summary_of
+from console.replay.reading import read_at_once, records_in
+from console.replay.replay import Replay, lines_of, replay_chunks
+from console.replay.source import chunks_of, consents_added
+from console.reports.verified import said_of, verified_of
 from ingest.readers import Chunk, LineRejection
 
 NICER: Final = 10

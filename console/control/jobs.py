@@ -8,11 +8,10 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import zstandard
-from msgspec import Struct
 
 from actors.clock import WallClock
 from console.control.faults import fault_of, refused
@@ -25,33 +24,11 @@ from console.control.work import (
     JobLine,
     Work,
 )
+from console.remote.job import Job, What
 
 KEPT_MAX: Final = 8
 """Jobs that are remembered, with what they came to."""
 JOB_S_MAX: Final = 3_600.0
-
-State = Literal["works", "done", "failed", "ended"]
-What = Literal["replay", "outcomes", "verify", "events"]
-
-
-class Job(Struct, kw_only=True):
-    """What takes long, and how far it is."""
-
-    id: str
-    what: What
-    state: State
-    by: str
-    begun_at_ms: int
-    ended_at_ms: int | None = None
-    progress: float = 0.0
-    """From 0 to 1."""
-    problem: str = ""
-    """Why it failed."""
-    summary: dict[str, Any] | None = None
-    """What it came to, as `anlass replay --json` (`--against`, `--from-log`, `--events`) or
-    `anlass verify --json` prints it, contacts as samples among it. Not in lists of jobs."""
-    kept: int | None = None
-    """How many of its differences or outcomes are kept, the first by time, if not all of them."""
 
 
 class Jobs:

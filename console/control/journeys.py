@@ -9,7 +9,7 @@ from actors.publications import PublicationNote
 from console.control.draft import Draft, draft_of
 from console.control.endpoint import Call, Endpoint, no_such
 from console.control.system import System
-from console.standing import Standing, standings_of
+from console.reports.standing import Standing, standings_of
 from engine.language.author import nearest
 from engine.language.journey import Publication
 from engine.language.schema import DOCUMENTS, schema_of

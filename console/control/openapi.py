@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from console.control.contacts import KEY_CHARS_MAX
-from console.control.endpoint import JSON, Endpoint
+from console.control.endpoint import Endpoint
 from console.control.faults import Faults
+from console.remote.media import JSON
 
 VERSION: Final = "1"
 REFERENCE: Final = "#/components/schemas/{name}"

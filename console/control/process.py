@@ -17,9 +17,9 @@ from actors.errors import OperatorError
 from actors.lifeline import tie_to
 from actors.log_lines import log_to_stderr
 from console.control.app import app_of
+from console.control.settings import ControlStart
 from console.control.system import System
-from console.control_process import SERVES
-from console.control_settings import ControlStart
+from console.control.upkeep import SERVES
 from console.screen import be_quiet
 
 CONNECTIONS_MAX = 256

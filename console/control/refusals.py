@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 
 from actors.errors import OperatorError
-from console.audit import Audit, AuditLine
+from console.journeys.audit import Audit, AuditLine
 
 WINDOW_S: Final = 60.0
 ADDRESSES_MAX: Final = 8

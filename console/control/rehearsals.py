@@ -12,10 +12,10 @@ from msgspec import Meta, Raw, Struct
 from console.control.draft import Draft, checked, is_document
 from console.control.endpoint import LONG_S, Call, Endpoint, Reply
 from console.control.faults import refused
-from console.control.jobs import Job
 from console.control.work import EVENTS, RESULT_BYTES_MAX, Folding
-from console.rehearsal import Rehearsal, Result, ScenarioReport, report_of
-from console.scenario_reader import TESTS_FOLDER, picked, scripts_of
+from console.remote.job import Job
+from console.scenarios.reader import TESTS_FOLDER, picked, scripts_of
+from console.scenarios.rehearsal import Rehearsal, Result, ScenarioReport, report_of
 from engine.errors import AuthorError, Mistake
 
 PLAYING_S: Final = 60.0

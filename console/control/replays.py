@@ -7,13 +7,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from actors.errors import OperatorError
-from console.against.comparison import WITHIN_MS
-from console.against.reign import checked_states
-from console.against.sweep import VARIANTS_MAX, variants_of
 from console.control.draft import Draft, checked
-from console.control.endpoint import HTML, LINES, Call, Endpoint, Reply, no_such
+from console.control.endpoint import Call, Endpoint, Reply, no_such
 from console.control.faults import refused
-from console.control.jobs import Job, failed_words
+from console.control.jobs import failed_words
 from console.control.work import (
     DIFFERENCES,
     OUTCOMES,
@@ -23,6 +20,11 @@ from console.control.work import (
     Reading,
     Verifying,
 )
+from console.remote.job import Job
+from console.remote.media import HTML, LINES
+from console.replay.against.comparison import WITHIN_MS
+from console.replay.against.reign import checked_states
+from console.replay.against.sweep import VARIANTS_MAX, variants_of
 from engine.fold.succession import State
 from engine.limits import FAR_MS
 

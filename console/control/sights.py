@@ -8,14 +8,14 @@ from msgspec import Meta, Struct
 
 from actors.errors import OperatorError
 from actors.kept.opening import store_of
-from console.audit import AuditLine
-from console.cluster_status import cluster_status_of, system_status_of
 from console.control.endpoint import Call, Endpoint, no_such
 from console.control.faults import refused
-from console.events import EventNames, EventReport, names_of, report_of, sightings_of
-from console.numbers import Asked, NumbersReport, numbers_of
-from console.numbers_screen import asked_for
-from console.status import SystemStatus, status_of
+from console.journeys.audit import AuditLine
+from console.reports.cluster_status import cluster_status_of, system_status_of
+from console.reports.events import EventNames, EventReport, names_of, report_of, sightings_of
+from console.reports.numbers import Asked, NumbersReport, numbers_of
+from console.reports.numbers_screen import asked_for
+from console.reports.status import SystemStatus, status_of
 from engine.language.author import nearest
 from engine.seen.sighting import Sightings
 

@@ -14,12 +14,12 @@ from actors.kept.served import served_store
 from actors.publications import PublicationNote, Publications
 from actors.publisher import Publisher
 from actors.running import Running, running_system
-from console.audit import Audit
 from console.control.draft import Draft, DraftFile, checked
 from console.control.faults import refused
 from console.control.jobs import Jobs
 from console.control.refusals import Refusals
 from console.control.work import Place
+from console.journeys.audit import Audit
 from engine.language.journey import Publication
 
 CHANGING_S: Final = 30.0

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from actors.kept.kept import RedisPlace, StorePlace
 from actors.settings import RedisSettings
-from console.against.comparison import Question, Variant
-from console.against.reign import States
+from console.replay.against.comparison import Question, Variant
+from console.replay.against.reign import States
 from engine.limits import FAR_MS
 
 SUMMARY: Final = "summary.json"

@@ -106,7 +106,8 @@ class Send(Place):
         key = message_key(visit.id, self.id, visit.passes.get(self.id, 1))
         if visit.carried and _has_sent(moment.contact, key):
             return self.then
-        ruling = self._judge(moment, program, visit)
+        sent = self._as_sent(moment, program, visit, key)
+        ruling = self._judge(moment, program, visit, sent)
         if ruling.until_ms < FAR_MS:
             since_ms = visit.held_since_ms or now_ms
             if ruling.until_ms <= since_ms + HOLD_MS_MAX:
@@ -117,10 +118,9 @@ class Send(Place):
         visit.held_since_ms = 0
         visit.messages += 1
         moment.outcome, moment.reason = DECLINED, NO_MESSAGE  # Whatever led here is no end of it.
-        if ruling.outcome == DRY_RUN:
-            sent = self._as_sent(moment, program, visit, key)
+        if ruling.outcome in (SENT, DRY_RUN):
             reserve(moment.contact, sent)
-        elif ruling.outcome == SENT:
+        if ruling.outcome == SENT:
             self._put_out(moment, program, visit, key)
         journey, contact = program.journey, moment.contact.key
         moment.decide(
@@ -179,7 +179,7 @@ class Send(Place):
         """See Place."""
         return [self.then, self.instead] if self.instead else [self.then]
 
-    def _judge(self, moment: Moment, program: Program, visit: Visit) -> Ruling:
+    def _judge(self, moment: Moment, program: Program, visit: Visit, sent: Sent) -> Ruling:
         """Ask what does not pass by itself, then what does: quiet hours, then caps."""
         contact = moment.contact
         reason = self._held_out(moment, program, visit)
@@ -194,7 +194,7 @@ class Send(Place):
         needed, purpose = self.consent, self.purpose
         if needed and not consent_suffices(contact, self.channel, needed, purpose):
             return Ruling(NO_CONSENT, consent_reason(contact, self.channel, needed, purpose))
-        return self._judge_hours(moment) or self._judge_caps(moment, program, visit)
+        return self._judge_hours(moment) or self._judge_caps(moment, program, sent)
 
     def _held_out(self, moment: Moment, program: Program, visit: Visit) -> str:
         if visit.held_out:
@@ -214,9 +214,8 @@ class Send(Place):
         reason = f"{self.channel}: quiet hours, {zone.key}"
         return Ruling(QUIET, reason, until_ms=FAR_MS if self.drops_when_quiet else ends_ms)
 
-    def _judge_caps(self, moment: Moment, program: Program, visit: Visit) -> Ruling:
+    def _judge_caps(self, moment: Moment, program: Program, sent: Sent) -> Ruling:
         contact, rules, now_ms = moment.contact, moment.rules, moment.now_ms
-        sent = self._as_sent(moment, program, visit)
         cap = full_cap(rules, program, sent, contact)
         if cap is not None:
             until_ms = FAR_MS
@@ -239,7 +238,6 @@ class Send(Place):
     def _put_out(self, moment: Moment, program: Program, visit: Visit, key: str) -> None:
         contact, now_ms = moment.contact, moment.now_ms
         journey, channel, purpose = program.journey, self.channel, self.purpose
-        reserve(contact, self._as_sent(moment, program, visit, key))
         contact.pending.append(
             Pending(
                 key=key,

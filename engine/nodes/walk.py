@@ -188,7 +188,9 @@ def end_visit(moment: Moment, visit: Visit, outcome: str, reason: str) -> None:
     if visit in contact.visits:
         contact.visits.remove(visit)
         left = _leaving(visit, outcome) if visit.messages else LEFT_AS[outcome]
-        moment.counts.append((visit.journey, visit.node, reason, left, moment.now_ms, 1))
+        tells = left != LEFT_AS[COMPLETED] or reason != NO_MESSAGE
+        why = reason if tells else ""
+        moment.counts.append((visit.journey, visit.node, why, left, moment.now_ms, 1))
     if visit.notes_exit:
         shadow = SHADOW if visit.dry else ""
         _note_exit(moment, shadow + entry_key(visit.journey, visit.key))

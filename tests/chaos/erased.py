@@ -7,7 +7,7 @@ from actors.errors import OperatorError
 from actors.store.key import store_key
 from actors.verify.files import verify_store
 from actors.verify.finding import Counts
-from console.verify import words
+from console.reports.verify import words
 from tests.actors.test_eraser import everything
 
 OUT_OF_REACH = "messages.jsonl"

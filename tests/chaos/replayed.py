@@ -12,8 +12,8 @@ from actors.frame import EventRecord, PublishRecord, Record, event_of, input_of,
 from actors.kept.kept import StorePlace
 from actors.store.history import read_history
 from actors.store.key import store_key
-from console.against.comparison import Question, Variant, compared, survey
-from console.replay import write_outcomes
+from console.replay.against.comparison import Question, Variant, compared, survey
+from console.replay.replay import write_outcomes
 from engine.decision import Decision, Outcome
 from engine.fold.succession import source_of
 from engine.language.journey import Publication

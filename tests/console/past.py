@@ -20,7 +20,7 @@ from actors.store.manifest import open_store, shard_folder
 from actors.store.published import PublishedFiles
 from actors.store.segment import segments_of
 from actors.store.snapshots import open_snapshots
-from console.against.comparison import (
+from console.replay.against.comparison import (
     WITHIN_MS,
     Question,
     Report,
@@ -29,9 +29,9 @@ from console.against.comparison import (
     survey,
     tasks_of,
 )
-from console.against.course import Course
-from console.against.pairing import Difference
-from console.against.spool import REAL
+from console.replay.against.course import Course
+from console.replay.against.pairing import Difference
+from console.replay.against.spool import REAL
 from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome

@@ -160,7 +160,8 @@ def test_failed_reads_what_is_encrypted_and_in_the_archive(tmp_path: Path) -> No
 
 
 def test_a_command_that_starts_nothing_does_not_wait_for_ray_to_be_imported() -> None:
-    code = "import console.__main__, sys; print('ray' in sys.modules, 'console.run' in sys.modules)"
+    late = "['ray' in sys.modules, 'console.system.run' in sys.modules]"
+    code = f"import console.__main__, sys; print(*{late})"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["False", "False"]
 

@@ -19,7 +19,7 @@ from actors.store.manifest import open_store, shard_folder
 from engine.contacts.identity import partition_of
 from engine.decision import Outcome
 from engine.input import Receipt
-from tests.console.scenarios import EXAMPLES
+from tests.console.scenarios.played import EXAMPLES
 
 ADA = "ada"
 ZONE = ZoneInfo("Europe/Berlin")

@@ -21,7 +21,7 @@ from actors.slot import open_slot
 from actors.slot_files import SlotFiles
 from actors.store.manifest import open_store, shard_folder
 from console.__main__ import app
-from console.explain import explanation_of
+from console.contacts.explain import explanation_of
 from engine.contacts.identity import partition_of
 from engine.decision import Fault
 from tests.actors.made_store import CONTACTS, HOUR_MS

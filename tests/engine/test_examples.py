@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from actors.folder import read_folder
-from console.simulator import simulate
+from console.system.simulator import simulate
 from engine.decision import Delivery, Outcome
 from engine.input import Advance, Event, Handover, Publish, Receipt, payload_of
 from engine.language.journey import Publication

@@ -14,7 +14,7 @@ from actors.shards.service import ShardService
 from actors.shards.shard import Shard
 from actors.store.log import open_log
 from actors.store.manifest import open_store, shard_folder
-from console.logbook import failed_inputs
+from console.replay.logbook import failed_inputs
 from engine.fold.arrival import happen
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from console.simulator import simulate
+from console.system.simulator import simulate
 from engine.input import Event
 from ingest.readers import Chunk, LineRejection
 from ingest.sender import (

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from actors.store.key import store_key
-from console.held import held_of
+from console.contacts.held import held_of
 from tests.actors.test_eraser import everything
 from tests.console.command import anlass
 from tests.console.test_command import CONTACTS

@@ -12,10 +12,10 @@ import ray
 import uvloop
 
 from actors.settings import SystemSettings
-from console.demo import DemoReport, play
-from console.run import System
-from console.simulator import simulate
-from console.source import chunks_of
+from console.replay.source import chunks_of
+from console.system.demo import DemoReport, play
+from console.system.run import System
+from console.system.simulator import simulate
 from engine.limits import PARTITIONS
 from ingest.sender import encode_events
 

@@ -19,7 +19,7 @@ from actors.running import running_system
 from actors.store.history import read_history
 from actors.store.key import store_key
 from actors.store.manifest import open_store
-from console.logbook import outcomes_in
+from console.replay.logbook import outcomes_in
 from engine.input import Verdict
 from tests.actors.store.redis_server import free_port
 from tests.publications import journey

@@ -28,8 +28,8 @@ from actors.slot_files import SlotFiles
 from actors.store.key import store_key
 from actors.store.manifest import open_store, shard_folder
 from console.control.app import app_of
+from console.control.settings import SCOPES, ControlKey
 from console.control.system import System
-from console.control_settings import SCOPES, ControlKey
 from engine.contacts.identity import partition_of
 from tests.publications import source_of
 

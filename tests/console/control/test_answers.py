@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from actors.errors import OperatorError
-from console.control_client import ControlClient
+from console.remote.client import ControlClient
 from engine.errors import AuthorError
 
 

@@ -11,15 +11,15 @@ import pytest
 from msgspec.yaml import encode as yaml
 from typer.testing import CliRunner, Result
 
-import console.contact
+import console.contacts.command
 import console.control.contacts
 from actors.errors import OperatorError
 from actors.publisher import Publisher
-from console import audit
 from console.__main__ import app
-from console.audit import Audit, UnnotedError
 from console.control.app import ENDPOINTS
-from console.publication import account
+from console.journeys import audit
+from console.journeys.audit import Audit, UnnotedError
+from console.journeys.publication import account
 from engine.contacts.erasure import digest_of
 from tests.console.control.served import ANNA, Served, served
 from tests.console.control.test_changes import draft, waiting
@@ -251,7 +251,7 @@ def test_what_came_of_it_names_no_contact_either(
     async def fail(*_: Any, **__: Any) -> None:
         raise OperatorError(f"{contact}: refused, {contact!r} is still there")
 
-    monkeypatch.setattr(console.contact, "erase_contact", fail)
+    monkeypatch.setattr(console.contacts.command, "erase_contact", fail)
     monkeypatch.setattr(console.control.contacts, "erase_contact", fail)
     here(shop, "contact", "erase", contact)
     shop.asks("DELETE", f"/v1/contacts/{quote(contact, safe='')}", status=409)

@@ -253,7 +253,7 @@ def test_who_gives_up_waiting_ends_the_job_there(
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("console.remote_job.time.sleep", interrupted)
+    monkeypatch.setattr("console.remote.job.time.sleep", interrupted)
     anlass("verify", fails=SystemExit)
     (job,) = shop.system.jobs.all()
     assert (job.what, job.state) == ("verify", "ended")

@@ -179,6 +179,6 @@ async def test_commands_ask_a_cluster_and_when_it_has_ended_its_store(
         assert not numbers["running"]
         assert numbers["journeys"][0]["total"]["counts"]["entered"] == len(CONTACTS)
         assert (await api.command("events"))[0]["count"] == len(CONTACTS)
-        monkeypatch.setattr("console.cluster_contact.PATIENCE_S", 0.3)
+        monkeypatch.setattr("console.contacts.cluster.PATIENCE_S", 0.3)
         with pytest.raises(OperatorError, match=r"nobody serves slot .* just now"):
             await api.command("contact", "erase", "c-6")

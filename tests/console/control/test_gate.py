@@ -10,7 +10,7 @@ import pytest
 from actors.errors import OperatorError
 from console.control import gate
 from console.control.app import ENDPOINTS
-from console.control_settings import (
+from console.control.settings import (
     SCOPES,
     ControlKey,
     control_keys,

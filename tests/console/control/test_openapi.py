@@ -28,7 +28,7 @@ KEPT: list[Any] = [check for check in CHECKS.get_all() if check.__name__ not in 
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("api") / "data"
     with pytest.MonkeyPatch.context() as patch, served(folder, [ANNA]) as shop:
-        patch.setattr("console.status.BETWEEN_S", 0.01)
+        patch.setattr("console.reports.status.BETWEEN_S", 0.01)
         prepare(shop)
         found = schemathesis.openapi.from_asgi("/openapi.json", shop.app)
         yield found

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from console import audit
-from console.audit import Audit
 from console.control import refusals
 from console.control.refusals import ADDRESSES_MAX, OTHERS, WINDOW_S, Refusal, Refusals
-from console.control_settings import ControlKey
+from console.control.settings import ControlKey
+from console.journeys import audit
+from console.journeys.audit import Audit
 from tests.console.control.served import ANNA, Served, served
 
 READER = ControlKey(name="rita", key="a-key-of-rita-that-is-long", scopes=["read"])

@@ -7,7 +7,7 @@ import pytest
 from msgspec.yaml import encode as yaml
 
 from actors.errors import OperatorError
-from console.entrants import Entrants
+from console.journeys.entrants import Entrants
 from tests.console.control.afar import Anlass, here
 from tests.console.control.served import Served
 from tests.console.control.test_changes import waiting
@@ -54,7 +54,7 @@ def test_who_would_have_entered_is_looked_at_once_though_there_are_two_requests(
         looked.append(lookback.most_s)
         return Entrants()
 
-    monkeypatch.setattr("console.publication.entrants_of", look)
+    monkeypatch.setattr("console.journeys.publication.entrants_of", look)
     there[1]("publish", "--journeys", str(folder), "--yes")
     assert len(looked) == 1
 
@@ -86,7 +86,7 @@ def test_what_is_agreed_to_is_what_was_shown(
         here(shop, "pause", "hello")
         return True
 
-    monkeypatch.setattr("console.publish_command.typer.confirm", meanwhile)
+    monkeypatch.setattr("console.journeys.publish_command.typer.confirm", meanwhile)
     (folder / "hello.yaml").write_bytes(yaml(waiting("2h")))
     text = anlass("publish", "--journeys", str(folder), fails=OperatorError)
     assert "publication 2 is in force, not 1" in text

@@ -13,7 +13,7 @@ from console.control.app import ENDPOINTS
 from console.control.endpoint import Nothing
 from console.control.faults import RefusedError
 from console.control.shape import read_body, read_query
-from console.field_words import in_fields, in_options
+from console.remote.field_words import in_fields, in_options
 from tests.console.control.served import Served
 
 

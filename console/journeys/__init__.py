@@ -1,0 +1,1 @@
+"""Journeys: checked, compared with what is in force, put in force, and noted who did it."""

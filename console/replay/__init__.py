@@ -1,0 +1,1 @@
+"""Replay: what would have gone out, what did, and how drafts differ from that."""

@@ -1,0 +1,1 @@
+"""Reports: how a system is, what went through it, and whether its store is whole."""

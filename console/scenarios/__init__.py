@@ -1,0 +1,1 @@
+"""Scenarios: the tests that authors write beside their journeys, read, rehearsed, and told of."""
