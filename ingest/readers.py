@@ -159,19 +159,21 @@ class _JsonReader:
     def __call__(self, stream: BinaryIO, id_prefix: str) -> Iterator[Chunk]:
         first = 1
         for data in whole_lines(stream):
-            count = data.count(b"\n")
-            yield self._chunk(data, first, count, id_prefix)
+            chunk, count = self._chunk(data, first, id_prefix)
+            yield chunk
             first += count
 
-    def _chunk(self, data: bytes, first: int, count: int, id_prefix: str) -> Chunk:
+    def _chunk(self, data: bytes, first: int, id_prefix: str) -> tuple[Chunk, int]:
+        """Return the chunk, and how many lines it has."""
         try:
             lines = self._decode_lines(data)
-            if len(lines) == count:
+            count = len(lines)
+            if _stand_alone(data, count):
                 events = self._events_of(lines, first, id_prefix)
-                return Chunk(events, range(first, first + count), [])
+                return Chunk(events, range(first, first + count), []), count
         except UNREADABLE:
             pass  # Which line it is, the slow way tells.
-        return self._chunk_by_line(data, first, id_prefix)
+        return self._chunk_by_line(data, first, id_prefix), data.count(b"\n")
 
     def _chunk_by_line(self, data: bytes, first: int, id_prefix: str) -> Chunk:
         chunk = Chunk([], numbers := [], [])
@@ -186,6 +188,17 @@ class _JsonReader:
             except UNREADABLE as error:
                 chunk.rejections.append(rejection_of(number, words_of(error)))
         return chunk
+
+
+def _stand_alone(data: bytes, objects: int) -> bool:
+    """Say whether so many objects have a line each, and no line is blank.
+
+    As a rule nothing but a newline is between two: then these need not be counted, which takes
+    0.5 µs an event, seven times as long.
+    """
+    if data[:1] == b"{" and data[-2:] == b"}\n" and data.count(b"}\n{") == objects - 1:
+        return True
+    return data.count(b"\n") == objects
 
 
 def rejection_of(line: int, error: str) -> LineRejection:

@@ -215,7 +215,8 @@ def encode_contact(contact: Contact) -> bytes:
     """Return what is kept of a contact, the same bytes whatever of it was read meanwhile."""
     for past in contact.history.values():
         pack_unread(past)
-    return _encode(contact)
+    # Copied, as msgspec returns a buffer of up to half as much again as it says.
+    return bytes(memoryview(_encode(contact)))
 
 
 def plan_next_due(contact: Contact) -> None:

@@ -1,5 +1,7 @@
 """Past events stay unread until somebody asks; what is kept of them is the same all the while."""
 
+import sys
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -11,6 +13,7 @@ from msgspec import Raw
 from engine.contacts.contact import Contact, encode_contact
 from engine.contacts.happening import pack, packed
 from engine.contacts.history import past_of, remember
+from engine.fold import intake
 from engine.fold.intake import take_in
 from engine.fold.route import Route
 from engine.input import Event
@@ -67,3 +70,16 @@ def test_what_is_packed_at_once_stands_behind_what_is_packed_too() -> None:
 @pytest.mark.parametrize("payload", [b'{"product_id":"\xff"}', b'{"product_id":%d}' % 2**70, b"{"])
 def test_of_a_payload_that_cannot_be_read_the_moment_is_kept(payload: bytes) -> None:
     assert packed((7, payload)) == pack(7)
+
+
+def test_an_unread_event_takes_no_more_memory_than_its_bytes() -> None:
+    """An encoder returns a buffer of up to half as much again: a hot contact holds hundreds."""
+    payload = msgspec.json.encode({"note": "n" * 200})
+    contact = Contact("c-1")
+    taken_in(contact, 0, "page_view", Raw(payload), NOON_MS)
+    tracemalloc.start()
+    taken_in(contact, 1, "page_view", Raw(payload), NOON_MS)
+    of_intake = tracemalloc.Filter(inclusive=True, filename_pattern=intake.__file__)
+    kept = tracemalloc.take_snapshot().filter_traces([of_intake])
+    tracemalloc.stop()
+    assert max(trace.size for trace in kept.traces) == sys.getsizeof(payload)

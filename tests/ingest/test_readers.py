@@ -113,6 +113,22 @@ def test_line_numbers_hold_over_blocks(tmp_path: Path, monkeypatch: pytest.Monke
     assert [each.line for each in rejections] == [3, 40]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n", "\n\n", "\n \t\n", "\n\n\n"])
+@pytest.mark.parametrize("begin", ["", "\n", " \n"])
+def test_blank_lines_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: str, end: str
+) -> None:
+    """An event's line is that which an editor shows, also where a chunk ends in blank ones."""
+    one = '{"contact":"c","name":"hi","payload":{"note":"}\\n{"}}'
+    text = begin + end.join([one] * 9)
+    monkeypatch.setattr(readers, "CHUNK_BYTES", len(begin + one + end))
+    events, lines, rejections = read(written(tmp_path, text), "canonical")
+    expected = [i for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+    assert list(lines) == expected
+    assert [event.id for event in events] == [f"line-{line}" for line in expected]
+    assert rejections == []
+
+
 def test_a_line_without_end_is_rejected_and_not_held(tmp_path: Path) -> None:
     good = '{"contact":"c1","name":"hi"}\n'
     long = '{"contact":"c1","name":"' + "x" * 20_000_000 + '"}\n'
