@@ -41,14 +41,14 @@ from console.options import (
     redis_settings,
 )
 from console.replay.command import replay
-from console.replay.source import chunks_from, chunks_of
+from console.replay.source import chunks_behind, chunks_from, chunks_of
 from console.reports.events import events
 from console.reports.failed import failed
 from console.reports.numbers_screen import numbers
 from console.reports.status_screen import status
 from console.reports.verify import verify
 from console.scenarios.command import run_tests
-from console.screen import console, errors, progress_bar
+from console.screen import NAME, console, errors, progress_bar, show_rejections
 from console.system.cluster_command import restart, scale, stop
 from console.system.demo import play
 from console.system.demo_screen import show_demo
@@ -237,7 +237,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
         if json:
             print_json(report)
         else:
-            show_demo(report)
+            show_demo(report, str(events))
 
     uvloop.run(playing())
 
@@ -271,10 +271,14 @@ def send(
     key: Annotated[str, typer.Option(envvar="ANLASS_KEY", help="Write key.")] = "",
     format: Format = "auto",
     consent: ConsentOption = "asked",
+    from_line: Annotated[int, typer.Option(min=1, help="Go on there, where it stopped.")] = 1,
     json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Post a file of events to a gateway, in order; what fails is sent again with the same ids."""
-    chunks = chunks_of(file, format, consent_all=consent == "all")
+    """Post a file of events to a gateway, in order; what fails is sent again with the same ids.
+
+    Exit 1 where something of the file was rejected.
+    """
+    chunks = chunks_behind(chunks_of(file, format, consent_all=consent == "all"), from_line)
     with progress_bar() as bar:
         task = bar.add_task("sending", total=None, rate=0.0)
         began = time.perf_counter()
@@ -283,10 +287,9 @@ def send(
             done = report.accepted + report.repeated + report.rejected
             bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
-        report = uvloop.run(Sender(url, key).send(chunks, advance))
-    for rejection in report.rejections:
-        where = f"{file}, line {rejection.line}: {rejection.error}"
-        errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
+        sender = Sender(url, key, trouble=_tell_trouble)
+        report = uvloop.run(sender.send(chunks, advance))
+    show_rejections(str(file), report.rejections)
     if json:
         report.latencies_ms = []
         print_json(report)
@@ -296,7 +299,16 @@ def send(
             f"{report.rejected:,} rejected, {report.failed:,} without an answer"
         )
     if report.error:
-        raise OperatorError(report.error)
+        line = report.stopped_at
+        raise OperatorError(
+            f"{report.error}; stopped at line {line}: go on with --from-line {line}"
+        )
+    if report.rejected:
+        raise typer.Exit(1)
+
+
+def _tell_trouble(fault: str) -> None:
+    errors.print(f"{fault}; tried again for a minute", soft_wrap=True, markup=False)
 
 
 app.command()(failed)
@@ -319,7 +331,7 @@ def main() -> NoReturn:
     """Run the command; what a person did wrong is told in a line each, without a traceback."""
     log_to_stderr()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=NAME, standalone_mode=False)
     except (OperatorError, AuthorError, ChannelError, StoreStalledError) as error:
         _refuse(str(error))
     except typer.Exit as end:
@@ -331,8 +343,17 @@ def main() -> NoReturn:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        _refuse(f"{error.format_message()} Try `anlass --help`.")
+        _refuse_use(error.format_message(), getattr(error, "ctx", None))
     sys.exit(code or 0)
+
+
+def _refuse_use(said: str, context: typer.Context | None) -> NoReturn:
+    """Say what is wrong with the words of a command, and which help tells how they are meant."""
+    if said.startswith("Usage: "):  # A command of commands, without one of them: it is the help.
+        sys.stderr.write(said + "\n")
+        sys.exit(2)
+    named = context.command_path if context else NAME
+    _refuse(f"{said.replace('Value error, ', '').rstrip('.')}. Try `{named} --help`.")
 
 
 def _refuse(text: str) -> NoReturn:

@@ -1,8 +1,16 @@
 """Screen: how results look to a person: tables, bars, messages."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+
+from ingest.readers import LineRejection
+
+NAME: Final = "anlass"
+"""Of the command."""
 
 console = Console()
 errors = Console(stderr=True)
@@ -47,3 +55,10 @@ def pairs(*rows: tuple[str, str]) -> Table:
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def show_rejections(file: str, rejections: Iterable[LineRejection]) -> None:
+    """Print, a line each, what of a file is no event, and why."""
+    for each in rejections:
+        where = f"{file}, line {each.line}: {each.error}"
+        errors.print(f"{where} - at `{each.path}`", soft_wrap=True, markup=False)

@@ -27,6 +27,7 @@ from ingest.protocol import HttpConnection
 from ingest.report import Counters, GatewayReport, LaneReport, Siblings
 from ingest.router import Router
 from ingest.settings import GatewaySettings
+from ingest.stalls import Stalls
 from ingest.waiting import LaneBounds
 from ingest.wire import BodyError, Reader, keys_of
 
@@ -92,6 +93,7 @@ class Gateway:
         self._statuses: asyncio.Task[dict[int, dict[str, Any] | None]] | None = None
         self._siblings = siblings or Siblings()
         self._memory = MemoryWatch(memory_max_bytes(settings.memory_max))
+        self._stalls = Stalls()
         self._watch: asyncio.Task[None] | None = None
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -328,6 +330,7 @@ class Gateway:
         while True:
             await asyncio.sleep(WATCH_S)
             statuses = await self._ask_shards()
+            self._stalls.note(statuses)
             used: dict[Any, int | None] = {
                 slot: shard_rss_bytes(status) for slot, status in statuses.items()
             }

@@ -17,6 +17,10 @@ from ingest.memory import MemoryWatch
 from ingest.report import ACK_S_BUCKETS, Counters, GatewayReport
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+STALLED: Final = "stalled"
+ERROR: Final = "_error"
+"""Of a shard's status, texts that are empty where all is well."""
+
 _NO_NAME: Final = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -133,10 +137,15 @@ def _buckets(counters: Counters) -> list[tuple[str, float]]:
 
 
 def _shard_families(shards: dict[int, dict[str, Any] | None]) -> Iterator[Metric]:
-    """Yield each number of the shards' statuses; what is no number is for other readers."""
+    """Yield each number of the shards' statuses, and of each trouble whether it is there.
+
+    What else is no number is for other readers.
+    """
     families: dict[str, GaugeMetricFamily] = {}
     for shard, status in shards.items():
         for field, value in (status or {}).items():
+            if field == STALLED or field.endswith(ERROR):
+                value = bool(value)  # noqa: PLW2901 - the text says what it is: see `anlass status`
             if not isinstance(value, int | float):
                 continue
             name = f"anlass_shard_{_NO_NAME.sub('_', field)}"

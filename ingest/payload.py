@@ -55,7 +55,8 @@ def check_payload(name: str, payload: bytes) -> None:
         value = _decode(payload)
         _encode_into(value, _scratch)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise EventError("$.payload", str(error)) from None
+        text, _, inner = str(error).partition(" - at `$")
+        raise EventError(f"$.payload{inner.rstrip('`')}", text) from None
     except OverflowError:
         raise EventError("$.payload", "a whole number must fit into 64 bits") from None
     except RecursionError:

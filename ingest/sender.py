@@ -22,6 +22,8 @@ TRIES_MAX: Final = 12
 """Of one batch: with the pauses below, about a minute and a half of a gateway that is away."""
 PAUSE_S_MIN: Final = 0.1
 PAUSE_S_MAX: Final = 15.0
+TROUBLE_S: Final = 1.0
+"""Pauses of one batch after which it is told that it is being tried again."""
 TIMEOUT_S: Final = 30.0
 REJECTIONS_KEPT_MAX: Final = 20
 TRY_AGAIN: Final = (408, 429, 502, 503, 504)
@@ -55,6 +57,8 @@ class SendReport(Struct):
     """Of each batch answered, its last try only."""
     error: str = ""
     """Why sending stopped before the end; empty where it did not."""
+    stopped_at: int = 0
+    """The line of the first event that was not answered, where it did."""
     erased: int = 0
     """Of those rejected: their contact was erased and is kept out; which, the gateway tells not."""
 
@@ -68,8 +72,8 @@ class Sender:
     """Posts over one connection, a batch after the other: the next waits for the answer.
 
     What cannot be delivered is tried again, the same bytes with the same ids, so that nothing
-    counts twice. `rejected` is told of every rejection, while the report keeps the first few only.
-    `transport` and `sleep` are for tests.
+    counts twice. `rejected` is told of every rejection, while the report keeps the first few only;
+    `trouble`, of a batch that has waited for a second, why. `transport` and `sleep` are for tests.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Sender:
         key: str = "",
         *,
         rejected: Callable[[LineRejection], None] | None = None,
+        trouble: Callable[[str], None] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -86,6 +91,7 @@ class Sender:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._rejected = rejected
+        self._trouble = trouble
         self._transport = transport
         self._sleep = sleep
 
@@ -123,12 +129,12 @@ class Sender:
         report: SendReport,
     ) -> None:
         body = encode_events(events)
-        pause_s = PAUSE_S_MIN
+        pause_s, slept_s = PAUSE_S_MIN, 0.0
         fault = ""
         for attempt in range(TRIES_MAX):
             if attempt > 0:
+                slept_s = await self._rest(pause_s, slept_s, fault)
                 report.retries += 1
-                await self._sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_S_MAX)
             try:
                 response = await client.post(self._url, content=body, headers=self._headers)
@@ -142,14 +148,24 @@ class Sender:
                 fault = f"{self._url}: {error}"
                 break
             if response.status_code in TRY_AGAIN:
-                fault = f"{self._url} says {response.status_code} still after {TRIES_MAX} tries"
+                fault = _words_of(response)
                 pause_s = max(pause_s, _retry_after_s(response))
                 continue
             fault = self._count(response, len(events), lines, report)
             break
+        else:
+            fault += f"; given up after {TRIES_MAX} tries"
         if fault:
             report.failed += len(events)
             report.error = fault
+            report.stopped_at = lines[0]
+
+    async def _rest(self, pause_s: float, slept_s: float, fault: str) -> float:
+        """Wait for the next try; return for how long its batch has waited altogether."""
+        if self._trouble is not None and slept_s < TROUBLE_S <= slept_s + pause_s:
+            self._trouble(fault)
+        await self._sleep(pause_s)
+        return slept_s + pause_s
 
     def _count(
         self, response: httpx.Response, count: int, lines: Sequence[int], report: SendReport
@@ -200,9 +216,11 @@ def encode_events(events: Sequence[Event]) -> bytes:
     """Return events as canonical JSON lines."""
     return _encode_lines(
         [
-            as_wire(event)
-            if event.at_ms is None or event.contact.startswith(ANONYMOUS_PREFIX)
-            else event
+            event
+            if type(event) is Event  # Those of readers may have fields by other names.
+            and event.at_ms is not None
+            and not event.contact.startswith(ANONYMOUS_PREFIX)
+            else as_wire(event)
             for event in events
         ]
     )

@@ -16,7 +16,7 @@ from actors.kept.opening import publications_of
 from actors.kept.past import Begin, Past
 from console.contacts.imprint import Imprints
 from console.contacts.show import unknown_contact
-from console.contacts.story import InputTold, Story, StoryEntry
+from console.contacts.story import InputTold, StateNote, Story, StoryEntry
 from console.contacts.story_words import QUIET, Line, Teller
 from console.options import (
     ArchiveUrl,
@@ -173,4 +173,6 @@ def _row(line: Line, teller: Teller) -> Text:
 
 
 def _is_own(entry: StoryEntry) -> bool:
-    return not (isinstance(entry.input, InputTold) and entry.input.what == "publish")
+    """Say whether an entry is the contact's: publishes are told to each of them."""
+    published = isinstance(entry.input, InputTold) and entry.input.what == "publish"
+    return not published and not isinstance(entry.note, StateNote)

@@ -46,7 +46,7 @@ from console.replay.replay import (
 )
 from console.replay.screen import show_replay
 from console.replay.source import chunks_of, consents_added
-from console.screen import errors, progress_bar
+from console.screen import errors, progress_bar, show_rejections
 from engine.decision import Outcome
 from engine.limits import FAR_MS
 from ingest.readers import Chunk
@@ -170,7 +170,7 @@ def _show(
 def _named(journeys: Path | None, events: Path | None) -> tuple[Path, Path]:
     if journeys is None or events is None:
         missing = "--journeys" if journeys is None else "--events"
-        raise OperatorError(f"Missing option '{missing}'. Try `anlass --help`.")
+        raise OperatorError(f"Missing option '{missing}'. Try `anlass replay --help`.")
     return journeys, events
 
 
@@ -230,11 +230,8 @@ def _replay_file(
         def advance(chunk: Chunk) -> None:
             nonlocal done, rejected
             done += len(chunk.events)
-            for rejection in chunk.rejections:
-                rejected += 1
-                if rejected <= REJECTIONS_SHOWN:
-                    where = f"{events}, line {rejection.line}: {rejection.error}"
-                    errors.print(f"{where} - at `{rejection.path}`", soft_wrap=True, markup=False)
+            show_rejections(str(events), chunk.rejections[: max(REJECTIONS_SHOWN - rejected, 0)])
+            rejected += len(chunk.rejections)
             bar.update(task, completed=done, rate=done / (time.perf_counter() - began))
 
         wall_s = replay_chunks(replaying, chunks, advance)

@@ -1,5 +1,6 @@
 """Source: where the events of a demo, a replay or a sending come from: a file of some format."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,7 +26,8 @@ def chunks_of(path: Path, format: str, *, consent_all: bool) -> Iterable[Chunk]:
     `format` may be `auto`. Raises OperatorError where the file or the format cannot be read.
     """
     if not path.is_file():
-        raise OperatorError(f"there is no file {path}")
+        is_what = f"{path} is a folder; name a file in it" if path.is_dir() else ""
+        raise OperatorError(is_what or f"there is no file {path}")
     if format == "auto":
         format = guess_format(path)
     if format not in FORMATS:
@@ -62,6 +64,15 @@ def chunks_from(events: Iterable[Event]) -> Iterator[Chunk]:
     while chunk := list(islice(stream, CHUNK_EVENTS)):
         yield Chunk(chunk, range(first, first + len(chunk)), [])
         first += len(chunk)
+
+
+def chunks_behind(chunks: Iterable[Chunk], line: int) -> Iterator[Chunk]:
+    """Yield what stands on a line, or behind it; of a file its ids stay as they are."""
+    for chunk in chunks:
+        at = bisect_left(chunk.lines, line)
+        rejections = [each for each in chunk.rejections if each.line >= line]
+        if rejections or at < len(chunk.lines):
+            yield Chunk(chunk.events[at:], chunk.lines[at:], rejections)
 
 
 class ConsentedChunks:

@@ -15,7 +15,7 @@ from console.replay.logbook import outcomes_in
 from console.replay.replay import RUN_ON_MS, write_outcomes
 from engine.decision import SENT, Outcome
 from engine.limits import FAR_MS
-from ingest.readers import Chunk
+from ingest.readers import Chunk, LineRejection
 from ingest.sender import Sender, SendReport
 
 if TYPE_CHECKING:  # It imports Ray, which takes most of a second.
@@ -51,6 +51,8 @@ class DemoReport(Struct, kw_only=True):
     messages: list[dict[str, Any]]
     """A few, as their contacts would read them."""
     folder: str
+    rejections: list[LineRejection]
+    """Of those refused the first few, each with its line in the file."""
 
 
 async def play(
@@ -92,6 +94,7 @@ async def play(
         commits=sum(status["commits"] for status in statuses),
         messages=sample_messages(folder / "messages.jsonl", outcomes),
         folder=str(folder),
+        rejections=sent.rejections,
     )
 
 

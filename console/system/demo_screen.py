@@ -1,17 +1,21 @@
 """Demo screen: what a demo came to, as a person reads it."""
 
+import shlex
+import sys
+
 from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
 from console.replay.screen import outcome_table
-from console.screen import console, pairs
+from console.screen import NAME, console, pairs, show_rejections
 from console.system.demo import DemoReport
 
 
-def show_demo(report: DemoReport) -> None:
-    """Print what a demo came to."""
+def show_demo(report: DemoReport, file: str) -> None:
+    """Print what a demo of a file came to."""
+    show_rejections(file, report.rejections)
     events = pairs(
         ("events sent", f"{report.events:,}"),
         ("accepted", f"{report.accepted:,}"),
@@ -37,17 +41,31 @@ def show_demo(report: DemoReport) -> None:
     console.print(outcome_table(report.outcomes))
     for message in report.messages:
         console.print(_message(message))
-    console.print(
-        Group(
-            Text("Where to look next", style="bold"),
-            Text(f"  {report.folder}/messages.jsonl   every message, as its channel got it"),
-            Text(f"  {report.folder}/outcomes.jsonl   every visit: sent, or why not"),
-            Text("  examples/journeys/              the journeys, as a marketer writes them"),
-            Text("  anlass replay --help            the same in one process, on a file of yours"),
-            Text("  anlass run --help               start it to stay"),
-        ),
-        soft_wrap=True,
-    )
+    console.print(Text("Where to look next", style="bold"))
+    places = _where_next(report)
+    width = max(len(place) for place, _ in places)
+    for place, what in places:
+        console.print(Text(f"  {place:<{width}}   {what}"), soft_wrap=True)
+
+
+def _where_next(report: DemoReport) -> list[tuple[str, str]]:
+    """Return files, and commands that can be typed as they stand, each with what it shows."""
+    said = sys.argv[0]
+    command = said if said.endswith(f"/{NAME}") else NAME
+    places = []
+    for message in report.messages[:1]:
+        asked = [command, "explain", message["contact"], "--data", report.folder]
+        places = [
+            (f"{report.folder}/messages.jsonl", "every message, as its channel got it"),
+            (shlex.join(asked), "why the first of these was sent"),
+        ]
+    return [
+        *places,
+        (f"{report.folder}/outcomes.jsonl", "every visit: sent, or why not"),
+        ("examples/journeys/", "the journeys, as a marketer writes them"),
+        (f"{command} replay --help", "the same in one process, on a file of yours"),
+        (f"{command} run --help", "start it to stay"),
+    ]
 
 
 def _message(message: dict[str, str]) -> RenderableType:

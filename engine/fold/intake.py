@@ -66,8 +66,9 @@ def take_in(  # noqa: C901, PLR0912, PLR0915 - see below
         happening = _packed_at_once(route, read, at_ms)
     else:
         view = b"" + payload  # Its bytes, in no more memory; bytes() takes longer.
-        unread = len(view) <= UNREAD_BYTES_MAX and view[0] == OBJECT
-        happening = (at_ms, view) if unread else pack_happening(at_ms, decode_fields(view))
+        happening = (at_ms, view)
+        if view[0] != OBJECT or len(view) > UNREAD_BYTES_MAX:
+            happening = pack_happening(at_ms, decode_fields(view))
     event_id = event.id
     if len(event_id) > EVENT_ID_CHARS_KEPT:
         event_id = shortened_id(event_id)

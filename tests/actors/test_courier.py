@@ -18,7 +18,7 @@ from channels.channel import Result
 from channels.delivery import Channels
 from channels.message import Message
 from engine.contacts.identity import partition_of
-from tests.actors.credentials import credentials
+from tests.actors.links.credentials import credentials
 from tests.publications import journey, source_of
 
 

@@ -13,7 +13,7 @@ from channels.delivery import Channels
 from channels.message import Message
 from engine.contacts.identity import partition_of
 from tests.actors.deaf import deaf_shard
-from tests.actors.slots import HOUR, NOON, Slots, event, two_slots
+from tests.actors.shards.slots import HOUR, NOON, Slots, event, two_slots
 
 
 class Slow:

@@ -24,9 +24,9 @@ from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from engine.limits import DAY_MS
+from tests.actors.shards.test_eraser import ADA, IDENTIFY, NOON, SECRET, event
 from tests.actors.store.frames import frame_at
 from tests.actors.tenures import Tenures, tenures
-from tests.actors.test_eraser import ADA, IDENTIFY, NOON, SECRET, event
 from tests.publications import journey, source_of
 
 SOURCE = source_of(journey())

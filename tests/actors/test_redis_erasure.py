@@ -28,9 +28,7 @@ from engine.contacts.erasure import digest_of
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
 from engine.limits import DAY_MS
-from tests.actors.store.frames import frame_at
-from tests.actors.store.redis_server import Server, new_settings
-from tests.actors.test_eraser import (
+from tests.actors.shards.test_eraser import (
     ADA,
     BOB,
     KEY,
@@ -42,7 +40,9 @@ from tests.actors.test_eraser import (
     take_snapshots,
     verdicts,
 )
-from tests.actors.test_redis_outage import server, until
+from tests.actors.shards.test_redis_outage import server, until
+from tests.actors.store.frames import frame_at
+from tests.actors.store.redis_server import Server, new_settings
 
 __all__ = ["server"]
 

@@ -21,7 +21,7 @@ from actors.store.log import Sizes
 from actors.store.seal import KEY_BYTES
 from engine.contacts.identity import partition_of
 from engine.limits import DAY_MS
-from tests.actors.life import CONTACTS, PARTITIONS, SHARDS
+from tests.actors.shards.life import CONTACTS, PARTITIONS, SHARDS
 from tests.engine.situation import NOON_MS
 
 KEY = bytes(range(KEY_BYTES))

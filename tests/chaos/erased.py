@@ -8,7 +8,7 @@ from actors.store.key import store_key
 from actors.verify.files import verify_store
 from actors.verify.finding import Counts
 from console.reports.verify import words
-from tests.actors.test_eraser import everything
+from tests.actors.shards.test_eraser import everything
 
 OUT_OF_REACH = "messages.jsonl"
 """What left by the file channel: docs/operations.md says that it is not touched."""

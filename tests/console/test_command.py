@@ -27,8 +27,15 @@ CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
     ("arguments", "said"),
     [
         (["fly"], "No such command 'fly'. Try `anlass --help`."),
-        (["replay", "--journeys", EXAMPLES], "Missing option '--events'. Try `anlass --help`."),
+        (
+            ["replay", "--journeys", EXAMPLES],
+            "Missing option '--events'. Try `anlass replay --help`.",
+        ),
+        (["contact", "fly"], "No such command 'fly'. Try `anlass contact --help`."),
+        (["contact", "show"], "Missing argument 'ID'. Try `anlass contact show --help`."),
+        (["run", "--port", "99999"], "less than or equal to 65535. Try `anlass run --help`."),
         (["replay", "--journeys", EXAMPLES, "--events", "/none"], "there is no file /none"),
+        (["replay", "--journeys", EXAMPLES, "--events", EXAMPLES], "is a folder; name a file in"),
         (["replay", "--from-log", "/none"], "/none is no data folder of Anlass"),
         (["replay", "--from-log", "/none", "--events", "/e"], "takes no --events; leave one"),
         (["replay", "--from-log", "/none", "--journeys", "/j"], "takes no --journeys; leave one"),
@@ -38,7 +45,10 @@ CONTACTS = Path(__file__).parents[2] / "examples" / "contacts" / "contacts.csv"
         (["verify", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["failed", "--data", "/none"], "/none is no data folder of Anlass; name one with --data"),
         (["run", "--journeys", EXAMPLES, "--host", "0.0.0.0", "--data", "/none"], "write keys"),
-        (["run", "--journeys", EXAMPLES, "--clock", "sun"], "is not one of 'wall', 'events'"),
+        (
+            ["run", "--journeys", EXAMPLES, "--clock", "sun"],
+            ": 'sun' is not one of 'wall', 'events'",
+        ),
         (["run", "--journeys", EXAMPLES, "--keep", "long"], "--keep 'long' is no span; write"),
         (["validate", "/none"], "/none"),
         (["import", "/none.csv"], "there is no file /none.csv"),
@@ -55,6 +65,13 @@ def test_a_mistake_in_use_is_one_line(arguments: list[object], said: str) -> Non
     (line,) = result.stderr.splitlines()
     assert line.startswith("anlass: ")
     assert said in line
+
+
+@pytest.mark.parametrize("arguments", [[], ["contact"], ["keys"]])
+def test_a_command_of_commands_alone_shows_them(arguments: list[object]) -> None:
+    result = anlass(*arguments)
+    assert result.returncode == 2
+    assert result.stderr == anlass(*arguments, "--help").stdout
 
 
 def test_validate_names_every_mistake_of_every_file(tmp_path: Path) -> None:
@@ -86,6 +103,18 @@ def test_replay_counts_the_files_events_and_writes_the_same_bytes_twice(tmp_path
         assert "line 10" in result.stderr
     assert (said[0]["events"], said[0]["rejected"], said[0]["contacts"]) == (9, 1, 3)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_the_example_events_come_to_a_mail_of_each_journey(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    events = EXAMPLES.parent / "events.jsonl"
+    result = anlass("replay", "--journeys", EXAMPLES, "--events", events, "--out", out)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(line["contact"], line["journey"], line["outcome"]) for line in lines] == [
+        ("c-43", "checkout-help", "sent"),
+        ("c-42", "favourites", "sent"),
+    ]
 
 
 def test_failed_lists_what_the_log_says(tmp_path: Path) -> None:

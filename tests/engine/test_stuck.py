@@ -13,7 +13,7 @@ from engine.decision import Decision, Fault
 from engine.input import Event, Publish, Verdict
 from engine.partition import Partition
 from ingest.payload import EventError, check_payload
-from tests.engine.model import JOURNEYS, SETTINGS
+from tests.engine.machines.shop import JOURNEYS, SETTINGS
 from tests.engine.payloads import payloads
 from tests.engine.situation import NOON_MS
 from tests.publications import source_of

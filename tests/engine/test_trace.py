@@ -8,8 +8,8 @@ from engine.input import Advance, ContactInput, Event, Publish
 from engine.limits import FAR_MS
 from engine.partition import Partition
 from engine.trace import COMES, EVENT, TIME, EndNote, NodeNote, Trace
+from tests.engine.nodes.test_await import wait_for
 from tests.engine.situation import HOUR_MS, NOON_MS, decide, mail, wait
-from tests.engine.test_await import wait_for
 from tests.publications import journey, source_of, version
 
 NODES = [wait("1h"), wait_for("bought"), decide({"field": "price", "less_than": 5}), mail()]

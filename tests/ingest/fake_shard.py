@@ -43,6 +43,8 @@ class FakeShard:
         self.frames: list[list[LinkEvent]] = []
         self.attempts: list[int] = []
         self.status: dict[str, object] = {"contacts": 3, "lag.ms": 1.5, "name": "fake"}
+        self.asked = 0
+        """How many times it was asked how it is."""
         self._remember = remember
         self._seen: set[tuple[str, str]] = set()
         self.credentials: Credentials | None = None
@@ -94,6 +96,7 @@ class FakeShard:
     def _received(self, link: Link, data: bytes) -> None:
         request = decode_request(data)
         if isinstance(request, AskStatus):
+            self.asked += 1
             if not self.deaf:
                 link.send(Status(request.seq, self.status))
             return

@@ -239,6 +239,7 @@ async def test_events_of_an_erased_contact_are_counted_as_refused(tmp_path: Path
 
 async def test_metrics_tell_what_went_through(tmp_path: Path) -> None:
     async with serving(tmp_path, shards=2) as served, served.sender() as sender:
+        served.shard.status |= {"stalled": "the disk is full", "erasure_error": ""}
         await sender.ask(post([event(id="1"), event(id="2", at_ms=1), event(name="poison")]))
         await sender.ask(post(event(id="1")))
         await served.shards[1].stop()
@@ -259,6 +260,8 @@ async def test_metrics_tell_what_went_through(tmp_path: Path) -> None:
     assert scraped["anlass_shard_contacts", "0"] == 3
     assert scraped["anlass_shard_lag_ms", "0"] == 1.5
     assert ("anlass_shard_name", "0") not in scraped
+    assert scraped["anlass_shard_stalled", "0"] == 1
+    assert scraped["anlass_shard_erasure_error", "0"] == 0
     assert ("anlass_shard_contacts", "1") not in scraped
 
 

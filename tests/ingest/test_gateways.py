@@ -18,7 +18,7 @@ from ingest.gateways import Gateways
 from ingest.memory import rss_bytes
 from ingest.report import GatewayReport, read_report
 from ingest.settings import GatewaySettings
-from tests.actors.credentials import credentials
+from tests.actors.links.credentials import credentials
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import Sender, event, get, post, until
 

@@ -12,7 +12,7 @@ from ingest.exchange import Exchange
 from ingest.lane import Lane
 from ingest.limits import FRAME_EVENTS_MAX, LANE_EVENTS_MIN, SECOND_FRAME_EVENTS_MIN
 from ingest.waiting import LaneBounds
-from tests.actors.credentials import credentials
+from tests.actors.links.credentials import credentials
 from tests.ingest.fake_shard import FakeShard
 from tests.ingest.raw_http import until
 

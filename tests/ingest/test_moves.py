@@ -19,7 +19,7 @@ from ingest.frame import Frame
 from ingest.gateway import Gateway
 from ingest.settings import GatewaySettings
 from tests.actors.deaf import deaf_shard
-from tests.actors.slots import NOON, Slots, event, two_slots
+from tests.actors.shards.slots import NOON, Slots, event, two_slots
 from tests.ingest.raw_http import Sender, post, until
 
 CONTACTS = [f"c-{number}" for number in range(24)]

@@ -27,6 +27,9 @@ event_time,event_type,user_id,event_id,variant,price,order_total
 2022-10-03 16:44:05.000000,Pop-up Email Viewed,u1,m3,,,
 2022-10-03 16:44:06,Order Completed,u1,m4,,,12.5
 """
+W1 = """\
+{"id":"1","contact":"c","name":"page_view","ts":1700000000000,"payload":{"price":1.5}}
+"""
 
 
 def read(path: Path, format: str) -> tuple[list[Event], list[int], list[LineRejection]]:
@@ -171,12 +174,11 @@ def test_an_unknown_format_names_those_there_are(tmp_path: Path) -> None:
 
 
 def test_w1_is_read(tmp_path: Path) -> None:
-    line = '{"id":"1","contact":"c","name":"page_view","ts":5,"payload":{"price":1.5}}\n'
-    events, _, _ = read(written(tmp_path, line), "w1")
+    events, _, _ = read(written(tmp_path, W1), "w1")
     (event,) = events
     assert isinstance(event, Event)
     assert msgspec.structs.astuple(looked_into(event)) == (
-        *("1", "c", "page_view", 5),
+        *("1", "c", "page_view", 1_700_000_000_000),
         {"price": 1.5},
     )
 
@@ -224,6 +226,19 @@ def test_what_is_written_as_wire_is_read_as_it_was(tmp_path: Path) -> None:
     path = written(tmp_path, encode_events(events))
     assert [event for chunk in read_events(path, "canonical") for event in chunk] == events
     assert as_wire(events[1]) == {"id": "2", "name": "hi", "payload": {}, "anonymous": "v"}
+
+
+@pytest.mark.parametrize(
+    ("format", "text"), [("w1", W1), ("rees46", REES46), ("d2c", D2C.replace("1970", "2022"))]
+)
+def test_what_is_read_of_another_format_is_sent_as_the_same_events(
+    tmp_path: Path, format: str, text: str
+) -> None:
+    events, _, _ = read(written(tmp_path, text), format)
+    sent, _, rejections = read(written(tmp_path, encode_events(events)), "canonical")
+    assert rejections == []
+    as_read = [msgspec.structs.astuple(looked_into(event)) for event in events]
+    assert [msgspec.structs.astuple(event) for event in sent] == as_read
 
 
 def test_a_stream_is_not_read_ahead(tmp_path: Path) -> None:

@@ -122,7 +122,22 @@ async def test_a_gateway_that_stays_away_ends_it_and_the_rest_counts_as_failed()
     report = await gateway.take(chunk(2 * EVENTS_PER_POST + 5), chunk(9))
     assert len(gateway.bodies) == 1 + TRIES_MAX
     assert counts(report) == (EVENTS_PER_POST, 0, 0, EVENTS_PER_POST + 5)
-    assert "cannot be reached: refused" in report.error
+    assert report.error.endswith(f"be reached: refused; given up after {TRIES_MAX} tries")
+    assert report.stopped_at == EVENTS_PER_POST + 1
+
+
+async def test_who_waits_is_told_why_once_a_batch_and_not_at_the_first_pause() -> None:
+    told: list[str] = []
+    full = httpx.Response(429, headers={"Retry-After": "1"}, json={"error": "full"})
+    away = [httpx.ConnectError("refused")] * 6
+    gateway = Gateway(httpx.ConnectError("refused"), taken(2), *away, taken(2), full, full)
+    sender = Sender("http://gate", transport=gateway, sleep=gateway.sleep, trouble=told.append)
+    report = await sender.send([chunk(2), chunk(2), chunk(2)])
+    assert (report.accepted, report.error, report.stopped_at) == (6, "", 0)
+    assert told == [
+        "http://gate/v1/events cannot be reached: refused",
+        "http://gate/v1/events says 429: full",
+    ]
 
 
 async def test_a_refusal_of_all_stops_at_once_with_one_line_that_says_why() -> None:

@@ -188,11 +188,18 @@ def test_a_fault_of_a_single_event_is_named_the_same(
 
 
 def test_what_no_shard_could_decode_is_refused_in_the_payload() -> None:
-    for poison in (b'{"a":"\xff"}', b'{"a":1e999}', b'{"a":' + b"9" * 500 + b"}"):
+    for poison, path, error in (
+        (b'{"a":"\xff"}', "$.payload", "'utf-8' codec can't decode"),
+        (b'{"a":1e999}', "$.payload[...]", "Number out of range"),
+        (b'{"a":[1,{"b":-1e999}]}', "$.payload[...][1][...]", "Number out of range"),
+        (b'{"a":' + b"9" * 500 + b"}", "$.payload", "a whole number must fit into 64 bits"),
+    ):
         body = b'[{"contact":"c","name":"x","payload":%b},{"contact":"c","name":"x"}]' % poison
         events, (rejected,) = read(body)
         assert len(events) == 1
-        assert (rejected.index, rejected.path) == (0, "$.payload")
+        assert (rejected.index, rejected.path) == (0, path)
+        assert rejected.error.startswith(error)
+        assert "`" not in rejected.error, "the path stands apart"
 
 
 def test_a_broken_line_costs_only_itself() -> None:

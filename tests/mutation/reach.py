@@ -57,7 +57,8 @@ class Reach:
 
     def chosen(self, function: str, seconds_max: float) -> list[pytest.Item]:
         """Return the tests to run for a mutant of a function: its module's, then the shortest."""
-        own = f"tests/engine/test_{function.split('.')[-2].strip('_')}"
+        *packages, module, _ = function.split(".")
+        own = "/".join(["tests", *packages, f"test_{module.strip('_')}"])
         found = sorted(self.tests_of[function], key=lambda nodeid: self.tests[nodeid].seconds)
         chosen = [nodeid for nodeid in found if nodeid.startswith(own)]
         seconds = 0.0
@@ -86,7 +87,7 @@ def _look(items: list[pytest.Item]) -> tuple[int, object]:
 
 def _base() -> bytes:
     """Return a digest of what all tests stand on."""
-    paths = [*Path("engine").rglob("*.py"), *Path("tests/engine").glob("*.py")]
+    paths = [*Path("engine").rglob("*.py"), *Path("tests/engine").rglob("*.py")]
     texts = [path.read_bytes() for path in sorted(paths) if not path.name.startswith("test_")]
     return _digest(texts).encode()
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.contacts.identity import partition_of
-from tests.engine.model import JOURNEYS, SETTINGS
+from tests.engine.machines.shop import JOURNEYS, SETTINGS
 from tests.publications import journey, source_of
 
 EXTRA = "extra"

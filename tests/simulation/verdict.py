@@ -25,8 +25,8 @@ from actors.store.snapshots import SnapshotFiles
 from engine.decision import EXITED, FAILED, NO_CONSENT, SENT, Decision, Fault, Outcome
 from engine.input import Verdict
 from engine.partition import Partition
-from tests.engine.model import Model
-from tests.engine.test_fold_machine import in_plain_words
+from tests.engine.machines.shop import Model
+from tests.engine.machines.test_fold import in_plain_words
 from tests.simulation.ledger import Put
 from tests.simulation.shop import EXTRA
 from tests.simulation.stage import PARTITIONS

@@ -9,7 +9,7 @@ import pytest
 
 from actors.store.key import store_key
 from console.contacts.held import held_of
-from tests.actors.test_eraser import everything
+from tests.actors.shards.test_eraser import everything
 from tests.console.command import anlass
 from tests.console.test_command import CONTACTS
 from tests.publications import journey

@@ -9,7 +9,7 @@ import pytest
 
 from actors.links.certificate import ROLES
 from actors.running import running_system
-from tests.actors.credentials import authority
+from tests.actors.links.credentials import authority
 from tests.console.command import anlass
 from tests.publications import journey
 from tests.system.process import AnlassProcess, Ledger

@@ -10,7 +10,7 @@ from ray.cluster_utils import Cluster as RayCluster
 
 from actors.links.certificate import ROLES
 from actors.settings import set_ray_environment
-from tests.actors.credentials import authority
+from tests.actors.links.credentials import authority
 from tests.actors.store.redis_server import Server, free_port
 from tests.chaos.kernel import title_of
 from tests.publications import journey

@@ -33,7 +33,7 @@ from console.contacts.held import held_of
 from engine.contacts.identity import partition_of
 from engine.input import Receipt
 from engine.limits import DAY_MS
-from tests.actors.test_eraser import everything
+from tests.actors.shards.test_eraser import everything
 from tests.console.command import anlass
 from tests.console.reports.test_status import write_system
 from tests.publications import journey, source_of

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+import pytest
 from msgspec import Raw
 
+from actors.errors import UnknownError
 from actors.publications import PublicationNote, digest_of_source
 from console.contacts.explain import explanation_of, narrowed
 from console.contacts.imprint import Imprints
@@ -38,6 +40,17 @@ def test_it_is_told_with_the_visit_that_waits(make_past: Callable[..., Past]) ->
     assert paused in lines
     assert "hello: is resumed: what waited for that is due now" in lines
     assert "hello: is ended: nobody enters any more" in lines
+
+
+def test_of_who_never_came_nothing_is_told_though_a_journey_was_paused(
+    make_past: Callable[..., Past],
+) -> None:
+    past = make_past()
+    past.publish(HELLO, versions={"hello": version(1)})
+    past.event("c")
+    past.set_state("hello", "paused")
+    with pytest.raises(UnknownError, match="nothing is known of contact 'nobody'"):
+        explanation_of(past.data, "nobody")
 
 
 def test_who_published_what_and_why_is_told_with_where_the_visit_went(

@@ -23,7 +23,7 @@ from console.__main__ import app
 from console.control.app import app_of
 from console.control.system import System
 from engine.contacts.erasure import digest_of
-from tests.actors.crew import Ground, ground
+from tests.actors.control.crew import Ground, ground
 from tests.console.control.served import HERE
 from tests.publications import journey
 

@@ -10,7 +10,7 @@ from actors.store.key import store_key
 from console.contacts.explain import explanation_of
 from console.contacts.held import held_of
 from console.contacts.show import known_of
-from tests.actors.test_eraser import everything
+from tests.actors.shards.test_eraser import everything
 from tests.console.control.served import NOON_MS, Served
 from tests.engine.situation import mail, wait
 from tests.publications import journey

@@ -22,7 +22,7 @@ from console.__main__ import app
 from console.contacts.explain import explanation_of
 from tests.actors.opened_store import Store
 from tests.actors.redis_slots import Two
-from tests.actors.test_eraser import everything
+from tests.actors.shards.test_eraser import everything
 from tests.console.twins import (
     CONTACT,
     FOURTH,

@@ -17,7 +17,7 @@ from console.reports.cluster_status import ClusterStatus, MemberLine, ServerLine
 from console.reports.status import BETWEEN_S, ShardLine, SystemStatus, journeys_of, status_of
 from console.reports.status_screen import show_status
 from console.screen import console, size_words
-from tests.actors.test_service import event, serving
+from tests.actors.shards.test_service import event, serving
 from tests.console.command import anlass
 from tests.publications import journey, source_of
 

@@ -20,7 +20,7 @@ from console.reports.cluster_screen import server_words
 from console.reports.cluster_status import ServerLine
 from engine.contacts.identity import partition_of
 from engine.input import Verdict
-from tests.actors.crew import Ground, ground
+from tests.actors.control.crew import Ground, ground
 
 
 def run(*words: str) -> str:

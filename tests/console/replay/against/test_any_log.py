@@ -16,7 +16,7 @@ from engine.fold.succession import source_of as encoded
 from engine.language.journey import Publication
 from engine.limits import FAR_MS
 from tests.console.past import Past, minutes
-from tests.engine.model import JOURNEYS, SETTINGS
+from tests.engine.machines.shop import JOURNEYS, SETTINGS
 from tests.publications import journey, source_of
 
 CONTACTS = [f"c-{number}" for number in range(4)]

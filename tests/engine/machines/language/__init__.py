@@ -1,0 +1,1 @@
+"""The journey language against a plain model of a dozen journeys."""
