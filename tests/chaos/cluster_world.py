@@ -17,7 +17,7 @@ from typing import Any
 from actors.errors import OperatorError
 from actors.links.certificate import ROLES
 from actors.links.link import AskStatus, LinkClient, LinkError, Status
-from tests.actors.credentials import authority
+from tests.actors.links.credentials import authority
 from tests.actors.store.proxy import proxying
 from tests.actors.store.redis_server import free_port, serving
 from tests.chaos.clock import ShiftedClock
