@@ -377,6 +377,7 @@ async def test_files_come_apart_unless_the_log_grows_fast(
     """By default each file's syncs have half a second to themselves: answers' p99 depends on it."""
     monkeypatch.setattr("actors.shards.snapshotter.FILE_REST_S", 60.0)
     monkeypatch.setattr("actors.shards.snapshotter.REST_S_MAX", 60.0)
+    monkeypatch.setattr("actors.shards.snapshotter.FIRST_RELEASE_S", 60.0)  # It would go first.
     life = Life()
     life.event(CONTACTS[0], "hi")
     life.commit()
