@@ -2,8 +2,10 @@
 
 import os
 import time
+from collections.abc import Collection
 from typing import Protocol
 
+from engine.limits import FAR_MS
 from engine.partition import Partition
 
 
@@ -22,6 +24,13 @@ class Clock(Protocol):
         """Return the moment up to which things may still stop a message decided then."""
         ...
 
+    def due_at_ms(self, partitions: Collection[Partition]) -> int:
+        """Return the time of day at which a timer of theirs is due, if nothing is folded before.
+
+        FAR_MS where that is never.
+        """
+        ...
+
 
 class WallClock:
     """Now is the time of day."""
@@ -38,6 +47,11 @@ class WallClock:
         """See Clock."""
         return now_ms
 
+    def due_at_ms(self, partitions: Collection[Partition]) -> int:
+        """See Clock."""
+        # A list, as it is quicker: this goes through all partitions, up to 100 times a second.
+        return min([each.next_due_at_ms for each in partitions], default=FAR_MS)
+
 
 class EventClock:
     """Now is the latest moment an event of the partition has named: hours pass in seconds."""
@@ -53,6 +67,11 @@ class EventClock:
     def as_of_ms(self, now_ms: int, decided_at_ms: int) -> int:
         """See Clock. No simulated time passes between a decision and its handover."""
         return decided_at_ms
+
+    def due_at_ms(self, partitions: Collection[Partition]) -> int:
+        """See Clock. At once, or when an event brings the moment."""
+        due = any(each.next_due_at_ms <= each.now_ms for each in partitions)
+        return self.read() if due else FAR_MS
 
 
 CLOCKS: dict[str, type[Clock]] = {"wall": WallClock, "events": EventClock}

@@ -15,7 +15,7 @@ from typing import Final
 import engine
 from bench.against import bench_against
 from bench.board import Board, screen
-from bench.cluster import bench_cluster, bench_growth
+from bench.cluster import bench_cluster
 from bench.decision import decision_times_us, quantile
 from bench.durability import (
     bench_bytes,
@@ -25,6 +25,7 @@ from bench.durability import (
     bench_snapshots,
 )
 from bench.floor import floor_w1
+from bench.growth import bench_growth
 from bench.journeys import (
     CONCERNED,
     CONCERNING,

@@ -1,4 +1,4 @@
-"""What a cluster costs: takeover, moving partitions, more shards, and the store in Redis."""
+"""What a cluster costs: takeover, moving partitions, and the store in Redis."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from actors.settings import RedisSettings
 from bench.board import Board
 from bench.decision import quantile
 from bench.load import first_ack_s, post_batches, wrk_posts_per_s
-from bench.running import RunningSystem, cpu_s
+from bench.running import RunningSystem
 from engine.contacts.identity import partition_of
 
 CONTACTS: Final = 100_000
@@ -30,48 +30,9 @@ RATE: Final = 10_000
 BATCH: Final = 20
 LOAD_RATE: Final = 1_000
 FILL_RATE: Final = 40_000
-FULL_RATE: Final = 40_000
-"""More than is answered on two cores, with the client beside."""
-
-FULL_BATCH: Final = 500
-FULL_SECONDS: Final = 8.0
-FULL_LANES: Final = 8
-GROWTH_ROUNDS: Final = 2
 WRK_CONNECTIONS: Final = 64
 WRK_SECONDS: Final = 6
 ROUNDS: Final = 3
-
-
-def bench_growth(board: Board, folder: Path) -> None:
-    """Measure what an event costs all processes together with 1, 2 and 4 shards, at full load.
-
-    Full load, as each frame costs the same whatever is in it: at a rate that one shard has ease
-    with, four get a quarter in each frame. So each shard gets as many connections as one alone.
-    """
-    found: dict[int, list[float]] = {1: [], 2: [], 4: []}
-    of_gateway: list[float] = []
-    for turn in range(GROWTH_ROUNDS):
-        for shards, costs_us in found.items():
-            data = folder / f"{turn}-{shards}"
-            with RunningSystem(data, "--shards", str(shards)) as system:
-                status = system.status()
-                pids = [system.pid, *(int(each["pid"]) for each in status["shards"])]
-                lanes = FULL_LANES * shards
-                asyncio.run(post_batches(system.url, "warm", FULL_RATE, FULL_BATCH, 1, lanes))
-                before_s = [cpu_s(pid) for pid in pids]
-                events = asyncio.run(
-                    post_batches(system.url, "cpu", FULL_RATE, FULL_BATCH, FULL_SECONDS, lanes)
-                )
-                used_s = [cpu_s(pid) - s for pid, s in zip(pids, before_s, strict=True)]
-                costs_us.append(sum(used_s) / events * 1e6)
-                of_gateway.append(used_s[0] / events * 1e6)
-    one_us = median(found[1])
-    board.add("  of it the gateway", f"{median(of_gateway):.1f} µs", "")
-    for shards, costs_us in found.items():
-        cost_us = median(costs_us)
-        ratio = f", {cost_us / one_us:.2f} of one" if shards > 1 else ""
-        what = f"CPU per event at full load: gateway and {shards} shards, batches of {FULL_BATCH}"
-        board.add(what, f"{cost_us:.1f} µs{ratio}", "≤ 1.15 of one" if shards > 1 else "")
 
 
 def bench_cluster(board: Board, folder: Path) -> None:

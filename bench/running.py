@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.request import urlopen
 
 import msgspec
+from prometheus_client.parser import text_string_to_metric_families
 
 EXAMPLES: Final = Path(__file__).parent.parent / "examples" / "journeys"
 STOP_S: Final = 120
@@ -81,6 +83,17 @@ class RunningSystem:
         """Return how many snapshots the shards have written since they started."""
         return int(self.status()["total"]["snapshots_written"])
 
+    def commits(self) -> int:
+        """Return how many commits the logs of the shards have had since they started."""
+        with urlopen(f"{self.url}/metrics", timeout=STOP_S) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return sum(
+            int(sample.value)
+            for family in families
+            if family.name == "anlass_shard_commits"
+            for sample in family.samples
+        )
+
     def status(self) -> Any:
         """Return what `anlass status` says."""
         command = [sys.executable, "-m", "console", "status", "--data", str(self.data), "--json"]
@@ -90,5 +103,11 @@ class RunningSystem:
 
 def cpu_s(pid: int) -> float:
     """Return the CPU time that a process has used, all its threads together, in ticks of 10 ms."""
+    return sum(cpu_times_s(pid))
+
+
+def cpu_times_s(pid: int) -> tuple[float, float]:
+    """Return the same in two parts: by the process itself, and by the system for it."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    user, system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in fields[11:13])
+    return user, system

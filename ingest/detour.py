@@ -45,6 +45,10 @@ class Detour:
         """Hold one more event."""
         self._behind.append((exchange, event))
 
+    def put_all(self, exchange: Exchange, events: list[LinkEvent]) -> None:
+        """Hold more events of one request."""
+        self._behind += [(exchange, event) for event in events]
+
     def put_front(self, moved: list[Carried]) -> None:
         """Hold what comes back from the last owner."""
         self._front += moved

@@ -165,6 +165,12 @@ class Lane:
         if not self._flushing:
             self._schedule()
 
+    def put_all(self, exchange: Exchange, events: list[LinkEvent]) -> None:
+        """Take several events of one request along, which costs half of one by one."""
+        self._waiting.put_all(exchange, events)
+        if not self._flushing:
+            self._schedule()
+
     def expire(self, before_s: float) -> None:
         """Refuse what began before this moment and has no answer; its unsent events are dropped.
 

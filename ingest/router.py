@@ -63,17 +63,21 @@ class Router:
             admission.events += 1
             lane.put(exchange, event)
             return 0
-        counts: dict[Lane | Detour, int] = {}
+        parts: dict[Lane | Detour, list[LinkEvent]] = {}
         for event in events:
             lane = lane_of[event.partition]
-            counts[lane] = counts.get(lane, 0) + 1
+            if lane in parts:
+                parts[lane].append(event)
+            else:
+                parts[lane] = [event]
+        counts = {lane: len(part) for lane, part in parts.items()}
         wait_s = self._wait_s(counts, count, exchange.began_s)
         if wait_s:
             return wait_s
         exchange.events = exchange.left = count
         admission.events += count
-        for event in events:
-            lane_of[event.partition].put(exchange, event)
+        for lane, part in parts.items():
+            lane.put_all(exchange, part)
         return 0
 
     def refuse_early(self, keys: Callable[[], Iterable[str]], now_s: float) -> int:

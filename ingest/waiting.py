@@ -33,6 +33,12 @@ class Waiting:
         self.exchanges.append(exchange)
         self.bytes += len(event.payload) + EVENT_HEAD_BYTES
 
+    def put_all(self, exchange: Exchange, events: list[LinkEvent]) -> None:
+        """Let more of one request wait."""
+        self.events += events
+        self.exchanges += [exchange] * len(events)
+        self.bytes += sum([len(each.payload) for each in events]) + len(events) * EVENT_HEAD_BYTES
+
     def cut(self, seq: int) -> Frame:
         """Take the events of the next frame off."""
         events, exchanges = self.events, self.exchanges

@@ -5,7 +5,7 @@ joined, and each partition's log here goes on where that ends.
 """
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from actors.frame import Frame
@@ -15,7 +15,7 @@ from actors.map import shard_of
 from actors.relocation.chronicle import earlier_chronicles
 from actors.slot import SNAPSHOT_FOLDER
 from actors.store.earlier import EARLIER
-from actors.store.history import end_position, first_position, read_history
+from actors.store.history import end_position, first_position, read_again, read_history
 from actors.store.key import store_key
 from actors.store.manifest import read_store, shard_folder
 from actors.store.port import Row, SnapshotHead
@@ -32,6 +32,8 @@ class KeptFiles:
         self.store = read_store(data)
         self._data = data
         self._key = store_key(data, key_file)
+        self._first = cache(first_position)
+        """Where a log began when that was asked first: what is said of it once is to hold."""
 
     def owner(self, partition: int) -> int:
         """See Kept."""
@@ -49,12 +51,13 @@ class KeptFiles:
         """See Kept."""
         if head is None and self._earlier is not None:
             yield from self._earlier.parts(self.spans(partition))
-        position = None if head is None else head.position
-        yield from read_history(self._folder(partition), self._key, position)
+        folder = self._folder(partition)
+        position = self._first(folder) if head is None else head.position
+        yield from read_again(folder, self._key, position)
 
     def is_whole(self, partition: int) -> bool:
         """See Kept."""
-        if first_position(self._folder(partition)) == 0:
+        if self._first(self._folder(partition)) == 0:
             return True
         owner = self.owner(partition)
         if self._earlier is None or owner not in self._earlier.stays.firsts:
@@ -63,7 +66,7 @@ class KeptFiles:
 
     def heads(self, partition: int) -> list[SnapshotHead]:
         """See Kept."""
-        first = first_position(self._folder(partition))
+        first = self._first(self._folder(partition))
         found = self._snapshots(partition).heads(partition)
         later = (head for head in found if head.position >= first)
         return sorted(later, key=lambda head: head.position)
@@ -99,7 +102,7 @@ class KeptFiles:
         owner = self.owner(partition)
         if head is not None:
             return [Span(owner, head.position, None)]
-        first = first_position(self._folder(partition))
+        first = self._first(self._folder(partition))
         if self._earlier is None:
             return [Span(owner, first, None)]
         spans = self._earlier.stays.spans_of(partition, owner, None)

@@ -11,6 +11,7 @@ from actors.errors import LogCorruptError
 from actors.frame import Frame, OpenedRecord
 from actors.kept.stays import Span, Stays
 from actors.relocation.chronicle import Chronicle
+from actors.store.archive import pruned
 from actors.store.history import read_history
 
 
@@ -52,7 +53,7 @@ class Joined:
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """Yield all frames with their slots: those of each partition in the order it had them.
 
-        Raises LogCorruptError.
+        Raises LogCorruptError, PrunedError.
         """
         stays = self.stays
         starts: dict[tuple[int, int], tuple[int, int]] = {}
@@ -69,7 +70,7 @@ class Joined:
                 starts[after.slot, after.position] = end
                 awaited.add(end)
         awaited |= wanted
-        waiting = {slot: self._until_end(slot) for slot in self._slots}
+        waiting = {slot: self.slot_frames(slot) for slot in self._slots}
         held: dict[int, Frame] = {}
         while waiting:
             went_on = False
@@ -98,18 +99,29 @@ class Joined:
         for span in spans:
             if span.slot not in self._slots or span.next == span.first:
                 continue
-            for frame in self._slots[span.slot].frames(span.first):
+            for frame in self.slot_frames(span.slot, span.first):
                 if frame.position >= self._end_of(span):
                     break
                 yield _cut(frame, span)
 
-    def _until_end(self, slot: int) -> Iterator[Frame]:
-        """Yield a slot's frames, as far as it is known where its partitions were."""
-        end = self.stays.ends.get(slot, 0)
-        for frame in self._slots[slot].frames():
+    def slot_frames(self, slot: int, first: int = 0) -> Iterator[Frame]:
+        """Yield a slot's frames from a position on, as far as is known where its partitions were.
+
+        Raises PrunedError where they were there when that was read, and are not any more.
+        """
+        chronicle, begun = self._slots[slot], False
+        first, end = max(first, self.stays.firsts.get(slot, 0)), self.stays.ends.get(slot, 0)
+        if first >= end:
+            return
+        for frame in chronicle.frames(first):
+            if not begun and frame.position > first:
+                break
+            begun = True
             if frame.position >= end:
                 return
             yield frame
+        if not begun:
+            raise pruned(chronicle.folder)
 
     def _end_of(self, span: Span) -> int:
         return self.stays.ends.get(span.slot, 0) if span.next is None else span.next

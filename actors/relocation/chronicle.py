@@ -1,12 +1,13 @@
 """Chronicle: the history of one slot wherever it is: its archive, then its log, file or stream."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
 
 from actors.frame import Frame
-from actors.store.archive import ARCHIVE_FOLDER, archive_files, read_archive
+from actors.store.archive import ARCHIVE_FOLDER, archive_files, pruned, read_archive
 from actors.store.archive_place import open_archive
 from actors.store.block import LOG, read_blocks
 from actors.store.body import frames_in, read_frame
@@ -37,28 +38,28 @@ class Chronicle(Struct, frozen=True, kw_only=True):
         """Yield from which position on, and then the frames, file by file.
 
         Files wholly before `position` may be left out. Each must be read to its end before the
-        next. Raises LogCorruptError, OSError, StoreStalledError.
+        next. Where files go by their age meanwhile, it begins with what is left; PrunedError where
+        it had begun. Raises LogCorruptError, OSError, StoreStalledError.
         """
         end = -1
         while True:
             before = end
-            for file in archive_files(self.folder / ARCHIVE_FOLDER, self.disk):
-                if file.next > end:  # Else a crash left a shorter one of the same frames.
-                    if file.next > position:
-                        yield file.first, self._archived(file.path)
-                    end = file.next
+            end, gone = yield from self._archive(end, position)
             if self.server is None:
                 break
             stream = _Stream(self, self.server, end, whole=end > before)
             if stream.first is not None:
+                self._check(gone, end, stream.first)
                 yield stream.first, stream
                 end = stream.end
             if not stream.gap:
                 return
         for path in segments_of(self.folder, self.disk):
-            if position_of(path) >= end:
+            if (first := position_of(path)) >= end:
+                self._check(gone, end, first)
+                gone = None
                 bodies = read_blocks(path, LOG, self.key, torn_tail=True, disk=self.disk)
-                yield position_of(path), _frames(path, bodies)
+                yield first, _frames(path, bodies)
 
     def frames(self, position: int = 0) -> Iterator[Frame]:
         """Yield all frames there are with records at or after `position`, in order.
@@ -72,8 +73,38 @@ class Chronicle(Struct, frozen=True, kw_only=True):
                     if frame.position + len(frame.records) > position:
                         yield frame
 
+    def _archive(
+        self, end: int, position: int
+    ) -> Generator[tuple[int, Encoded], None, tuple[int, Path | None]]:
+        """Yield the archive's files behind `end`; return where it ends, and the last that went."""
+        gone: Path | None = None
+        while True:
+            for file in archive_files(self.folder / ARCHIVE_FOLDER, self.disk):
+                if file.next <= end:
+                    continue  # A crash left a shorter one of the same frames.
+                self._check(gone, end, file.first)
+                if file.next > position:
+                    try:
+                        frames = self._archived(file.path)
+                    except FileNotFoundError:
+                        if file.path == gone:
+                            raise
+                        gone = file.path
+                        break  # Its time was over just now: list again.
+                    yield file.first, frames
+                end = file.next
+            else:
+                return end, gone
+
+    def _check(self, gone: Path | None, end: int, first: int) -> None:
+        """Raise PrunedError where files are gone that were between what was read and `first`."""
+        if gone is not None and 0 <= end < first:
+            raise pruned(self.folder)
+
     def _archived(self, path: Path) -> Encoded:
-        return _frames(path, read_archive(path, self.key, self.disk))
+        """Open an archive file. Raises FileNotFoundError."""
+        frames = iter(_frames(path, read_archive(path, self.key, self.disk)))
+        return chain([first] if (first := next(frames, None)) is not None else [], frames)
 
 
 class _Stream:

@@ -147,12 +147,13 @@ class Shard:
         self._note(record, Verdict.APPLIED)
         return True
 
+    def due_at_ms(self) -> int:
+        """Return the time of day at which a timer is due, if nothing is folded before."""
+        return self.clock.due_at_ms(self.partitions.values())
+
     def timers_due(self, read_ms: int) -> bool:
         """Say whether some timer is due by now."""
-        return any(
-            partition.next_due_at_ms <= self.clock.now_ms(read_ms, partition, None)
-            for partition in self.partitions.values()
-        )
+        return self.due_at_ms() <= read_ms
 
     def timers_late_ms(self, read_ms: int) -> int:
         """Return for how long the longest overdue timer is due by now; 0 where none is."""

@@ -21,6 +21,10 @@ class Timers:
         self.due = False
         """Whether some were due when it was last looked, and not all of them are applied."""
         self._resting = False
+        self._looked_at = (-1, 0)
+        """The shard's next position and how many partitions it had, when it was last looked."""
+        self._due_at_ms = 0
+        """When a timer is due, by then."""
         self._shard = shard
         self._loop = loop
         self._wake = wake
@@ -31,8 +35,17 @@ class Timers:
         return self.due and not self._resting
 
     def look(self) -> None:
-        """Look whether some are due."""
-        if not self.due and self._shard.timers_due(self._shard.clock.read()):
+        """Look whether some are due: through all partitions only where one may have changed.
+
+        With 256 of them, 100 times a second, that took a fortieth of a core, also of idle shards.
+        """
+        if self.due:
+            return
+        shard = self._shard
+        now = (shard.next_position, len(shard.partitions))
+        if now != self._looked_at:
+            self._looked_at, self._due_at_ms = now, shard.due_at_ms()
+        if self._due_at_ms <= shard.clock.read():
             self.due = True
             self._wake()
 

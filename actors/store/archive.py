@@ -13,7 +13,7 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
-from actors.errors import LogCorruptError
+from actors.errors import LogCorruptError, PrunedError
 from actors.store.block import ARCHIVE, LOG, read_blocks
 from actors.store.body import body_of, frames_in
 from actors.store.disk import REAL_DISK, Disk
@@ -149,6 +149,12 @@ def prune_archive(
         disk.sync_folder(folder)  # One by one: a power cut may reorder what was not synced.
         removed.append(file)
     return removed
+
+
+def pruned(folder: Path) -> PrunedError:
+    """Return the error of who finds that what follows, in a history, was removed meanwhile."""
+    text = f"{folder}: its oldest records went by their age (--keep) while they were read"
+    return PrunedError(f"{text}; run it again")
 
 
 def read_archive(path: Path, key: bytes | None, disk: Disk = REAL_DISK) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from actors.frame import Frame
 from actors.store.archive import (
     ARCHIVE_FOLDER,
     archive_files,
+    pruned,
     read_archive,
 )
 from actors.store.block import LOG, read_blocks
@@ -43,14 +44,36 @@ def read_history(
     block, and files may move to the archive meanwhile. Raises LogCorruptError where a file is not
     as written, where frames do not follow each other, and where they do not reach back to
     `position` (see `first_position`: the archive is kept for a time only) or end before it;
-    OperatorError where the key is missing.
+    PrunedError where what follows went by its age meanwhile; OperatorError where the key is
+    missing.
     """
-    place = first_position(folder, disk) if position is None else position
+    return _read(folder, key, position, disk, known=False)
+
+
+def read_again(
+    folder: Path, key: bytes | None, position: int, disk: Disk = REAL_DISK
+) -> Iterator[Frame]:
+    """Read as `read_history`, from where it was found to begin, or was read, a moment ago.
+
+    Raises PrunedError where that went by its age since, and as `read_history`.
+    """
+    return _read(folder, key, position, disk, known=True)
+
+
+def _read(
+    folder: Path, key: bytes | None, position: int | None, disk: Disk, *, known: bool
+) -> Iterator[Frame]:
+    place = position or 0
+    begun = position is not None
     end = 0
     gone: Path | None = None
     while True:
         sources = _sources(folder, place, disk)
+        if sources and not begun:
+            place = sources[0].first
         for source in sources:
+            if source.first > place and source is sources[0] and (known or gone):
+                raise pruned(folder)
             if source.first > place or (source.first < place and source is not sources[0]):
                 raise _gap(source.path, place, source.first)
             try:
@@ -60,7 +83,7 @@ def read_history(
                     raise
                 gone = source.path
                 break  # It went to the archive, or its time was over: list again.
-            place = max(place, end)
+            place, begun = max(place, end), True
         else:
             break
     if end < place:

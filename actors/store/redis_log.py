@@ -52,7 +52,11 @@ _APPEND: Final = script(
     local epoch, position, following, id, value, mark = unpack(ARGV, 1, 6)
     local said = redis.call('HMGET', slot, 'epoch', 'position', 'last', 'bytes')
     if said[1] ~= epoch then return {'FENCED', said[1] or '0'} end
-    if said[2] == following and said[3] == mark then return {'AGAIN'} end
+    if said[2] == following and said[3] == mark then
+        redis.call('HDEL', slot, '')
+        redis.call('HSET', slot, 'last', mark)
+        return {'AGAIN'}
+    end
     if said[2] ~= position then return {'GAP', said[2] or '0', said[3] or ''} end
     if said[4] + #value > tonumber(ARGV[7]) then return {'FULL', said[4]} end
     redis.call('XADD', log, id, 'b', value)
@@ -230,9 +234,7 @@ class RedisLog:
         self._ring.add(entry, end, self._heard_at_s)
 
     def _send(self, entry: Entry, end: int) -> list[bytes]:
-        settings = self._server.settings
-        wait = [("WAIT", settings.replicas, int(settings.timeout_s * 500))]
-        said, *replicas = self._server.send_script(
+        return self._server.send_written(
             _APPEND,
             [self.owner.key, self._log_key],
             (
@@ -242,15 +244,9 @@ class RedisLog:
                 id_of(entry.first),
                 entry.value,
                 entry.mark,
-                settings.log_bytes_max,
+                self._server.settings.log_bytes_max,
             ),
-            *(wait if settings.replicas else []),
         )
-        if said[0] in {b"OK", b"AGAIN"} and replicas and replicas[0] < settings.replicas:
-            text = f"{replicas[0]} of {settings.replicas} replicas have what was written"
-            raise StoreLostError(f"{text} to {self._server.name}; look after the others")
-        answer: list[bytes] = said
-        return answer
 
     def _meet(self) -> None:
         """Meet a server that is another one, or was restarted: it may have forgotten something."""

@@ -20,13 +20,13 @@ _ACQUIRE: Final = script(
     if redis.call('HGET', slot, 'owner') ~= owner then
         if expected ~= '' and expected ~= epoch then return {'FENCED', epoch} end
         epoch = string.format('%.0f', epoch + 1)
-        redis.call('HDEL', slot, '')
-        redis.call('HSETNX', slot, 'position', '0')
-        redis.call('HSETNX', slot, 'first', '0')
-        redis.call('HSETNX', slot, 'bytes', '0')
-        redis.call('HSETNX', slot, 'last', '')
-        redis.call('HSET', slot, 'epoch', epoch, 'owner', owner)
     end
+    redis.call('HDEL', slot, '')
+    redis.call('HSETNX', slot, 'position', '0')
+    redis.call('HSETNX', slot, 'first', '0')
+    redis.call('HSETNX', slot, 'bytes', '0')
+    redis.call('HSETNX', slot, 'last', '')
+    redis.call('HSET', slot, 'epoch', epoch, 'owner', owner)
     return {'OK', epoch, unpack(redis.call('HMGET', slot, 'position', 'bytes', 'last'))}
     """
 )
@@ -93,13 +93,13 @@ class RedisOwner:
 def take_slot(server: RedisServer, slot: int, expected: int | None = None) -> RedisOwner:
     """Own a slot from now on: nobody else can write there any more, whoever owned it before.
 
+    As many replicas as are asked for know of it then: one of them may be the server next.
     With `expected` only if its epoch is that one, 0 where it has had no owner: raises FencedError.
     Raises OperatorError, StoreStalledError.
     """
     name = f"{socket.gethostname()} {os.getpid()} {os.urandom(8).hex()}"
-    said, *taken = server.call(
-        _ACQUIRE, [server.key("slot", slot)], name, "" if expected is None else expected
-    )
+    keys, arguments = [server.key("slot", slot)], (name, "" if expected is None else expected)
+    said, *taken = server.again(lambda: server.send_written(_ACQUIRE, keys, arguments))
     if said == b"FENCED":
         text = f"slot {slot} has epoch {int(taken[0])}, not {expected}"
         raise FencedError(f"{text}: another process has taken it meanwhile")

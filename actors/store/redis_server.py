@@ -33,6 +33,7 @@ from actors.settings import (
     redis_password_of_environment,
 )
 from actors.store.port import StoreFullError, StoreLostError, StoreStalledError
+from actors.store.redis_replicas import ASKS_OF_DISKS, check_waits, waits_of
 
 CONNECT_S: Final = 2.0
 TRY_S: Final = 2.0
@@ -121,6 +122,8 @@ class RedisServer:
         self._pool = _pool_of(settings)
         self._connection: Connection | None = None
         self._identity = ""
+        self._disks = False
+        """Whether this server can be asked for what is on its replicas' disks."""
         self._turn = threading.RLock()
 
     def key(self, *parts: str | int) -> str:
@@ -198,6 +201,28 @@ class RedisServer:
         except NoScriptError:
             return self.send([("EVAL", code.text, *rest), *more])
 
+    def send_written(
+        self, code: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int]
+    ) -> list[bytes]:
+        """Send a script once, and wait until as many replicas as are asked for have what it wrote.
+
+        The script must write, also where it is run again, or say neither OK nor AGAIN: a connection
+        that has written nothing waits for nothing. Raises StoreLostError where fewer have it in
+        time: it may be there or not.
+        """
+        with self._turn:
+            self._connected()  # By now it is known what the server can be asked.
+            waits = waits_of(self.settings, disks=self._disks)
+            said, *answers = self.send_script(code, keys, arguments, *waits)
+        if said[0] in {b"OK", b"AGAIN"}:
+            check_waits(self.name, self.settings, answers)
+        return cast(list[bytes], said)
+
+    def asks_of_disks(self) -> bool:
+        """Say whether the server can be asked for what is on its replicas' disks."""
+        self.run("PING")
+        return self._disks
+
     def drop(self) -> None:
         """Close the connection; the next call makes another."""
         with self._turn:
@@ -220,6 +245,7 @@ class RedisServer:
             try:
                 connection.connect()
                 identity = _identity_of(connection)
+                self._disks = self.settings.replicas > 0 and _answers(connection, ASKS_OF_DISKS)
             except BaseException:
                 connection.disconnect()
                 raise
@@ -305,6 +331,16 @@ def _identity_of(connection: Connection) -> str:
             return f"unknown {id(connection)} {time.monotonic_ns()}"
         said |= dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     return f"{said.get('run_id')} {said.get('master_replid')}"
+
+
+def _answers(connection: Connection, command: Command) -> bool:
+    """Say whether a command gets an answer that is no error."""
+    connection.send_packed_command(connection.pack_commands([command]))
+    try:
+        connection.read_response()
+    except ResponseError:
+        return False
+    return True
 
 
 def _nothing() -> None:

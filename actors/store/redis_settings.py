@@ -14,6 +14,10 @@ ASKED: Final = ("appendfsync", "no-appendfsync-on-rewrite")
 RELAXED: Final = (
     "--redis-mode relaxed: a crash of the server may lose what was acknowledged in the last second"
 )
+IN_MEMORY: Final = (
+    "what --redis-replicas waits for is in the replicas' memory, perhaps not on their disks: that"
+    " takes Redis 7.2, and a user who may WAITAOF"
+)
 BOUNDLESS: Final = (
     "maxmemory of the server is 0: the machine's memory is its bound, and a server that meets it is"
     " killed; set maxmemory"
@@ -41,6 +45,8 @@ def check_redis_settings(server: RedisServer) -> list[str]:
     notes = [RELAXED] if settings.mode == "relaxed" else []
     notes += _check_syncs(server.name, settings, syncs)
     _check_replicas(server.name, settings.replicas, int(said.get("connected_slaves", "0")))
+    if settings.replicas and settings.mode == "strict" and not server.asks_of_disks():
+        notes.append(IN_MEMORY)
     if said.get("maxmemory") == "0":
         notes.append(BOUNDLESS)
     if settings.url.startswith("redis:"):

@@ -15,11 +15,11 @@ from msgspec import Struct
 from actors.errors import LogCorruptError
 from actors.frame import Frame, PublishRecord, partition_number
 from actors.map import partitions_of
-from actors.store.archive import ARCHIVE_FOLDER, archive_files
+from actors.store.archive import ARCHIVE_FOLDER, archive_files, pruned
 from actors.store.block import ARCHIVE, LOG, SNAPSHOT
 from actors.store.body import frames_in, read_frame
 from actors.store.earlier import earlier_bytes
-from actors.store.history import read_history
+from actors.store.history import read_again
 from actors.store.manifest import read_store, shard_folder
 from actors.store.port import SnapshotHead
 from actors.store.scan import Piece, scan_blocks
@@ -100,8 +100,6 @@ class _ShardFiles:
         self._counts = counts
         self._progress = progress
         self._folder = shard_folder(data, slot)
-        self._first: int | None = None
-        """Position of the first record there is."""
         self._next = 0
         """Position behind the last record read."""
         self._whole_since = 0
@@ -167,6 +165,10 @@ class _ShardFiles:
             if not sources:
                 return
             source = sources[0]
+            if read < 0:
+                self._next = self._whole_since = source.first
+            elif gone is not None and source.first > self._next:
+                raise pruned(self._folder)
             try:
                 yield from self._read_source(source)
             except FileNotFoundError:
@@ -179,8 +181,6 @@ class _ShardFiles:
 
     def _read_source(self, source: Source) -> Iterator[Finding]:
         path = source.path
-        if self._first is None:
-            self._first = self._next = self._whole_since = source.first
         begun = False
         for piece in scan_blocks(path, source.kind, self._key):
             self._count(piece)
@@ -263,7 +263,7 @@ class _ShardFiles:
             return
         shard = new_shard(self._slot, self._shards)
         snapshots = SnapshotFiles(self._folder / SNAPSHOT_FOLDER, self._key)
-        history = partial(read_history, self._folder, self._key)
+        history = partial(read_again, self._folder, self._key)
         refold = Refold(shard, start, newest, snapshots, history)
         refold.run(self._counts, self._positions_as_bytes(since))
         yield from refold.findings

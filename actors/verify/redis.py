@@ -4,11 +4,13 @@ A partition that moved must go on in one slot where it left another.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from actors.clock import WallClock
 from actors.control.roster import decode_roster
 from actors.errors import LogCorruptError, OperatorError
+from actors.kept.joined import Joined
 from actors.kept.stays import Stay, Stays
 from actors.relocation.chronicle import redis_chronicles
 from actors.settings import RedisSettings
@@ -52,13 +54,14 @@ def verify_redis(
             broken.add(finding.shard if finding.shard is not None else -1)
             yield finding
         yield from check_stays(stays)
+        joined = Joined(histories, stays)
         for slot in sorted(set(told.owners) - broken):
             numbers = [number for number, owner in enumerate(told.owners) if owner == slot]
             shard = Shard(slot, 0, WallClock(), numbers)
             newest = {n: heads[n][0] for n in numbers if heads.get(n)}
             start = {n: _start_of(heads[n], stays.found[n], slot) for n in newest}
             compared = {n: head for n, head in newest.items() if head.slot == slot}
-            refold = Refold(shard, start, compared, snapshots, histories[slot].frames)
+            refold = Refold(shard, start, compared, snapshots, partial(joined.slot_frames, slot))
             refold.run(counts, lambda _: None)
             yield from refold.findings
     finally:

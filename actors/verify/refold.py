@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.clock import WallClock
-from actors.errors import LogCorruptError, OperatorError
+from actors.errors import LogCorruptError, OperatorError, PrunedError
 from actors.frame import FOLD_VERSION, ErasedRecord, EraseRecord, Frame
 from actors.shards.outbox import Outbox
 from actors.shards.recovery import Recovery
@@ -64,6 +64,8 @@ class Refold:
         try:
             recovery.run(_History(self._frames), start)
             self._compare_until(self._shard.position)
+        except PrunedError:
+            raise
         except OperatorError as error:
             self._find(str(error))
         finally:

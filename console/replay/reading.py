@@ -19,7 +19,7 @@ from msgspec import Struct
 from actors.frame import Frame
 from actors.kept.kept import StorePlace
 from actors.kept.opening import open_kept
-from actors.store.history import read_history
+from actors.store.history import read_again
 from actors.store.key import store_key
 from actors.verify.files import sources_of
 from console.replay.crew import parts_of
@@ -164,7 +164,7 @@ def _add(recorded: Recorded, read: Read) -> None:
 
 
 def _frames(stretch: Stretch) -> Iterator[Frame]:
-    for frame in read_history(stretch.folder, stretch.key, stretch.first):
+    for frame in read_again(stretch.folder, stretch.key, stretch.first):
         if stretch.end is not None and frame.position >= stretch.end:
             return
         yield frame

@@ -24,18 +24,12 @@ class Coming:
     __slots__ = ("again", "name", "same", "test", "then")
 
     def __init__(
-        self,
-        name: str,
-        then: str,
-        test: Test | None = None,
-        same: list[list[str]] | None = None,
-        *,
-        again: bool = False,
+        self, name: str, then: str, test: Test | None, same: list[list[str]], *, again: bool
     ) -> None:
         self.name = name
         self.then = then
         self.test = test
-        self.same = same or []
+        self.same = same
         """Paths of fields that must be as in what the visit was entered on."""
         self.again = again
         """Whether it starts the wait again, and leads nowhere."""

@@ -22,6 +22,7 @@ Harm = Callable[[ClusterWorld, Random], str]
 CONTROLLER = "ControllerActor"
 COURIER = "RoundsActor"
 RAYLET = "raylet/raylet"
+SHARD = "ClusterShardActor"
 SHARDS_MAX = 3
 
 
@@ -82,7 +83,7 @@ def cut_redis(world: ClusterWorld, random: Random) -> str:
     name, pid = world.shard_pid() if random.random() < 0.5 else ("all", 0)
     for _ in range(cuts):
         if pid:
-            cut_port(pid, world.way.port)
+            cut_port(pid, world.way.host, world.way.port)
         else:
             world.way.cut()
         time.sleep(random.uniform(0.0, 0.1))
@@ -105,6 +106,23 @@ def slow_redis(world: ClusterWorld, random: Random) -> str:
     time.sleep(random.uniform(1.0, 6.0))
     world.way.delay_s = 0.0
     return f"{delay_s} s each way"
+
+
+def slow_link(world: ClusterWorld, random: Random) -> str:
+    """The cable to the other machine is slow for a while: little, or past a lease.
+
+    That is the way of links, of beats, and to Redis. What was on its way comes late.
+    """
+    if world.machine is None:
+        return "skipped: a network namespace takes root, and `ip`"
+    if not patiently(lambda: len(world.pids_there(SHARD))):
+        return "none there"
+    delay_s = random.choice([0.02, 0.1, 0.5, 2.0, 4.0])
+    jitter_s = random.choice([0.0, delay_s])
+    world.machine.slow(delay_s, jitter_s)
+    time.sleep(random.uniform(2.0, 8.0))
+    world.machine.slow(0.0)
+    return f"{delay_s} s to {delay_s + jitter_s} s each way"
 
 
 def lose_answers(world: ClusterWorld, random: Random) -> str:
@@ -234,7 +252,8 @@ PLAIN: dict[str, Harm] = {
     each.__name__: each
     for each in (
         kill_shard, kill_courier, kill_controller, freeze_some, zombie, cut_gateway, cut_redis,
-        part_redis, slow_redis, lose_answers, freeze_redis, restart_redis, fail_over, burst,
+        part_redis, slow_redis, slow_link, lose_answers, freeze_redis, restart_redis, fail_over,
+        burst,
     )
 }  # fmt: skip
 CHANGING: dict[str, Harm] = {

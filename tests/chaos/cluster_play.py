@@ -1,5 +1,6 @@
 """Plays one seed on a cluster: a world, its harms, and the verdict."""
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -7,15 +8,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
-from tests.chaos.cluster_harms import cluster_script_of, do_cluster_harm
+from tests.chaos.cluster_harms import cluster_script_of, do_cluster_harm, slow_link
 from tests.chaos.cluster_verdict import wrong_in_cluster
 from tests.chaos.cluster_world import ClusterWorld
 from tests.chaos.play import WAITS_MS, Report
 from tests.chaos.ray_nodes import RayNodes
+from tests.system.other_machine import NoMachineError, other_machine
 
 PAUSE_S = 1.0
 JOINED = 0.6
 """Part of the seeds with several nodes and members."""
+APART = slow_link.__name__
+"""What takes another machine."""
 
 
 def play_cluster(seed: int, nodes: RayNodes, harms: Sequence[str] = ()) -> Report:
@@ -28,10 +32,24 @@ def play_cluster(seed: int, nodes: RayNodes, harms: Sequence[str] = ()) -> Repor
     smtp = joined or random.random() < 0.3
     script = harms or cluster_script_of(random)
     where = nodes if joined else None
+    if APART in script:
+        nodes.close()
+        return _play_apart(seed, script, replicas)
     report = play_cluster_script(seed, script, smtp=smtp, replicas=replicas, nodes=where)
     if report.wrong:
         nodes.close()
     return report
+
+
+def _play_apart(seed: int, script: Sequence[str], replicas: int) -> Report:
+    """Play a script with one of two nodes on another machine, where one can be had."""
+    with contextlib.ExitStack() as stack:
+        machine = None
+        with contextlib.suppress(NoMachineError):
+            machine = stack.enter_context(other_machine())
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        nodes = stack.enter_context(RayNodes(Path(folder), machine))
+        return play_cluster_script(seed, script, smtp=True, replicas=replicas, nodes=nodes)
 
 
 def play_cluster_script(
@@ -77,7 +95,7 @@ def play_cluster_script(
     report = Report(
         seed=seed,
         ways=[
-            "own Ray" if nodes is None else "joined",
+            "own Ray" if nodes is None else "joined" if world.machine is None else "apart",
             "smtp" if smtp else "file",
             f"{replicas} replicas waited for",
         ],

@@ -15,7 +15,9 @@ from types import TracebackType
 from typing import Any
 
 from actors.errors import OperatorError
+from actors.links.certificate import ROLES
 from actors.links.link import AskStatus, LinkClient, LinkError, Status
+from tests.actors.links.credentials import authority
 from tests.actors.store.proxy import proxying
 from tests.actors.store.redis_server import free_port, serving
 from tests.chaos.clock import ShiftedClock
@@ -56,22 +58,29 @@ class ClusterWorld:
         self.messages = 0
         self.faults: list[str] = []
         """What a harm itself found wrong."""
-        self.mailbox = Mailbox() if smtp else None
+        self.machine = None if nodes is None else nodes.machine
+        """Where one of the nodes and a member are; over a cable, so the links to it are by TLS."""
+        host = "127.0.0.1" if self.machine is None else self.machine.here
+        self.mailbox = Mailbox(host) if smtp else None
         self.nodes = nodes
         self.clock = nodes.clock if nodes is not None else ShiftedClock(folder / "clock")
         self._stack = contextlib.ExitStack()
         self.primary = self._stack.enter_context(serving(port=free_port()))
         self.replica = self._stack.enter_context(serving(port=free_port()))
-        self.way = self._stack.enter_context(proxying(self.primary.port))
+        self.way = self._stack.enter_context(proxying(self.primary.port, host=host))
         self._journeys = folder / "journeys"
         self.here = Cluster(folder, self._journeys, self.way)
         options = ["--shards", str(SHARDS), "--redis-replicas", str(replicas)]
+        if self.machine is not None:
+            options += ["--keys", str(authority(folder / "ca").issue("cluster", ROLES, (), 30))]
         port = free_port()
         self.members = [self.here.run(*options, port=port)]
         if nodes is not None:
             self.members.append(self.here.run(*options, name="two"))
+        if self.machine is not None:
+            self.members[1].command[:0] = self.machine.command()
         for member in self.members:
-            member.command[2] = "tests.chaos.driver"
+            member.command[member.command.index("-m") + 1] = "tests.chaos.driver"
             member.environment |= self.clock.environment
         self.system = self.members[0]
         """The one that senders reach."""
@@ -109,6 +118,11 @@ class ClusterWorld:
                     if mark in (entry / "environ").read_bytes().split(b"\0"):
                         found.append(int(entry.name))
         return sorted(found)
+
+    def pids_there(self, title: str) -> list[int]:
+        """Return those of them that are on the other machine."""
+        there = [] if self.machine is None else self.machine.pids()
+        return sorted(set(self.pids(title)) & set(there))
 
     def pid_of(self, title: str) -> int:
         """Return one process with such a title, once there is one; 0 where that takes too long."""

@@ -46,9 +46,9 @@ def cut_links(pid: int, ending: str) -> int:
     return _cut(pid, lambda peer: isinstance(peer, str) and peer.endswith(ending))
 
 
-def cut_port(pid: int, port: int) -> int:
-    """Cut a process's TCP connections to a port of loopback; return how many."""
-    return _cut(pid, lambda peer: peer == ("127.0.0.1", port))
+def cut_port(pid: int, host: str, port: int) -> int:
+    """Cut a process's TCP connections to an address; return how many."""
+    return _cut(pid, lambda peer: peer == (host, port))
 
 
 def _cut(pid: int, wanted: Callable[[object], bool]) -> int:

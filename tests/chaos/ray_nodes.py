@@ -13,6 +13,7 @@ from ray.cluster_utils import Cluster as RayCluster
 from actors.settings import set_ray_environment
 from tests.chaos.clock import ShiftedClock
 from tests.chaos.kernel import send_signal
+from tests.system.other_machine import OtherMachine
 
 NODES = 2
 OBJECT_STORE_BYTES = 80 << 20
@@ -25,8 +26,12 @@ class RayNodes:
     its own. Their time of day is one for all.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Its clock is in `folder`; nothing is started yet."""
+    def __init__(self, folder: Path, machine: OtherMachine | None = None) -> None:
+        """Its clock is in `folder`; nothing is started yet.
+
+        One of the nodes is on `machine`, which is ended with them.
+        """
+        self.machine = machine
         self.clock = ShiftedClock(folder / "clock")
         environment = {**os.environ, **self.clock.environment}
         self._environment = {
@@ -58,12 +63,17 @@ class RayNodes:
             head = {"num_cpus": 0, "include_dashboard": False}
             head["object_store_memory"] = OBJECT_STORE_BYTES
             self._cluster = RayCluster(initialize_head=True, head_node_args=head)
-        for _ in range(NODES):
+        for _ in range(NODES - bool(self.machine)):
             self._add(wait=False)
+        self._add_machine()
         self._cluster.wait_for_nodes()
 
     def lose_one(self, random: Random) -> str:
-        """Kill -9 of a raylet, or of all of a node at once; another node comes."""
+        """Kill -9 of a raylet, or of all of a node at once, or of a machine; another node comes."""
+        if self.machine is not None and random.random() < 0.5:
+            self.machine.end()
+            self._add_machine()
+            return "all there was on the other machine"
         node = random.choice(sorted(self._cluster.worker_nodes, key=lambda each: each.node_id))
         whole = random.random() < 0.5
         if not whole:
@@ -75,8 +85,14 @@ class RayNodes:
     def close(self) -> None:
         """End all, and what runs on it."""
         if self._cluster is not None:
+            if self.machine is not None:
+                self.machine.end()
             self._cluster.shutdown()
             self._cluster = None
+
+    def _add_machine(self) -> None:
+        if self.machine is not None:
+            self.machine.start_ray(self.address, self._environment)
 
     def _add(self, *, wait: bool = True) -> None:
         with patch.dict(os.environ, self._environment, clear=True):

@@ -66,7 +66,7 @@ def write_journeys(folder: Path, edition: int, mailbox: Mailbox | None) -> None:
     gap = f"{SESSION_GAP_MS // 1_000}s"
     settings: dict[str, Any] = {"session_gap": gap, "no_session": ["noise"]}
     if mailbox is not None:
-        smtp = {"host": "127.0.0.1", "port": mailbox.port, "tls": "none"}
+        smtp = {"host": mailbox.host, "port": mailbox.port, "tls": "none"}
         settings["channels"] = {"email": smtp | {"sender": "shop@shop.example"}}
     (folder / "anlass.yaml").write_text(yaml.safe_dump(settings))
 

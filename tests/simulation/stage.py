@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 from unittest.mock import patch
 
+from actors.clock import WallClock
 from actors.links.link import Link
 from actors.shards.committer import Committer
 from actors.store.port import StoreFullError
-from engine.partition import Partition
 from ingest.protocol import HttpConnection
 from tests.simulation.loop import KilledError, Process, Scheduler
 
@@ -47,7 +47,7 @@ that a seed takes few of them. But one is larger: senders repeat ids of any age,
 second, and the verdict wants each of them known."""
 
 
-class SimulatedClock:
+class SimulatedClock(WallClock):
     """The time of day in the simulation: it runs at a pace of its own, and may jump."""
 
     def __init__(self, scheduler: Scheduler, pace: int) -> None:
@@ -58,14 +58,6 @@ class SimulatedClock:
     def read(self) -> int:
         """See actors.clock.Clock."""
         return BASE_MS + self.offset_ms + int(self._scheduler.now * 1000 * self._pace)
-
-    def now_ms(self, read_ms: int, partition: Partition, at_ms: int | None) -> int:
-        """See actors.clock.Clock."""
-        return read_ms
-
-    def as_of_ms(self, now_ms: int, decided_at_ms: int) -> int:
-        """See actors.clock.Clock."""
-        return now_ms
 
 
 class Stopwatch:

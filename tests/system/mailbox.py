@@ -13,12 +13,13 @@ from tests.actors.store.redis_server import free_port
 class Mailbox:
     """Takes every mail, and keeps its Message-ID in the order of arrival."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = free_port()
         self.message_ids: list[str] = []
         self.addresses: dict[str, str] = {}
         """To whom each of them went."""
-        self._controller: Any = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller: Any = Controller(self, hostname=host, port=self.port)
 
     async def handle_DATA(  # noqa: N802  # aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope

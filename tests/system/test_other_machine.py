@@ -1,6 +1,7 @@
-"""A machine is cut off without a word: its slot goes on elsewhere, and it is refused when back."""
+"""A machine is cut off without a word, or slow: its slot goes on elsewhere, and it is refused."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.actors.store.redis_server import Server, free_port
 from tests.chaos.kernel import title_of
 from tests.publications import journey
 from tests.system.clustered import Cluster, wait_for
-from tests.system.other_machine import HERE, OtherMachine, other_machine
+from tests.system.other_machine import OtherMachine
 from tests.system.process import Ledger
 from tests.system.test_recovery import write_journeys
 
@@ -24,20 +25,30 @@ ROOT = Path(__file__).parent.parent.parent
 BYTES = 80 << 20
 
 
-class ReachedServer(Server):
-    """Others reach it over the cable."""
-
-    @property
-    def url(self) -> str:
-        return f"redis://{HERE}:{self.port}"
-
-
 def shards_on(machine: OtherMachine) -> list[int]:
     return [pid for pid in machine.pids() if "ClusterShardActor" in title_of(pid)]
 
 
-def test_a_machine_that_is_cut_off_loses_its_slots_and_is_refused_when_it_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def cut_off(machine: OtherMachine, ledger: Ledger) -> None:
+    """Cut its cable: what is on its way is lost."""
+    machine.cut()
+
+
+def slow_down(machine: OtherMachine, ledger: Ledger) -> None:
+    """Let all be late, and come: in time first, and then past the lease."""
+    shards = shards_on(machine)
+    machine.slow(0.02, 0.18)
+    ledger.reach(len(ledger.acknowledged) + 30)
+    assert shards_on(machine) == shards, "no lease was lost"
+    machine.slow(4.0)
+
+
+@pytest.mark.parametrize("lose", [cut_off, slow_down])
+def test_a_machine_that_cannot_be_heard_in_time_loses_its_slots_and_is_refused_when_it_is_back(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: OtherMachine,
+    lose: Callable[[OtherMachine, Ledger], None],
 ) -> None:
     for name in list(os.environ):
         if name.startswith("RAY_"):
@@ -47,34 +58,39 @@ def test_a_machine_that_is_cut_off_loses_its_slots_and_is_refused_when_it_is_bac
     journeys = write_journeys(tmp_path / "journeys", journey(entry={"event": "tick"}))
     keys = authority(tmp_path / "ca").issue("cluster", ROLES, (), 30)
     (tmp_path / "redis").mkdir()
-    with other_machine() as machine:
-        options = ["--bind", "127.0.0.1", HERE, "--protected-mode", "no"]
-        server = ReachedServer(tmp_path / "redis", *options, port=free_port())
-        head = {"num_cpus": 1, "object_store_memory": BYTES, "include_dashboard": False}
-        nodes: Any = RayCluster(initialize_head=True, head_node_args=head)
-        try:
-            machine.start_ray(nodes.address, os.environ)
-            play(Cluster(tmp_path, journeys, server), machine, nodes.address, str(keys))
-        finally:
-            nodes.shutdown()
-            server.close()
+    options = ["--bind", "127.0.0.1", machine.here, "--protected-mode", "no"]
+    server = Server(tmp_path / "redis", *options, port=free_port(), host=machine.here)
+    head = {"num_cpus": 1, "object_store_memory": BYTES, "include_dashboard": False}
+    nodes: Any = RayCluster(initialize_head=True, head_node_args=head)
+    try:
+        machine.start_ray(nodes.address, os.environ)
+        options = ["--address", nodes.address, "--keys", str(keys), "--shards", "2"]
+        play(Cluster(tmp_path, journeys, server), machine, options, lose)
+    finally:
+        machine.end()
+        nodes.shutdown()
+        server.close()
 
 
-def play(here: Cluster, machine: OtherMachine, address: str, keys: str) -> None:
-    options = ["--address", address, "--keys", keys, "--shards", "2"]
+def play(
+    here: Cluster,
+    machine: OtherMachine,
+    options: list[str],
+    lose: Callable[[OtherMachine, Ledger], None],
+) -> None:
     there = here.run(*options, name="there")
     there.command = machine.command(*there.command)
     with there, here.run(*options) as system:  # The first has the Controller on its machine.
         wait_for(lambda: here.settled(2) and len(shards_on(machine)) == 1, "a shard on each")
-        (cut_off,) = shards_on(machine)
+        (lost,) = shards_on(machine)
         ledger = Ledger(system.url, contacts=40, name="tick")
         ledger.start()
         ledger.reach(100)
-        machine.cut()
+        lose(machine, ledger)
         ledger.reach(len(ledger.acknowledged) + 100)
         wait_for(lambda: here.settled(2) and len(hosts(here)) == 1, "two shards here")
         machine.join()
-        wait_for(lambda: cut_off not in machine.pids(), "the one that was cut off ends")
+        wait_for(lambda: lost not in machine.pids(), "the one that lost its slot ends")
         ledger.reach(len(ledger.acknowledged) + 100)
         ledger.end()
         here.command("stop")

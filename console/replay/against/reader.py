@@ -9,7 +9,7 @@ from actors.frame import Frame
 from actors.kept.kept import Kept, StorePlace
 from actors.kept.opening import open_kept
 from actors.kept.stays import Span
-from actors.store.history import first_position, read_history
+from actors.store.history import first_position, read_again
 from actors.store.key import store_key
 from actors.store.manifest import shard_folder
 from actors.store.port import Row
@@ -71,7 +71,7 @@ class FilesReader:
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """See Reader."""
-        for frame in read_history(self._folder, self._key, self._first):
+        for frame in read_again(self._folder, self._key, self._first):
             if frame.position >= self._end:
                 return
             yield 0, frame

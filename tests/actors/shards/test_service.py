@@ -322,7 +322,7 @@ async def test_a_timer_that_a_handover_meets_is_counted_on_its_own(tmp_path: Pat
             f"c-{i}" for i in range(2, 10_000) if partition_of(f"c-{i}") == partition_of("c-1")
         )
         service._tick = lambda: None  # type: ignore[method-assign]
-        service.shard.timers_due = lambda read_ms: False  # type: ignore[method-assign]
+        service.shard.due_at_ms = lambda: FAR_MS  # type: ignore[method-assign]
         await verdicts(client, event("a"), event("b", "later"))
         await verdicts(client, event("c", "x", other, NOON + 2 * 3_600_000))
         assert len(await pulled(client)) == 1

@@ -269,10 +269,10 @@ async def test_a_fault_of_the_shard_itself_ends_the_process(
     log, snapshots = MemoryLog(), MemorySnapshots()
     async with serving(tmp_path, log, snapshots, NEVER) as (service, _):
 
-        def fail(_: int) -> bool:
+        def fail() -> int:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(service.shard, "timers_due", fail)
+        monkeypatch.setattr(service.shard.clock, "read", fail)
         await until(lambda: bool(codes))
     assert codes == [70]
 

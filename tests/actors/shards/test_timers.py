@@ -1,6 +1,7 @@
 """Many timers at once, late ones, a clock that jumps: in slices, in order, none lost or early."""
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from actors.limits import SLICE_INPUTS_MAX
 from actors.links.link import Accept, Accepted, LinkClient, LinkEvent, PublishNow
 from actors.shards.service import ShardService
 from actors.shards.shard import Shard
+from actors.shards.timers import Timers
 from engine.contacts.identity import partition_of
 from engine.decision import SENT, Outcome
 from engine.limits import TIMERS_PER_ADVANCE_MAX
+from engine.partition import Partition
 from tests.actors.memory_store import MemoryLog
 from tests.actors.shards.life import CONTACTS, PARTITIONS, SHARDS, Life
 from tests.engine.situation import DAY_MS, HOUR_MS, MINUTE_MS, NOON_MS, mail, wait
@@ -72,6 +75,62 @@ async def test_many_timers_due_at_once_and_events_share_the_slices(tmp_path: Pat
     assert both >= len(lots) // 2
     last_event = max(index for index, event in enumerate(served) if event)
     assert sum(advances[last_event + 1 :]) > 0, "events did not wait until all timers were done"
+
+
+class CountedClock(HandClock):
+    """Counts how often somebody goes through all partitions."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def due_at_ms(self, partitions: Collection[Partition]) -> int:
+        self.looks += 1
+        return super().due_at_ms(partitions)
+
+
+async def test_partitions_are_gone_through_only_where_something_was_folded() -> None:
+    """A hundred times a second, that took a fortieth of a core of a shard with nothing to do."""
+    clock, woken = CountedClock(), 0
+
+    def wake() -> None:
+        nonlocal woken
+        woken += 1
+
+    shard = Shard(0, SHARDS, clock)
+    timers = Timers(shard, asyncio.get_running_loop(), wake)
+    shard.publish(source_of(journey(nodes=[wait("1h"), mail()])), clock.read())
+    for _ in range(3):
+        timers.look()
+    assert (clock.looks, woken) == (1, 0)
+    (key,) = contacts_here(1)
+    shard.apply_event(LinkEvent(partition_of(key), key, "e", "hi", None, b"{}"), clock.read())
+    for _ in range(3):
+        timers.look()
+    assert (clock.looks, woken) == (2, 0)
+    clock.at_ms += 2 * HOUR_MS
+    timers.look()
+    assert (clock.looks, woken) == (2, 1), "it is known when it is due"
+    while timers.due:
+        timers.apply(clock.read())
+        timers.look()
+    assert woken == 1
+
+
+async def test_a_timer_is_found_in_a_partition_that_was_away_and_came_back() -> None:
+    """Nothing is folded then, and yet it is another set of partitions."""
+    clock = HandClock()
+    shard = Shard(0, SHARDS, clock)
+    timers = Timers(shard, asyncio.get_running_loop(), lambda: None)
+    shard.publish(source_of(journey(nodes=[wait("1h"), mail()])), clock.read())
+    (key,) = contacts_here(1)
+    shard.apply_event(LinkEvent(partition_of(key), key, "e", "hi", None, b"{}"), clock.read())
+    away = shard.withdraw(partition_of(key))
+    clock.at_ms += 2 * HOUR_MS
+    timers.look()
+    assert not timers.due
+    shard.restore(*away)
+    timers.look()
+    assert timers.due
 
 
 async def test_timers_rest_between_their_slices_and_events_do_not(

