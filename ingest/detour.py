@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from actors.links.link import LinkEvent
-from ingest.exchange import Exchange
+from ingest.exchange import UNREACHABLE, Exchange
 from ingest.frame import Carried
-from ingest.lane import UNREACHABLE, Lane
+from ingest.lane import Lane
 from ingest.limits import DETOUR_EVENTS_MAX
 
 WAIT_S: Final = 1

@@ -9,6 +9,7 @@ from msgspec.json import Encoder
 from ingest.wire import Rejection
 
 JSON: Final = "application/json"
+UNREACHABLE: Final = "the shard did not answer in time; repeat the request with the same event ids"
 REASONS: Final = {
     200: "OK",
     202: "Accepted",
@@ -126,6 +127,13 @@ class Exchange:
             202 if self.events > self.erased else 400,
             encode(Taken(accepted, self.repeated, self.rejected, self.failed, self.erased)),
         )
+
+
+def refuse_begun_before(before_s: float, exchanges: list[Exchange]) -> None:
+    """Refuse what waited for its shard since before this moment."""
+    for exchange in exchanges:
+        if exchange.began_s < before_s:
+            exchange.refuse(503, UNREACHABLE)
 
 
 def response(exchange: Exchange, status: int, body: bytes, headers: str, *, last: bool) -> bytes:

@@ -25,7 +25,7 @@ from actors.links.link import (
 )
 from actors.map import ClusterMap, Move
 from ingest.admission import seconds_for
-from ingest.exchange import Exchange
+from ingest.exchange import Exchange, refuse_begun_before
 from ingest.frame import Carried, Frame
 from ingest.limits import (
     BUSY_FRAME_EVENTS,
@@ -42,7 +42,6 @@ from ingest.pace import Pace
 from ingest.questions import Questions
 from ingest.waiting import LaneBounds, Waiting
 
-UNREACHABLE: Final = "the shard did not answer in time; repeat the request with the same event ids"
 STOPPING: Final = "the gateway stops; repeat the request with the same event ids"
 
 
@@ -178,12 +177,12 @@ class Lane:
         """
         for frame in self._flight:
             if frame.exchanges[0].began_s < before_s:
-                _refuse_begun_before(before_s, frame.exchanges)
+                refuse_begun_before(before_s, frame.exchanges)
                 if self._link is not None:
                     self._link.close()
         exchanges = self._waiting.exchanges
         if exchanges and exchanges[0].began_s < before_s:
-            _refuse_begun_before(before_s, exchanges)
+            refuse_begun_before(before_s, exchanges)
             self._drop_answered()
 
     async def status(self, timeout_s: float) -> dict[str, Any] | None:
@@ -396,9 +395,3 @@ class Lane:
 def _stay(lane: Lane, moved: list[Carried], moves: list[Move]) -> None:
     """Where partitions never move, nothing is said of them."""
     assert not moved, lane
-
-
-def _refuse_begun_before(before_s: float, exchanges: list[Exchange]) -> None:
-    for exchange in exchanges:
-        if exchange.began_s < before_s:
-            exchange.refuse(503, UNREACHABLE)
