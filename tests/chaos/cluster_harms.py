@@ -122,6 +122,8 @@ def slow_link(world: ClusterWorld, random: Random) -> str:
     world.machine.slow(delay_s, jitter_s)
     time.sleep(random.uniform(2.0, 8.0))
     world.machine.slow(0.0)
+    # A start that met what is still on its way could not reach Redis, and would rightly say so.
+    time.sleep(delay_s + jitter_s)
     return f"{delay_s} s to {delay_s + jitter_s} s each way"
 
 
