@@ -118,6 +118,8 @@ class OtherMachine:
     def _plug_in(self) -> None:
         name = self._name
         _ip("link", "add", "name", name("bridge"), "up", "type", "bridge")
+        # Else it answers for this machine's address too, and what is sent to it comes to nobody.
+        _ip("link", "set", name("bridge"), "arp", "off")
         for end, port in (("here", "a"), ("there", "b")):
             ends = ["type", "veth", "peer", "name", name(end)]
             _ip("link", "add", "name", name(port), "up", *ends)
