@@ -59,6 +59,8 @@ class Shard:
         """The same of partitions that came here with another one, until they are served."""
         self._away: dict[int, Partition] = {}
         """Those that were withdrawn, and may come back."""
+        self.moves = 0
+        """How often one was withdrawn, or came back: no record tells of that."""
         self.deliveries: list[Delivery] = []
         """What Handovers of the slice packed; taken by who asked for them."""
         self.tallies = {number: PartitionTally() for number in self.partitions}
@@ -267,6 +269,7 @@ class Shard:
         """Take a partition out of service; `restore` brings it back. What it was given counts."""
         withdrawn = self.partitions.pop(number), self.tallies.pop(number)
         self._away[number] = withdrawn[0]
+        self.moves += 1
         self.add_up()
         return withdrawn
 
@@ -277,6 +280,7 @@ class Shard:
     def restore(self, partition: Partition, tally: PartitionTally) -> None:
         """Bring a partition back into service as it was."""
         self._away.pop(partition.number, None)
+        self.moves += 1
         self.partitions[partition.number], self.tallies[partition.number] = partition, tally
         self.add_up()
 

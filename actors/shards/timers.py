@@ -22,7 +22,7 @@ class Timers:
         """Whether some were due when it was last looked, and not all of them are applied."""
         self._resting = False
         self._looked_at = (-1, 0)
-        """The shard's next position and how many partitions it had, when it was last looked."""
+        """The shard's next position and its moves, when it was last looked."""
         self._due_at_ms = 0
         """When a timer is due, by then."""
         self._shard = shard
@@ -42,7 +42,7 @@ class Timers:
         if self.due:
             return
         shard = self._shard
-        now = (shard.next_position, len(shard.partitions))
+        now = (shard.next_position, shard.moves)
         if now != self._looked_at:
             self._looked_at, self._due_at_ms = now, shard.due_at_ms()
         if self._due_at_ms <= shard.clock.read():

@@ -129,6 +129,7 @@ async def test_a_timer_is_found_in_a_partition_that_was_away_and_came_back() -> 
     timers.look()
     assert not timers.due
     shard.restore(*away)
+    shard.withdraw(next(n for n in PARTITIONS if n != partition_of(key)))  # As many as before.
     timers.look()
     assert timers.due
 
