@@ -159,21 +159,19 @@ class _JsonReader:
     def __call__(self, stream: BinaryIO, id_prefix: str) -> Iterator[Chunk]:
         first = 1
         for data in whole_lines(stream):
-            chunk, count = self._chunk(data, first, id_prefix)
-            yield chunk
+            count = _newlines(data)
+            yield self._chunk(data, first, count, id_prefix)
             first += count
 
-    def _chunk(self, data: bytes, first: int, id_prefix: str) -> tuple[Chunk, int]:
-        """Return the chunk, and how many lines it has."""
+    def _chunk(self, data: bytes, first: int, count: int, id_prefix: str) -> Chunk:
         try:
             lines = self._decode_lines(data)
-            count = len(lines)
-            if _stand_alone(data, count):
+            if len(lines) == count:
                 events = self._events_of(lines, first, id_prefix)
-                return Chunk(events, range(first, first + count), []), count
+                return Chunk(events, range(first, first + count), [])
         except UNREADABLE:
             pass  # Which line it is, the slow way tells.
-        return self._chunk_by_line(data, first, id_prefix), data.count(b"\n")
+        return self._chunk_by_line(data, first, id_prefix)
 
     def _chunk_by_line(self, data: bytes, first: int, id_prefix: str) -> Chunk:
         chunk = Chunk([], numbers := [], [])
@@ -190,15 +188,12 @@ class _JsonReader:
         return chunk
 
 
-def _stand_alone(data: bytes, objects: int) -> bool:
-    """Say whether so many objects have a line each, and no line is blank.
+def _newlines(data: bytes) -> int:
+    """Count newlines: by how much is left without them takes a third to a ninth of `count`.
 
-    As a rule nothing but a newline is between two: then these need not be counted, which takes
-    0.5 µs an event, seven times as long.
+    23 ns an event of 220 bytes, instead of 73 or 203: that depends on how Python was built.
     """
-    if data[:1] == b"{" and data[-2:] == b"}\n" and data.count(b"}\n{") == objects - 1:
-        return True
-    return data.count(b"\n") == objects
+    return len(data) - len(data.replace(b"\n", b""))
 
 
 def rejection_of(line: int, error: str) -> LineRejection:
